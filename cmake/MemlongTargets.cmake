@@ -1,0 +1,50 @@
+# One place for compiler flags and for the shape of a target.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+add_library(memlong_flags INTERFACE)
+target_include_directories(memlong_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(memlong_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
+  -Werror=return-type -fno-math-errno -fopenmp-simd)
+if(MEMLONG_NATIVE)
+  target_compile_options(memlong_flags INTERFACE -march=native)
+endif()
+if(MEMLONG_SANITIZE)
+  target_compile_options(memlong_flags INTERFACE -fsanitize=${MEMLONG_SANITIZE} -fno-omit-frame-pointer -g)
+  target_link_options(memlong_flags INTERFACE -fsanitize=${MEMLONG_SANITIZE})
+  target_compile_definitions(memlong_flags INTERFACE MEMLONG_SANITIZED=1)
+endif()
+
+# memlong_library(name DEPS folder... LIBS private-library...): a static library of one folder of src/.
+function(memlong_library name)
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cpp cpu/*.cpp)
+  add_library(memlong_${name} STATIC ${sources})
+  target_link_libraries(memlong_${name} PUBLIC memlong_flags PRIVATE ${ARG_LIBS})
+  foreach(dep ${ARG_DEPS})
+    target_link_libraries(memlong_${name} PUBLIC memlong_${dep})
+  endforeach()
+endfunction()
+
+# memlong_test(folder DEPS folder... LIBS library...): one test executable for a folder of tests/.
+function(memlong_test name)
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+  add_executable(${name}_test ${sources})
+  target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_link_libraries(${name}_test PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest_main)
+  foreach(dep ${ARG_DEPS})
+    target_link_libraries(${name}_test PRIVATE memlong_${dep})
+  endforeach()
+  target_compile_definitions(${name}_test PRIVATE
+    MEMLONG_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" MEMLONG_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    MEMLONG_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name} TIMEOUT 600)
+endfunction()

@@ -1,0 +1,141 @@
+// The bank: chunks of memory on disk, in an LMDB environment. docs/formats/membank.md is the
+// byte-level format.
+//
+// One process writes at a time, many read. A commit is there after a crash, or not at all. Every
+// record carries a CRC-32C that is checked when it is read: damage is Error{corrupt}, never data.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "membank/types.h"
+#include "tensor/tensor.h"
+
+namespace memlong::membank {
+
+enum class OpenMode : uint8_t { read, write };
+
+struct BankOptions {
+  OpenMode mode = OpenMode::read;
+  /// Checked against the manifest. Needed to create a bank (mode write, nothing there yet).
+  std::optional<Fingerprint> fingerprint;
+  size_t initial_map_bytes = size_t{64} << 20;  ///< grows by itself
+};
+
+struct Removed {
+  int64_t documents = 0;
+  int64_t chunks = 0;
+  int64_t tokens = 0;
+};
+
+/// A consistent view. Short-lived: as long as it lives, pages it sees cannot be reused. Not
+/// thread-safe, but every thread can have its own; may be moved between threads.
+class Snapshot {
+ public:
+  virtual ~Snapshot() = default;
+  [[nodiscard]] virtual BankStats stats() const = 0;
+  [[nodiscard]] virtual uint64_t generation() const = 0;
+  /// Generation of the last commit that removed a chunk (an index older than it must be rebuilt).
+  [[nodiscard]] virtual uint64_t removal_generation() const = 0;
+  [[nodiscard]] virtual ChunkId last_chunk() const = 0;
+
+  [[nodiscard]] virtual std::vector<Document> documents() const = 0;
+  [[nodiscard]] virtual std::optional<Document> document(DocumentId id) const = 0;
+  [[nodiscard]] virtual std::optional<Document> find_text(const std::string& name_space,
+                                                          const Digest& content_hash) const = 0;
+  /// The document of this name and kind (the newest of several).
+  [[nodiscard]] virtual std::optional<Document> find_name(const std::string& name_space,
+                                                          const std::string& name,
+                                                          DocumentKind kind) const = 0;
+  [[nodiscard]] virtual std::map<std::string, uint32_t> name_spaces() const = 0;
+
+  [[nodiscard]] virtual std::optional<ChunkInfo> chunk(ChunkId id) const = 0;
+  [[nodiscard]] virtual std::vector<int32_t> chunk_tokens(ChunkId id) const = 0;
+  /// A document's chunks by position; those that were pruned are missing.
+  [[nodiscard]] virtual std::vector<ChunkInfo> document_chunks(DocumentId id) const = 0;
+  /// All chunks with id > `after`, rising.
+  virtual void for_each_chunk(ChunkId after, const std::function<void(const ChunkInfo&)>& fn) const = 0;
+  /// All vectors with id > `after`, rising; the span [E] lives until fn returns.
+  virtual void for_each_vector(
+      ChunkId after, const std::function<void(ChunkId, std::span<const float>)>& fn) const = 0;
+  /// Copies K and V into k and v, [G, n, D] of f32, bf16 or f16 (converted), strides free.
+  /// False when the chunk is not there (any more).
+  virtual bool read_kv(ChunkId id, const TensorView& k, const TensorView& v) const = 0;
+
+  /// A text document's whole text, or a dialog's turns joined as "role: content" lines.
+  [[nodiscard]] virtual std::string text(DocumentId id) const = 0;
+  [[nodiscard]] virtual std::vector<Turn> turns(DocumentId id) const = 0;
+  /// A blob by key ("sif"), empty when there is none.
+  [[nodiscard]] virtual std::string blob(const std::string& key) const = 0;
+};
+
+/// Changes of one commit. Lives inside Bank::update only. It sees its own changes.
+class Transaction : public Snapshot {
+ public:
+  virtual DocumentId create_document(const NewDocument& document) = 0;
+  /// Appends a chunk after the document's last one. vector [E]; k, v [G, n, D] f32 or bf16 or f16,
+  /// strides free, n = ids.size() <= tau.
+  virtual ChunkId append_chunk(DocumentId id, std::span<const int32_t> ids,
+                               std::span<const float> vector, const TensorView& k,
+                               const TensorView& v) = 0;
+  virtual void append_text(DocumentId id, std::string_view text) = 0;
+  virtual void append_turn(DocumentId id, const Turn& turn) = 0;
+  /// A dialog's unfinished chunk, replacing the last one (document.tokens follows).
+  virtual void set_tail(DocumentId id, std::span<const int32_t> ids) = 0;
+  virtual void set_settings(DocumentId id, const std::string& settings) = 0;
+  virtual void finish_document(DocumentId id) = 0;  ///< a text is complete
+  virtual Removed forget(DocumentId id) = 0;        ///< from every database
+  virtual Removed remove_chunks(std::span<const ChunkId> ids) = 0;
+  virtual void add_hits(const std::map<ChunkId, uint64_t>& hits, int64_t time) = 0;
+  virtual void set_blob(const std::string& key, std::string_view value) = 0;
+};
+
+struct BadRecord {
+  std::string database;
+  std::string key;
+  std::string what;
+};
+
+/// Thread-safe. One object per bank and process.
+class Bank {
+ public:
+  virtual ~Bank() = default;
+
+  /// Errors: io; mismatch (fingerprint, format version); busy (mode write while another process
+  /// writes, naming its process id); corrupt; usage (no bank there and none may be made).
+  static std::unique_ptr<Bank> open(const std::filesystem::path& folder,
+                                    const BankOptions& options);
+  /// Whether `folder` holds a bank.
+  static bool exists(const std::filesystem::path& folder);
+
+  [[nodiscard]] virtual const std::filesystem::path& folder() const = 0;
+  [[nodiscard]] virtual const Fingerprint& fingerprint() const = 0;
+  [[nodiscard]] virtual bool writable() const = 0;
+  [[nodiscard]] virtual std::unique_ptr<Snapshot> snapshot() const = 0;
+
+  /// Runs `fn` and commits what it did, durably, or nothing if it throws. When the map is full it
+  /// grows and `fn` runs again from the start, so fn must not keep state from a failed run. One
+  /// update at a time; the callers' threads wait.
+  virtual void update(const std::function<void(Transaction&)>& fn) = 0;
+
+  /// Counts one retrieval of each chunk. Cheap: kept in memory until flush_hits(), and flushed
+  /// with every update().
+  virtual void count_hits(std::span<const ChunkId> ids) = 0;
+  virtual void flush_hits() = 0;
+
+  /// Reads every record of every database, checks checksums and cross references.
+  [[nodiscard]] virtual std::vector<BadRecord> verify(
+      const std::function<void(int64_t done, int64_t total)>& progress = {}) const = 0;
+  /// Rewrites the data file without free pages. Other processes must open the bank anew.
+  virtual void compact() = 0;
+};
+
+}  // namespace memlong::membank

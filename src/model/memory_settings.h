@@ -1,0 +1,44 @@
+// The memory settings that belong to a model (`memlong.toml`).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+
+namespace memlong::model {
+
+struct MemorySettings {
+  int64_t memory_layer = 0;             ///< m: its K and V are stored
+  std::vector<int64_t> reading_layers;  ///< sorted, all >= m
+  int64_t chunk = 128;                  ///< tau, tokens
+  int64_t top_k = 8;                    ///< chunks retrieved for a segment
+  std::string embedder = "sif";         ///< "sif" or "pooled"
+  int64_t window = 2048;                ///< W, tokens
+  int64_t overlap = 512;                ///< tokens of a window that the next one reads again
+  bool window_bos = true;               ///< every window starts with BOS, which is in no chunk
+  std::filesystem::path adapter;        ///< default adapter, absolute; empty: none
+  std::string chat_template;            ///< empty: recognised from tokenizer_config.json
+  std::string origin;                   ///< the file they come from, for messages and --dump-config
+};
+
+/// Reads the [memory], [window], [adapter], [chat] tables of a TOML file, over `base`. An unknown
+/// key is an error that names it. Errors: io, config.
+MemorySettings read_settings(const std::filesystem::path& file, const MemorySettings& base);
+
+/// The settings of a model folder: its own memlong.toml; else the file of `configs/models/` whose
+/// [match] table (architecture, layers, hidden, heads, vocab: those that are given) fits; else
+/// defaults from the shape (m = L/2, reading layers m..L-1, window = min(max_positions, 2048),
+/// chunk 128 or window/8, overlap window/4). `configs` may be empty: no such folder is at hand.
+MemorySettings find_settings(const std::filesystem::path& folder, const ModelConfig& config,
+                             const std::filesystem::path& configs);
+
+/// Checks them against the model and each other: m < L, reading layers in [m, L), chunk <= overlap
+/// < window, top_k >= 1, window a whole number of tokens that leaves room to advance ...
+/// Errors: config, naming the key.
+void check_settings(const MemorySettings& settings, const ModelConfig& config);
+
+}  // namespace memlong::model

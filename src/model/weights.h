@@ -1,0 +1,55 @@
+// All tensors of a model folder by their Hugging Face names, with an adapter laid over them.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/hash.h"
+#include "model/config.h"
+#include "model/safetensors.h"
+#include "tensor/tensor.h"
+
+namespace memlong::model {
+
+/// Tensors of `model.safetensors`, or of the shards that `model.safetensors.index.json` names.
+/// Views live as long as the store. Thread-safe for reading.
+class WeightStore {
+ public:
+  /// Errors: io, format; a folder that has only pytorch_model.bin gets an error that says so.
+  static WeightStore open(const std::filesystem::path& folder);
+  /// Random weights of a shape (for benchmarks): N(0, 0.02), norms 1, of `dtype`.
+  static WeightStore random(const ModelConfig& config, DType dtype, uint64_t seed);
+
+  /// Lays the tensors of a safetensors file (or of `adapter.safetensors`, `upper_layers.safetensors`
+  /// or `model.safetensors` in a folder) over the base. A tensor that belongs to the writer of
+  /// memory layer `memory_layer`, or that the base does not have, or of another shape, is refused
+  /// (mismatch), naming it.
+  void overlay_upper(const std::filesystem::path& path, const ModelConfig& config,
+                     int64_t memory_layer);
+
+  [[nodiscard]] bool contains(const std::string& name) const;
+  /// Errors: format, naming the missing tensor and the folder.
+  [[nodiscard]] TensorView get(const std::string& name) const;
+  /// The same, checked against the shape that the config asks for. Errors: format.
+  [[nodiscard]] TensorView get(const std::string& name, const Shape& shape) const;
+  [[nodiscard]] std::vector<std::string> names() const;  ///< sorted
+
+ private:
+  std::string origin_;
+  std::vector<std::shared_ptr<const SafetensorsFile>> files_;
+  std::vector<Tensor> owned_;
+  std::map<std::string, TensorView> tensors_;
+};
+
+/// The names of the tensors that write memory: embedding, layers 0..m-1, and layer m's input norm,
+/// k and v projection (with biases, where the base has them). Sorted.
+std::vector<std::string> writer_tensor_names(const WeightStore& weights, int64_t memory_layer);
+
+/// SHA-256 over the writer: its tensors (name, dtype, shape, bytes) and every number of the config
+/// that its computation depends on. Changes when, and only when, stored K and V would.
+Digest writer_hash(const ModelConfig& config, const WeightStore& weights, int64_t memory_layer);
+
+}  // namespace memlong::model

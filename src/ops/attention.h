@@ -1,0 +1,52 @@
+// Causal grouped-query attention over local keys and, per segment of queries, a set of memory keys.
+//
+// For query row t (window position p = offset + t) of head h, with g = h / (H / G):
+//
+//   scores = scale * [ q[t,h] . k_mem[g, i] for i < M | q[t,h] . k[g, j] for j <= p ]
+//   out[t,h] = softmax(scores) . [ v_mem[g] | v[g] ]          one softmax over both parts
+//   lse[t,h] = log sum exp scores
+//
+// (MemLong, arXiv 2408.16967, section 3.4, with the gate left out; Focused Transformer,
+// arXiv 2307.03170, uses the same joint softmax.) There is no mask inside memory. With M = 0 it is
+// ordinary attention. Scores and sums are f32 whatever the dtype. Blocked with a running maximum:
+// never more than a block of scores exists per thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "tensor/context.h"
+#include "tensor/tensor.h"
+
+namespace memlong::ops {
+
+/// Query rows [begin, end) of this call read the memory keys k and values v.
+struct MemorySegment {
+  int64_t begin = 0;
+  int64_t end = 0;
+  TensorView k;  ///< [G, M, D], q's dtype, not rotated; empty: no memory
+  TensorView v;  ///< [G, M, D]
+};
+
+struct AttentionArgs {
+  TensorView q;         ///< [T, H, D] rotated; f32 or bf16; strides free, last contiguous
+  TensorView k;         ///< [G, S, D] rotated, S >= offset + T; q's dtype; strides free
+  TensorView v;         ///< [G, S, D]
+  int64_t offset = 0;   ///< window position of query row 0
+  float scale = 1.0F;   ///< normally 1/sqrt(D)
+  /// Sorted by begin, disjoint, within [0, T). Rows in no segment read no memory.
+  std::span<const MemorySegment> memory = {};
+  TensorView out;       ///< [T, H, D], q's dtype; strides free; may not overlap the inputs
+  TensorView lse = {};  ///< [T, H] f32, or empty
+};
+
+/// Any even D up to 256; H a multiple of G. Errors: internal, for shapes that do not fit.
+void attention(Context& context, const AttentionArgs& args);
+
+/// How much attention each memory token got: mass[i] += sum over rows and heads of
+/// exp(scale * q[t,h] . k_mem[g,i] - lse[t,h]). q [T, H, D], k_mem [G, M, D], lse [T, H] as
+/// written by attention(), mass [M] f32 (added to). Divide by T*H for the mean share.
+void attention_memory_mass(Context& context, const TensorView& q, const TensorView& k_mem,
+                           const TensorView& lse, float scale, const TensorView& mass);
+
+}  // namespace memlong::ops

@@ -1,0 +1,59 @@
+// Text to a vector: chunks and queries go through the same embedder.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tensor/context.h"
+#include "tensor/tensor.h"
+
+namespace memlong::retriever {
+
+/// Immutable, thread-safe.
+class Embedder {
+ public:
+  virtual ~Embedder() = default;
+  [[nodiscard]] virtual std::string name() const = 0;  ///< "sif", "pooled": goes into the manifest
+  [[nodiscard]] virtual int64_t dim() const = 0;       ///< E
+  [[nodiscard]] virtual bool needs_hidden() const = 0;
+  /// ids [n]; hidden [n, C] f32, the memory layer's input for these tokens (may be empty unless
+  /// needs_hidden()); out [E], of length 1, or zero when nothing can be said (no ids).
+  virtual void embed(std::span<const int32_t> ids, const TensorView& hidden,
+                     std::span<float> out) const = 0;
+};
+
+/// What the `sif` embedder knows of a model's language.
+struct SifParameters {
+  float a = 1e-4F;
+  std::vector<float> token_probability;  ///< [V]
+  std::vector<float> component;          ///< [C], length 1 (or zero: none removed)
+  [[nodiscard]] std::string serialize() const;               ///< for the bank's manifest
+  static SifParameters deserialize(const std::string& blob); ///< Errors: corrupt
+};
+
+/// `folder`/sif.safetensors (`token_probability` [V], `component` [C]); nothing when there is no
+/// such file. Errors: format, when shapes do not fit.
+std::optional<SifParameters> load_sif(const std::filesystem::path& folder, int64_t vocab,
+                                      int64_t hidden);
+
+/// Estimates them from text: probabilities with add-one smoothing over `ids`, the component as the
+/// first uncentred principal component of the weighted means of its chunks of `chunk` tokens.
+/// table [V, C]: the model's token embeddings. Deterministic.
+SifParameters estimate_sif(Context& context, const TensorView& table, std::span<const int32_t> ids,
+                           int64_t chunk);
+
+/// Smooth inverse frequency (Arora et al., ICLR 2017): the mean of token embeddings, each row of
+/// `table` [V, C] normalised to length 1 first, weighted a / (a + p(token)), less its projection on
+/// the component, normalised. Copies the table (f32).
+std::shared_ptr<const Embedder> make_sif_embedder(Context& context, const TensorView& table,
+                                                  const SifParameters& parameters);
+
+/// The mean of the memory layer's input, normalised to length 1.
+std::shared_ptr<const Embedder> make_pooled_embedder(int64_t hidden);
+
+}  // namespace memlong::retriever

@@ -1,0 +1,65 @@
+// Vectors to the nearest chunks, by inner product. FAISS stays behind this interface.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace memlong::retriever {
+
+struct Hit {
+  uint64_t id = 0;
+  float score = 0.0F;
+};
+
+/// Which ids may be returned.
+using IdFilter = std::function<bool(uint64_t id)>;
+
+enum class IndexKind : uint8_t { flat, hnsw };
+IndexKind parse_index_kind(std::string_view name);  ///< Errors: usage
+std::string_view index_kind_name(IndexKind kind);
+
+struct IndexOptions {
+  IndexKind kind = IndexKind::flat;
+  int hnsw_links = 32;
+  int hnsw_ef_construction = 200;
+  int hnsw_ef_search = 128;
+};
+
+/// Ids rise as they are added. Not thread-safe for changes; searches may run side by side.
+class VectorIndex {
+ public:
+  virtual ~VectorIndex() = default;
+  [[nodiscard]] virtual IndexKind kind() const = 0;
+  [[nodiscard]] virtual int64_t dim() const = 0;
+  [[nodiscard]] virtual int64_t size() const = 0;  ///< vectors that can be returned
+  /// ids [n] rising and larger than any added before, vectors [n, E].
+  virtual void add(std::span<const uint64_t> ids, std::span<const float> vectors) = 0;
+  virtual void remove(std::span<const uint64_t> ids) = 0;  ///< unknown ids are ignored
+  /// The k best that pass the filter, best first, equal scores by lower id. Exact for flat; for
+  /// hnsw over-fetches until k passed or all were seen.
+  [[nodiscard]] virtual std::vector<Hit> search(std::span<const float> query, int64_t k,
+                                                const IdFilter& filter) const = 0;
+  /// Writes a snapshot that carries `generation` and `key` (the bank's fingerprint), atomically.
+  virtual void save(const std::filesystem::path& path, uint64_t generation,
+                    const std::string& key) const = 0;
+};
+
+std::unique_ptr<VectorIndex> make_index(int64_t dim, const IndexOptions& options);
+
+struct LoadedIndex {
+  std::unique_ptr<VectorIndex> index;
+  uint64_t generation = 0;
+};
+
+/// A snapshot, or nothing (index == nullptr) when it is missing, damaged (CRC-32C), of another kind,
+/// dimension or key: the caller rebuilds. Never throws for what the file holds.
+LoadedIndex load_index(const std::filesystem::path& path, int64_t dim, const std::string& key,
+                       const IndexOptions& options);
+
+}  // namespace memlong::retriever

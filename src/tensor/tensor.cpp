@@ -1,0 +1,151 @@
+#include "tensor/tensor.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "common/error.h"
+
+namespace memlong {
+
+Shape::Shape(std::initializer_list<int64_t> dims) {
+  MEMLONG_CHECK(dims.size() <= kMaxRank, "a shape has at most four dimensions");
+  for (const int64_t dim : dims) dims_[static_cast<size_t>(rank_++)] = dim;
+}
+
+int64_t Shape::elements() const {
+  if (rank_ == 0) return 0;
+  int64_t count = 1;
+  for (int i = 0; i < rank_; ++i) count *= (*this)[i];
+  return count;
+}
+
+std::string Shape::to_string() const {
+  std::string text = "[";
+  for (int i = 0; i < rank_; ++i) text += (i > 0 ? ", " : "") + std::to_string((*this)[i]);
+  return text + "]";
+}
+
+TensorView::TensorView(void* data, DType dtype, const Shape& shape, Device device)
+    : data_(data), shape_(shape), strides_(shape), dtype_(dtype), device_(device) {
+  int64_t stride = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    strides_[i] = stride;
+    stride *= shape[i];
+  }
+}
+
+TensorView::TensorView(void* data, DType dtype, const Shape& shape, const Shape& strides,
+                       Device device)
+    : data_(data), shape_(shape), strides_(strides), dtype_(dtype), device_(device) {}
+
+size_t TensorView::bytes() const { return static_cast<size_t>(elements()) * dtype_size(dtype_); }
+
+bool TensorView::contiguous() const {
+  int64_t stride = 1;
+  for (int i = rank() - 1; i >= 0; --i) {
+    if (shape_[i] != 1 && strides_[i] != stride) return false;
+    stride *= shape_[i];
+  }
+  return true;
+}
+
+TensorView TensorView::slice(int dim, int64_t begin, int64_t end) const {
+  MEMLONG_CHECK(dim < rank() && 0 <= begin && begin <= end && end <= shape_[dim],
+                "slice outside " + shape_.to_string());
+  TensorView part = *this;
+  part.shape_[dim] = end - begin;
+  part.data_ = static_cast<std::byte*>(data_) +
+               begin * strides_[dim] * static_cast<int64_t>(dtype_size(dtype_));
+  return part;
+}
+
+TensorView TensorView::permute(std::initializer_list<int> order) const {
+  MEMLONG_CHECK(static_cast<int>(order.size()) == rank(), "permute needs every dimension");
+  TensorView turned = *this;
+  int i = 0;
+  for (const int from : order) {
+    turned.shape_[i] = shape_[from];
+    turned.strides_[i] = strides_[from];
+    ++i;
+  }
+  return turned;
+}
+
+TensorView TensorView::reshape(const Shape& shape) const {
+  MEMLONG_CHECK(contiguous() && shape.elements() == elements(),
+                "cannot reshape " + shape_.to_string() + " to " + shape.to_string());
+  return {data_, dtype_, shape, device_};
+}
+
+TensorView TensorView::split_last(int64_t inner) const {
+  const int last = rank() - 1;
+  MEMLONG_CHECK(rank() < Shape::kMaxRank && shape_[last] % inner == 0,
+                "cannot split " + shape_.to_string());
+  Shape shape;
+  Shape strides;
+  if (rank() == 1) {
+    shape = {shape_[0] / inner, inner};
+    strides = {inner, 1};
+  } else if (rank() == 2) {
+    shape = {shape_[0], shape_[1] / inner, inner};
+    strides = {strides_[0], inner, 1};
+  } else {
+    shape = {shape_[0], shape_[1], shape_[2] / inner, inner};
+    strides = {strides_[0], strides_[1], inner, 1};
+  }
+  return {data_, dtype_, shape, strides, device_};
+}
+
+void TensorView::check_dtype(DType wanted) const {
+  MEMLONG_CHECK(wanted == dtype_, "tensor is " + std::string(dtype_name(dtype_)) + ", not " +
+                                      std::string(dtype_name(wanted)));
+}
+
+Tensor::Tensor(const Shape& shape, DType dtype, Device device) {
+  MEMLONG_CHECK(device == Device::cpu, "no such device in this build");
+  constexpr size_t kAlignment = 64;
+  const size_t bytes = static_cast<size_t>(shape.elements()) * dtype_size(dtype);
+  const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  void* memory = std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded);
+  if (memory == nullptr) {
+    fail(ErrorKind::capacity, "out of memory: " + std::to_string(bytes) + " bytes for a tensor " +
+                                  shape.to_string());
+  }
+  storage_ = std::shared_ptr<void>(memory, std::free);
+  view_ = TensorView(memory, dtype, shape, device);
+}
+
+Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
+  Tensor tensor(shape, dtype, device);
+  std::memset(tensor.view_.raw(), 0, tensor.bytes());
+  return tensor;
+}
+
+Tensor Tensor::copy_of(const TensorView& view) {
+  Tensor copy(view.shape(), view.dtype(), view.device());
+  if (view.empty()) return copy;
+  const auto size = static_cast<int64_t>(dtype_size(view.dtype()));
+  auto* to = static_cast<std::byte*>(copy.view_.raw());
+  if (view.contiguous()) {
+    std::memcpy(to, view.raw(), view.bytes());
+    return copy;
+  }
+  const int last = view.rank() - 1;
+  MEMLONG_CHECK(view.stride(last) == 1, "copy_of needs contiguous rows");
+  const int64_t row = view.dim(last) * size;
+  const int64_t rows = view.elements() / view.dim(last);
+  for (int64_t r = 0; r < rows; ++r) {
+    int64_t rest = r;
+    int64_t offset = 0;
+    for (int d = last - 1; d >= 0; --d) {
+      offset += rest % view.dim(d) * view.stride(d);
+      rest /= view.dim(d);
+    }
+    std::memcpy(to + r * row, static_cast<const std::byte*>(view.raw()) + offset * size,
+                static_cast<size_t>(row));
+  }
+  return copy;
+}
+
+}  // namespace memlong

@@ -1,0 +1,59 @@
+// How a dialog is spelled in tokens.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/tokenizer.h"
+
+namespace memlong::tokenizer {
+
+struct Message {
+  std::string role;  ///< "system", "user" or "assistant"
+  std::string content;
+};
+
+/// A message in tokens, and where its content stands.
+struct EncodedMessage {
+  Ids ids;
+  size_t content_begin = 0;  ///< ids [content_begin, content_end) are the content alone
+  size_t content_end = 0;
+};
+
+/// Encoding is message by message, so that a dialog only ever grows: the ids of messages 0..i do
+/// not depend on message i+1. Special tokens of the template are ids of their own; content is
+/// encoded as plain text and cannot inject them. Immutable, thread-safe.
+class ChatTemplate {
+ public:
+  virtual ~ChatTemplate() = default;
+  [[nodiscard]] virtual std::string name() const = 0;
+  /// Ids that open a dialog (BOS where the tokenizer adds one).
+  [[nodiscard]] virtual Ids opening() const = 0;
+  /// One message after `before` earlier messages. An unknown role is Error{format}.
+  [[nodiscard]] virtual EncodedMessage encode(const Message& message, size_t before) const = 0;
+  /// What is put in front of an answer that the model is to write.
+  [[nodiscard]] virtual Ids answer_prefix(size_t before) const = 0;
+  /// What closes an answer after the stop id (ids that encode() puts behind the stop id).
+  [[nodiscard]] virtual Ids answer_suffix() const = 0;
+  /// An answer ends with any of these ids ...
+  [[nodiscard]] virtual Ids stop_ids() const = 0;
+  /// ... or when its text contains any of these (templates whose marks are plain text).
+  [[nodiscard]] virtual std::vector<std::string> stop_texts() const = 0;
+};
+
+/// Names: plain, llama2, zephyr, chatml, vicuna, memlong. Errors: usage for another name, config
+/// when the tokenizer lacks a special token that the template needs.
+std::shared_ptr<const ChatTemplate> make_chat_template(
+    const std::string& name, std::shared_ptr<const Tokenizer> tokenizer);
+
+/// The name that tokenizer_config.json's chat_template (or chat_template.jinja) is recognised as;
+/// "plain" when there is none or it is not known.
+std::string recognise_chat_template(const std::filesystem::path& folder);
+
+std::vector<std::string> chat_template_names();
+
+}  // namespace memlong::tokenizer
