@@ -1,0 +1,42 @@
+// The frozen part of the network that makes memory: embedding, layers 0..m-1, and the input norm, K
+// and V projection of layer m.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "backbone/block.h"
+#include "backbone/kv_cache.h"
+#include "backbone/weights.h"
+#include "tensor/context.h"
+
+namespace memlong::backbone {
+
+/// Called with the residual stream after the embedding (layer 0) and after each block (its index
+/// + 1).
+using LayerObserver = std::function<void(int64_t layer, const TensorView& x)>;
+
+/// Immutable, thread-safe with a Context and a KvCache for each thread.
+class Writer {
+ public:
+  Writer(std::shared_ptr<const LlamaWeights> weights, int64_t memory_layer);
+
+  [[nodiscard]] int64_t memory_layer() const { return memory_layer_; }
+
+  /// Reads T tokens at window positions `offset`.. through the embedding and layers 0..m-1; x [T, C]
+  /// f32 becomes layer m's input. The cache needs layers 0..m-1.
+  void forward(Context& context, std::span<const int32_t> ids, KvCache& cache, int64_t offset,
+               const TensorView& x, const LayerObserver& observer = {}) const;
+
+  /// Layer m's keys before rope, and values, of its input rows x [T, C]: [G, T, D], any float dtype.
+  void keys_values(Context& context, const TensorView& x, const TensorView& k,
+                   const TensorView& v) const;
+
+ private:
+  std::shared_ptr<const LlamaWeights> weights_;
+  int64_t memory_layer_;
+};
+
+}  // namespace memlong::backbone

@@ -1,0 +1,74 @@
+// A model folder, ready to run: weights, tokenizer, settings, writer and side network.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "backbone/weights.h"
+#include "backbone/writer.h"
+#include "membank/types.h"
+#include "model/config.h"
+#include "model/memory_settings.h"
+#include "model/weights.h"
+#include "retriever/embedder.h"
+#include "sidenet/side_net.h"
+#include "tensor/context.h"
+#include "tokenizer/chat_template.h"
+#include "tokenizer/tokenizer.h"
+
+namespace memlong::engine {
+
+struct ModelOptions {
+  std::filesystem::path folder;
+  std::filesystem::path configs;          ///< the folder `configs/models`; may be empty
+  std::filesystem::path adapter;          ///< upper-layer tensors; empty: the settings' default
+  bool base_only = false;                 ///< no adapter at all, not even the default one
+  DType dtype = DType::bf16;              ///< f32 or bf16
+  bool writer_only = false;               ///< ingest: load nothing above the memory layer's K and V
+  bool tokenizer = true;                  ///< false: ids only (memlong-eval logits)
+  std::string chat_template;              ///< empty: settings, else recognised
+  /// Overrides settings after they were found (flags); may be empty.
+  std::function<void(model::MemorySettings&)> adjust;
+};
+
+/// Immutable after loading and shared by sessions; thread-safe with a Context for each thread.
+struct LoadedModel {
+  std::filesystem::path folder;
+  model::ModelConfig config;
+  model::MemorySettings settings;
+  std::filesystem::path adapter;  ///< what was laid over the base; empty: nothing
+  std::shared_ptr<const model::WeightStore> store;
+  std::shared_ptr<const backbone::LlamaWeights> weights;
+  std::shared_ptr<const backbone::Writer> writer;
+  std::shared_ptr<const sidenet::SideNet> side_net;  ///< null when writer_only
+  std::shared_ptr<const tokenizer::Tokenizer> tokens;
+  std::shared_ptr<const tokenizer::ChatTemplate> chat;
+  std::string writer_hash;  ///< hex
+
+  /// Tokens of a window that belong to the stream (W, less one where every window opens with BOS).
+  [[nodiscard]] int64_t window_capacity() const {
+    return settings.window - (settings.window_bos ? 1 : 0);
+  }
+  /// How far one window's start lies behind the one before.
+  [[nodiscard]] int64_t window_stride() const { return window_capacity() - settings.overlap; }
+  /// What a bank written with this model is bound to.
+  [[nodiscard]] membank::Fingerprint fingerprint(DType kv_dtype = DType::bf16) const;
+};
+
+/// Errors: those of its parts; config, mismatch.
+std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptions& options);
+
+/// The embedder for this model. `sif_blob`: the parameters stored with the bank (blob "sif"), may be
+/// empty; else the model folder's sif.safetensors; else null, and the caller estimates them from the
+/// first text (retriever::estimate_sif) and stores them.
+std::shared_ptr<const retriever::Embedder> make_embedder(Context& context, const LoadedModel& model,
+                                                         const std::string& sif_blob = {});
+
+/// Parameters of `sif` as a blob for the bank: from sif.safetensors, else estimated from `ids`.
+std::string make_sif_blob(Context& context, const LoadedModel& model, std::span<const int32_t> ids);
+
+}  // namespace memlong::engine

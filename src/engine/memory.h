@@ -1,0 +1,74 @@
+// A bank made searchable: the index follows the bank, queries become sets of keys and values.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/loaded_model.h"
+#include "membank/bank.h"
+#include "retriever/embedder.h"
+#include "retriever/index.h"
+
+namespace memlong::engine {
+
+/// What may be retrieved besides the own stream.
+struct ReadScope {
+  std::vector<std::string> name_spaces;           ///< all documents of these
+  std::vector<membank::DocumentId> documents;     ///< and these
+  bool everything = false;                        ///< the whole bank
+};
+
+struct FoundChunk {
+  membank::ChunkInfo info;
+  float score = 0.0F;
+};
+
+/// Decides on a chunk from its header alone.
+using ChunkFilter = std::function<bool(const membank::ChunkInfo&)>;
+
+/// Not thread-safe; each session has its own, the bank may be shared.
+class Memory {
+ public:
+  /// Loads or builds the index. `snapshots`: HNSW indexes are kept in the bank's folder and reused.
+  Memory(std::shared_ptr<membank::Bank> bank, const retriever::IndexOptions& options);
+
+  [[nodiscard]] membank::Bank& bank() const { return *bank_; }
+  [[nodiscard]] std::shared_ptr<membank::Bank> shared_bank() const { return bank_; }
+
+  /// Follows commits since the last call, of this process and of others.
+  void refresh();
+  /// Writes an index snapshot where that saves time at the next start (hnsw).
+  void save_snapshot() const;
+
+  /// The k best chunks over all queries (each [E]; best score of each chunk), best first.
+  [[nodiscard]] std::vector<FoundChunk> search(std::span<const std::vector<float>> queries,
+                                               int64_t k, const ChunkFilter& filter) const;
+
+  /// Filter for a scope; `own` (0: none) is excluded, the caller decides on it.
+  [[nodiscard]] ChunkFilter scope_filter(const ReadScope& scope) const;
+
+  /// K and V of a chunk into [G, n, D] views of any float dtype; false when it is gone.
+  bool read(membank::ChunkId id, const TensorView& k, const TensorView& v) const;
+  /// The stored vector of a chunk; empty when it is gone.
+  [[nodiscard]] std::vector<float> vector(membank::ChunkId id) const;
+  [[nodiscard]] const membank::ChunkInfo* info(membank::ChunkId id) const;
+  [[nodiscard]] const std::vector<membank::ChunkInfo>& chunks() const { return chunks_; }
+
+ private:
+  void rebuild(const membank::Snapshot& snapshot);
+  void append_new(const membank::Snapshot& snapshot);
+  [[nodiscard]] std::filesystem::path snapshot_path() const;
+
+  std::shared_ptr<membank::Bank> bank_;
+  retriever::IndexOptions options_;
+  std::unique_ptr<retriever::VectorIndex> index_;
+  std::vector<membank::ChunkInfo> chunks_;  ///< by id
+  uint64_t generation_ = 0;
+};
+
+}  // namespace memlong::engine

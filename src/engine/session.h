@@ -1,0 +1,92 @@
+// A dialog with a memory: messages go in, answers come out, everything is kept.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/loaded_model.h"
+#include "engine/memory.h"
+#include "engine/stream.h"
+#include "membank/retention.h"
+#include "ops/sampling.h"
+#include "tokenizer/chat_template.h"
+
+namespace memlong::engine {
+
+struct SessionOptions {
+  std::string name;                      ///< empty: not kept, even where there is a bank
+  std::string name_space = "default";    ///< where the dialog is kept
+  ReadScope scope;                       ///< what else may be retrieved
+  bool use_memory = true;
+  bool save = true;                      ///< false: what is added now is not kept
+  membank::RetentionBudget retention;
+  uint64_t seed = 0;                     ///< 0: from the system
+};
+
+struct GenerateOptions {
+  ops::SamplingOptions sampling;
+  int64_t max_tokens = 512;
+  std::vector<std::string> stop;         ///< further texts that end the answer
+  bool measure_attention = true;
+};
+
+enum class StopReason : uint8_t { end, length, stop_text, interrupted };
+
+struct Answer {
+  std::string text;
+  std::vector<int32_t> ids;              ///< of the text, without stop ids
+  StopReason reason = StopReason::end;
+  int64_t prompt_tokens = 0;             ///< read since the answer before
+  double prompt_seconds = 0.0;
+  double seconds = 0.0;                  ///< of generating
+  std::vector<RetrievedChunk> retrieved; ///< best score first, with attention
+};
+
+/// Gets text as it becomes certain; false stops the answer.
+using TextSink = std::function<bool(std::string_view)>;
+
+/// Not thread-safe.
+class Session {
+ public:
+  /// `memory` may be null: the dialog's own past is then remembered in this process only. A name
+  /// that the bank knows is resumed. Errors: usage (kept by another chat template), those of its
+  /// parts.
+  Session(Context& context, std::shared_ptr<const LoadedModel> model,
+          std::shared_ptr<const retriever::Embedder> embedder, std::shared_ptr<Memory> memory,
+          const SessionOptions& options);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// A message that is known: the user's, a system prompt, or an answer from elsewhere. Errors:
+  /// format, for an unknown role.
+  void add(const tokenizer::Message& message);
+  /// The model answers the last message.
+  Answer answer(const GenerateOptions& options, const TextSink& sink = {});
+  /// Keeps what is new: whole chunks, turns and the unfinished chunk in one commit. answer() and
+  /// long messages do it by themselves.
+  void save();
+
+  [[nodiscard]] const std::vector<membank::Turn>& turns() const;
+  [[nodiscard]] int64_t tokens() const;
+  [[nodiscard]] const Stream& stream() const;
+  [[nodiscard]] Stream& stream();
+  [[nodiscard]] membank::DocumentId document() const;  ///< 0: not kept (yet)
+  [[nodiscard]] bool resumed() const;
+  /// Tokens of the current window, and what the last segment reads (for /memory).
+  [[nodiscard]] std::vector<RetrievedChunk> reading() const;
+  /// Text of a retrieved chunk.
+  [[nodiscard]] std::string text_of(const RetrievedChunk& chunk) const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace memlong::engine

@@ -1,0 +1,162 @@
+// The tokens of one document or dialog, read window by window with retrieval-causal attention.
+//
+// Knows nothing of banks: what a segment reads comes from a SetSource, completed chunks go to it.
+// Windows start at multiples of the window stride, so the state of a stream depends on its tokens,
+// its answer spans, the retrieved sets and the weights alone: it can be taken up again at any token.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backbone/block.h"
+#include "backbone/kv_cache.h"
+#include "engine/chunk.h"
+#include "engine/loaded_model.h"
+#include "membank/types.h"
+#include "retriever/embedder.h"
+#include "tensor/context.h"
+
+namespace memlong::engine {
+
+/// One chunk that a segment reads.
+struct RetrievedChunk {
+  membank::ChunkId id = 0;              ///< 0: of the own stream, not in a bank (yet)
+  membank::DocumentId document = 0;     ///< 0: the own stream, not in a bank (yet)
+  int64_t begin = 0;                    ///< position of its first token in its document
+  int64_t tokens = 0;
+  float score = 0.0F;
+  double attention = 0.0;               ///< mean share of attention it got (where measured)
+};
+
+/// What a segment reads: chunks oldest first, their K and V one after the other.
+struct RetrievedSet {
+  std::vector<RetrievedChunk> chunks;
+  Tensor k;  ///< [G, M, D] of the network's dtype; empty when there are no chunks
+  Tensor v;
+};
+
+/// Where sets come from and chunks go to.
+class SetSource {
+ public:
+  SetSource() = default;
+  SetSource(const SetSource&) = delete;
+  SetSource& operator=(const SetSource&) = delete;
+  virtual ~SetSource() = default;
+  /// The set for a segment that begins at token `position` of a window that begins at token
+  /// `window_start`: nothing of the own stream at or after window_start may be in it.
+  virtual std::shared_ptr<const RetrievedSet> retrieve(
+      std::span<const std::vector<float>> queries, int64_t position, int64_t window_start) = 0;
+  /// A chunk of the own stream was completed for the first time.
+  virtual void completed(EncodedChunk&& chunk) = 0;
+};
+
+/// An answer of the assistant: from token `begin` (its first mark) to `end`, where the user speaks
+/// again, the message that asked is a query of its own (DESIGN section 3).
+struct AnswerSpan {
+  int64_t begin = 0;
+  int64_t end = -1;  ///< -1: not yet
+  int64_t query_begin = 0;  ///< the user's whole message, its marks included
+  int64_t query_end = 0;
+  std::vector<float> query;  ///< its vector, once known
+};
+
+struct StreamOptions {
+  bool use_memory = true;    ///< false: no segment reads anything
+  bool self_query = false;   ///< the published protocol: a segment is queried by its own text
+  int64_t first_window = -1; ///< >= 0: one window that begins at this token (evaluation)
+  DType kv_dtype = DType::bf16;  ///< of completed chunks
+};
+
+/// Which logits a read() leaves behind.
+enum class Want : uint8_t { nothing, last, all };
+
+/// A segment as it was read, for /why and for tests.
+struct SegmentRecord {
+  int64_t position = 0;
+  int64_t window_start = 0;
+  std::shared_ptr<const RetrievedSet> set;
+};
+
+/// Not thread-safe.
+class Stream {
+ public:
+  Stream(Context& context, std::shared_ptr<const LoadedModel> model,
+         std::shared_ptr<const retriever::Embedder> embedder, SetSource& source,
+         const StreamOptions& options);
+
+  /// Takes a stream up again: tokens [0, n) were read before, `spans` are its answers, chunks that
+  /// end at or before `completed` are known. Reads the current window again.
+  void restore(std::vector<int32_t> tokens, std::vector<AnswerSpan> spans, int64_t completed);
+
+  /// Reads tokens. Logits (see logits()) are of the last or of all of `ids`.
+  void read(std::span<const int32_t> ids, Want want = Want::nothing);
+
+  /// The next token begins an answer to the message of tokens [query_begin, query_end).
+  void begin_answer(int64_t query_begin, int64_t query_end);
+  /// The next token is the user's.
+  void end_answer();
+
+  /// f32 [V] after Want::last, [T, V] after Want::all. Row t is the distribution of the token after
+  /// ids[t]. Valid until the next read.
+  [[nodiscard]] const TensorView& logits() const { return logits_; }
+
+  [[nodiscard]] const std::vector<int32_t>& tokens() const { return tokens_; }
+  [[nodiscard]] int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
+  [[nodiscard]] int64_t completed() const { return completed_; }  ///< tokens in whole chunks
+  [[nodiscard]] int64_t window_start() const { return window_start_; }
+  [[nodiscard]] const SegmentRecord& segment() const { return segment_; }  ///< the current one
+  /// Every segment, as it opens.
+  void on_segment(std::function<void(const SegmentRecord&)> fn) { on_segment_ = std::move(fn); }
+
+  /// While on, attention to memory is added up by chunk (costs a second pass over memory keys).
+  void measure_attention(bool on);
+  /// Per chunk of every set that was read since measure_attention(true): mean share.
+  [[nodiscard]] std::vector<RetrievedChunk> measured() const;
+
+ private:
+  struct Measured {
+    RetrievedChunk chunk;
+    double mass = 0.0;
+  };
+
+  void open_window(int64_t start);
+  void read_piece(int64_t count, Want want, int64_t fresh_from, int64_t& logit_rows);
+  std::vector<ops::MemorySegment> plan_segments(int64_t begin, int64_t count, int64_t lead,
+                                                std::vector<std::shared_ptr<const RetrievedSet>>& sets);
+  void open_segment(int64_t position);
+  std::vector<std::vector<float>> queries_at(int64_t position);
+  std::vector<float> embed(int64_t begin, int64_t end);
+  void complete_chunks();
+  void add_measured(const backbone::MassProbe& probe,
+                    const std::vector<std::shared_ptr<const RetrievedSet>>& sets);
+
+  Context& context_;
+  std::shared_ptr<const LoadedModel> model_;
+  std::shared_ptr<const retriever::Embedder> embedder_;
+  SetSource& source_;
+  StreamOptions options_;
+  backbone::KvCache cache_;
+  std::vector<int32_t> tokens_;
+  std::vector<AnswerSpan> spans_;
+  int64_t window_start_ = 0;  ///< token
+  int64_t filled_ = 0;        ///< positions of the window that are in the cache, BOS included
+  int64_t read_ = 0;          ///< tokens [window_start_, read_) are in the cache
+  int64_t completed_ = 0;
+  Tensor raw_k_;   ///< [G, W, D]: layer m's K of the window's positions
+  Tensor raw_v_;
+  Tensor hidden_;  ///< [W, C] f32: layer m's input, only where the embedder needs it
+  Tensor logit_rows_;
+  TensorView logits_;
+  SegmentRecord segment_;
+  std::function<void(const SegmentRecord&)> on_segment_;
+  bool measuring_ = false;
+  double measured_rows_ = 0.0;
+  std::vector<Measured> measured_;
+};
+
+}  // namespace memlong::engine
