@@ -1,0 +1,26 @@
+# Shared by the scripts beside it; read with `source`, not run.
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# One line to standard error, then exit 1.
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Every source file that clang-format looks after, one a line, sorted.
+formatted_files() {
+  find "$root/src" "$root/tools" "$root/tests" -type f \
+    \( -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \) | sort
+}
+
+# The clang tool of the version that the rules are written for, or nothing.
+clang_tool() {
+  command -v "$1-14" || { "$1" --version 2>/dev/null | grep -q 'version 14\.' && command -v "$1"; } || true
+}
+
+# Seconds as "3 min 07 s" or "41 s".
+duration() {
+  if (($1 >= 60)); then printf '%d min %02d s' $(($1 / 60)) $(($1 % 60)); else printf '%d s' "$1"; fi
+}
