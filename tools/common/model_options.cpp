@@ -1,0 +1,141 @@
+#include "tools/common/model_options.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <unistd.h>
+
+#include "common/error.h"
+#include "common/log.h"
+
+namespace memlong::tools {
+
+void add_model_options(OptionSet& options, CommonOptions& common) {
+  options.group("Model");
+  options.add("model", &common.model, "folder of a Hugging Face model")
+      .value("DIR")
+      .short_name('m');
+  options
+      .add("adapter", &common.adapter,
+           "tuned upper layers laid over the model; 'none' leaves out the model's own")
+      .value("DIR|FILE")
+      .default_text("what the model's memlong.toml names");
+  options.add("device", &common.device, "where to compute: auto, cpu, cuda or cuda:N")
+      .value("NAME");
+  options.add("dtype", &common.dtype, "what to compute in").value("TYPE").choices({"bf16", "f32"});
+  options.add("threads", &common.threads, "threads to compute with; 0: all")
+      .range(0, 4096)
+      .short_name('t');
+}
+
+void add_memory_options(OptionSet& options, CommonOptions& common, const std::string& top_k_flag) {
+  options.group("Memory (default: what the model's memlong.toml says)");
+  options.add("memory-layer", &common.memory_layer, "layer whose keys and values are stored")
+      .range(0, 1e6);
+  options.add("reading-layers", &common.reading_layers, "layers that attend to memory");
+  options.add("chunk", &common.chunk, "tokens of a chunk").range(1, 1e6);
+  options.add(top_k_flag, &common.top_k, "chunks retrieved at a time").range(1, 1e6);
+  options.add("window", &common.window, "tokens of a window").range(2, 1e9);
+  options.add("overlap", &common.overlap, "tokens of a window that the next one reads again")
+      .range(1, 1e9);
+  options.add("embedder", &common.embedder, "what makes vectors of chunks")
+      .value("NAME")
+      .choices({"sif", "pooled"});
+  options.add("window-bos", &common.window_bos, "every window starts with <s>");
+  options.add("chat-template", &common.chat_template, "how a dialog is spelled").value("NAME");
+}
+
+void add_output_options(OptionSet& options, CommonOptions& common) {
+  options.group("Output");
+  options.add("json", &common.json, "results as JSON on standard output");
+  options.add("verbose", &common.verbose, "say more on standard error").short_name('v');
+  options.add("quiet", &common.quiet, "no progress, only errors").short_name('q');
+}
+
+void apply_output_options(const CommonOptions& common) {
+  if (common.verbose && common.quiet) {
+    fail(ErrorKind::usage, "--verbose and --quiet contradict each other");
+  }
+  log::set_level(common.quiet     ? log::Level::error
+                 : common.verbose ? log::Level::debug
+                                  : log::Level::info);
+  (void)parse_device(common.device);
+  (void)compute_dtype(common);
+}
+
+Device parse_device(const std::string& name) {
+  if (name == "cpu") return Device::cpu;
+  const bool numbered = name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
+                        name.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (name != "auto" && name != "cuda" && !numbered) {
+    fail(ErrorKind::usage, "--device: '" + name + "' is none of auto, cpu, cuda, cuda:N");
+  }
+  if (name == "auto") return Device::cpu;
+  if (!kHasCuda) {
+    fail(ErrorKind::device, "--device " + name +
+                                ": this build has no CUDA support; use --device cpu, or build on a "
+                                "machine with the CUDA toolkit");
+  }
+  return Device::cuda;
+}
+
+ContextOptions context_options(const CommonOptions& common) {
+  return {.device = parse_device(common.device), .threads = common.threads};
+}
+
+DType compute_dtype(const CommonOptions& common) {
+  const DType dtype = parse_dtype(common.dtype);
+  if (dtype != DType::f32 && dtype != DType::bf16) {
+    fail(ErrorKind::usage, "--dtype: '" + common.dtype + "' is none of bf16, f32");
+  }
+  return dtype;
+}
+
+std::filesystem::path find_configs() {
+  namespace fs = std::filesystem;
+  if (const char* named = std::getenv("MEMLONG_CONFIGS"); named != nullptr && *named != '\0') {
+    if (!fs::is_directory(named)) {
+      fail(ErrorKind::usage, std::string("MEMLONG_CONFIGS: ") + named + " is no folder");
+    }
+    return named;
+  }
+  std::error_code error;
+  const fs::path binary = fs::read_symlink("/proc/self/exe", error);
+  if (error) return {};
+  for (const char* place : {"../../../configs", "../share/memlong/configs", "../../configs"}) {
+    const fs::path folder = (binary.parent_path() / place).lexically_normal();
+    if (fs::is_directory(folder / "models", error)) return folder;
+  }
+  return {};
+}
+
+model::MemorySettings resolve_settings(const CommonOptions& common,
+                                       const model::ModelConfig& config) {
+  model::MemorySettings settings = model::find_settings(common.model, config, find_configs());
+  if (common.memory_layer) {
+    settings.memory_layer = *common.memory_layer;
+    if (common.reading_layers.empty()) {
+      std::erase_if(settings.reading_layers,
+                    [&](int64_t layer) { return layer < settings.memory_layer; });
+    }
+  }
+  if (!common.reading_layers.empty()) {
+    settings.reading_layers = common.reading_layers;
+    std::sort(settings.reading_layers.begin(), settings.reading_layers.end());
+  }
+  if (common.chunk) settings.chunk = *common.chunk;
+  if (common.top_k) settings.top_k = *common.top_k;
+  if (common.window) settings.window = *common.window;
+  if (common.overlap) settings.overlap = *common.overlap;
+  if (!common.embedder.empty()) settings.embedder = common.embedder;
+  if (common.window_bos) settings.window_bos = *common.window_bos;
+  if (!common.chat_template.empty()) settings.chat_template = common.chat_template;
+  if (common.adapter == "none") {
+    settings.adapter.clear();
+  } else if (!common.adapter.empty()) {
+    settings.adapter = std::filesystem::absolute(common.adapter);
+  }
+  model::check_settings(settings, config);
+  return settings;
+}
+
+}  // namespace memlong::tools

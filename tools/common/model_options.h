@@ -1,0 +1,65 @@
+// The options that all tools which load a model share.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "model/memory_settings.h"
+#include "tensor/context.h"
+#include "tensor/dtype.h"
+#include "tools/common/options.h"
+
+namespace memlong::tools {
+
+struct CommonOptions {
+  std::filesystem::path model;
+  std::string adapter;  ///< folder or file; "none": not even the model's default one; "": default
+  std::string device = "auto";  ///< auto, cpu, cuda, cuda:N
+  std::string dtype = "bf16";   ///< f32, bf16
+  int threads = 0;              ///< 0: as many as the process may use
+  bool json = false;
+  bool verbose = false;
+  bool quiet = false;
+  // Settings of the memory: where nothing is said, the model's memlong.toml decides.
+  std::optional<int64_t> memory_layer;
+  std::vector<int64_t> reading_layers;
+  std::optional<int64_t> chunk;
+  std::optional<int64_t> top_k;
+  std::optional<int64_t> window;
+  std::optional<int64_t> overlap;
+  std::string embedder;
+  std::optional<bool> window_bos;
+  std::string chat_template;
+};
+
+/// --model, --adapter, --device, --dtype, --threads.
+void add_model_options(OptionSet& options, CommonOptions& common);
+/// --memory-layer ... --chat-template. `top_k_flag` renames --top-k where sampling has it.
+void add_memory_options(OptionSet& options, CommonOptions& common,
+                        const std::string& top_k_flag = "top-k");
+/// --json, --verbose, --quiet.
+void add_output_options(OptionSet& options, CommonOptions& common);
+
+/// Log level and the like; checks --device, --dtype, --threads. Call it after parse(). Errors:
+/// usage, device.
+void apply_output_options(const CommonOptions& common);
+
+/// The device of --device. Errors: usage for a name that is none; device, when cuda is asked of a
+/// build without it.
+Device parse_device(const std::string& name);
+ContextOptions context_options(const CommonOptions& common);
+DType compute_dtype(const CommonOptions& common);  ///< Errors: usage
+
+/// The folder `configs` with the settings of well-known models: MEMLONG_CONFIGS, or beside the
+/// build folder or the installed binary. Empty when there is none.
+std::filesystem::path find_configs();
+
+/// The model's settings with the overrides of the command line, checked. Errors: config, io, usage.
+model::MemorySettings resolve_settings(const CommonOptions& common,
+                                       const model::ModelConfig& config);
+
+}  // namespace memlong::tools

@@ -1,0 +1,56 @@
+#include "tools/common/run.h"
+
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <new>
+#include <string>
+
+#include "common/error.h"
+#include "tools/common/output.h"
+#include "tools/common/signals.h"
+#include "tools/common/text.h"
+
+namespace memlong::tools {
+namespace {
+
+std::string program_name(int argc, char** argv) {
+  if (argc < 1 || argv[0] == nullptr) return "memlong";
+  const std::string path = argv[0];
+  return path.substr(path.find_last_of('/') + 1);
+}
+
+int report(const std::string& program, const std::string& message, int code) {
+  const std::string line = program + ": error: " + escape_terminal(message) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  return code;
+}
+
+int exit_code(ErrorKind kind) {
+  if (kind == ErrorKind::usage) return kExitUsage;
+  return kind == ErrorKind::stopped ? kExitStopped : kExitFailure;
+}
+
+}  // namespace
+
+int run_tool(int argc, char** argv, const std::function<int(int, char**)>& tool) {
+  const std::string program = program_name(argc, argv);
+  catch_stop_signals();
+  try {
+    const int code = tool(argc, argv);
+    flush_out();
+    std::cout.flush();
+    if (!std::cout) return report(program, "cannot write to standard output", kExitFailure);
+    return code;
+  } catch (const OutputClosed&) {
+    return kExitClosedPipe;
+  } catch (const Error& error) {
+    return report(program, error.what(), exit_code(error.kind()));
+  } catch (const std::bad_alloc&) {
+    return report(program, "out of memory", kExitFailure);
+  } catch (const std::exception& error) {
+    return report(program, error.what(), kExitFailure);
+  }
+}
+
+}  // namespace memlong::tools

@@ -1,0 +1,20 @@
+// Ctrl-C and SIGTERM: the first asks for a clean stop, the second ends the process at once.
+#pragma once
+
+#include <atomic>
+
+namespace memlong::tools {
+
+/// Installs the handlers of SIGINT and SIGTERM, and ignores SIGPIPE.
+void catch_stop_signals();
+
+/// Whether a stop was asked for. Thread-safe.
+bool stop_requested();
+/// The flag itself, for parts that take one.
+const std::atomic<bool>& stop_flag();
+/// Forgets a request that was honoured (a chat that only stopped its answer).
+void clear_stop_request();
+/// Throws Error{stopped} when a stop was asked for.
+void throw_if_stopped();
+
+}  // namespace memlong::tools
