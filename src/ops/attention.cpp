@@ -1,0 +1,84 @@
+#include "ops/attention.h"
+
+#include "ops/attention_kernels.h"
+#include "ops/checks.h"
+#include "ops/dispatch.h"
+
+namespace memlong::ops {
+namespace {
+
+constexpr int64_t kMaxHeadDim = 256;
+
+void check_keys(const TensorView& keys, const TensorView& q, int64_t groups, const char* name) {
+  check_rank(keys, 3, name);
+  check_dtype(keys, q.dtype(), name);
+  check_rows(keys, name);
+  check_shape(keys, {groups, keys.dim(1), q.dim(2)}, name);
+}
+
+void check_memory(const AttentionArgs& args) {
+  int64_t end = 0;
+  for (const MemorySegment& segment : args.memory) {
+    MEMLONG_CHECK(
+        end <= segment.begin && segment.begin <= segment.end && segment.end <= args.q.dim(0),
+        "memory segments must be sorted, disjoint and inside the query rows");
+    end = segment.end;
+    if (segment.k.empty()) continue;
+    check_keys(segment.k, args.q, args.k.dim(0), "attention memory k");
+    check_keys(segment.v, args.q, args.k.dim(0), "attention memory v");
+    MEMLONG_CHECK(segment.v.dim(1) == segment.k.dim(1), "memory k and v differ in length");
+  }
+}
+
+void check_heads(const TensorView& q, int64_t groups) {
+  MEMLONG_CHECK(groups > 0 && q.dim(1) % groups == 0, "heads must be a multiple of kv heads");
+  MEMLONG_CHECK(q.dim(2) > 0 && q.dim(2) % 2 == 0 && q.dim(2) <= kMaxHeadDim,
+                "head_dim must be even and at most 256");
+}
+
+}  // namespace
+
+void attention(Context& context, const AttentionArgs& args) {
+  check_rank(args.q, 3, "attention q");
+  check_rows(args.q, "attention q");
+  check_rank(args.k, 3, "attention k");
+  check_heads(args.q, args.k.dim(0));
+  check_keys(args.k, args.q, args.k.dim(0), "attention k");
+  check_keys(args.v, args.q, args.k.dim(0), "attention v");
+  check_shape(args.out, args.q.shape(), "attention out");
+  check_dtype(args.out, args.q.dtype(), "attention out");
+  check_rows(args.out, "attention out");
+  check_device(context, args.q, "attention q");
+  const int64_t last = args.offset + args.q.dim(0);
+  MEMLONG_CHECK(args.offset >= 0 && args.k.dim(1) >= last && args.v.dim(1) >= last,
+                "attention needs local keys up to position " + std::to_string(last));
+  if (args.lse.raw() != nullptr) {
+    check_shape(args.lse, {args.q.dim(0), args.q.dim(1)}, "attention lse");
+    check_dtype(args.lse, DType::f32, "attention lse");
+  }
+  check_memory(args);
+  if (args.q.empty()) return;
+  dispatch(context.device(),
+           [&](auto tag) { attention_kernel<decltype(tag)::kDevice>(context, args); });
+}
+
+void attention_memory_mass(Context& context, const TensorView& q, const TensorView& k_mem,
+                           const TensorView& lse, float scale, const TensorView& mass) {
+  check_rank(q, 3, "attention q");
+  check_rows(q, "attention q");
+  check_rank(k_mem, 3, "attention memory k");
+  check_heads(q, k_mem.dim(0));
+  check_keys(k_mem, q, k_mem.dim(0), "attention memory k");
+  check_shape(lse, {q.dim(0), q.dim(1)}, "attention lse");
+  check_dtype(lse, DType::f32, "attention lse");
+  check_shape(mass, {k_mem.dim(1)}, "attention mass");
+  check_dtype(mass, DType::f32, "attention mass");
+  check_rows(mass, "attention mass");
+  check_device(context, q, "attention q");
+  if (q.empty() || k_mem.empty()) return;
+  dispatch(context.device(), [&](auto tag) {
+    attention_memory_mass_kernel<decltype(tag)::kDevice>(context, q, k_mem, lse, scale, mass);
+  });
+}
+
+}  // namespace memlong::ops

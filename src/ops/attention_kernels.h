@@ -1,0 +1,21 @@
+// Device kernels of attention.h.
+#pragma once
+
+#include "ops/attention.h"
+
+namespace memlong::ops {
+
+template <Device D>
+void attention_kernel(Context& context, const AttentionArgs& args);
+template <Device D>
+void attention_memory_mass_kernel(Context& context, const TensorView& q, const TensorView& k_mem,
+                                  const TensorView& lse, float scale, const TensorView& mass);
+
+template <>
+void attention_kernel<Device::cpu>(Context& context, const AttentionArgs& args);
+template <>
+void attention_memory_mass_kernel<Device::cpu>(Context& context, const TensorView& q,
+                                               const TensorView& k_mem, const TensorView& lse,
+                                               float scale, const TensorView& mass);
+
+}  // namespace memlong::ops

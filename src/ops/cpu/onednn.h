@@ -1,0 +1,79 @@
+// oneDNN for the ops of this folder: engine, stream, and prepared products kept with a context.
+// Included by cpu/*.cpp only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <unordered_map>
+
+#include <dnnl.hpp>
+
+#include "ops/matmul_kernels.h"
+
+namespace memlong::ops::cpu {
+
+/// Weights in the blocked layout that oneDNN chose.
+struct BlockedWeight : PackedWeight::Impl {
+  using Impl::Impl;
+  [[nodiscard]] size_t bytes() const override { return storage.bytes(); }
+
+  dnnl::memory::desc layout;  ///< [K, N]
+  Tensor storage;
+};
+
+/// What a prepared product depends on.
+struct ProductKey {
+  int64_t rows, n, k, x_stride, out_stride;
+  DType dtype, out_dtype;
+  bool bias, accumulate;
+  int threads;
+  bool operator==(const ProductKey&) const = default;
+};
+
+struct ProductKeyHash {
+  size_t operator()(const ProductKey& key) const;
+};
+
+/// A primitive with its arguments; only the data pointers change between calls.
+struct Product {
+  dnnl::memory::desc layout;  ///< of the weights it was made for
+  dnnl::matmul primitive;
+  dnnl::memory x, weight, bias, out;
+  std::unordered_map<int, dnnl::memory> arguments;
+};
+
+/// One a context. Keeps the most recently used products, at most kCapacity of them; a product
+/// that was dropped is made again in about a millisecond.
+class OneDnn {
+ public:
+  static constexpr size_t kCapacity = 512;
+  OneDnn();
+  [[nodiscard]] const dnnl::engine& engine() const { return engine_; }
+  [[nodiscard]] dnnl::stream& stream() { return stream_; }
+  Product& product(const ProductKey& key, const BlockedWeight& weight);
+  [[nodiscard]] size_t cached() const { return products_.size(); }
+
+ private:
+  using Entry = std::pair<ProductKey, Product>;
+  dnnl::engine engine_;
+  dnnl::stream stream_;
+  std::list<Entry> products_;  // the most recently used first
+  std::unordered_map<ProductKey, std::list<Entry>::iterator, ProductKeyHash> index_;
+};
+
+dnnl::memory::data_type onednn_type(DType dtype);
+
+/// oneDNN takes its thread count from OpenMP's setting of the calling thread.
+class ThreadCount {
+ public:
+  explicit ThreadCount(int threads);
+  ThreadCount(const ThreadCount&) = delete;
+  ThreadCount& operator=(const ThreadCount&) = delete;
+  ~ThreadCount();
+
+ private:
+  int before_;
+};
+
+}  // namespace memlong::ops::cpu

@@ -1,0 +1,48 @@
+// The k largest of a row of floats.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "ops/top_k.h"
+
+namespace memlong::ops::cpu {
+
+/// Larger first, then lower index. NaN stands below everything, -inf included.
+struct Better {
+  bool operator()(const Scored& a, const Scored& b) const {
+    const bool a_nan = std::isnan(a.value);
+    const bool b_nan = std::isnan(b.value);
+    if (a_nan != b_nan) return b_nan;
+    if (!a_nan && a.value != b.value) return a.value > b.value;
+    return a.index < b.index;
+  }
+};
+
+/// Best first. Keeps a heap of k whose top is the worst kept; most elements fail one comparison.
+inline std::vector<Scored> select_top(std::span<const float> x, int64_t k) {
+  const auto size = static_cast<size_t>(std::max<int64_t>(k, 0));
+  const Better better;
+  std::vector<Scored> heap;
+  heap.reserve(std::min(size, x.size()));
+  size_t i = 0;
+  for (; i < x.size() && heap.size() < size; ++i) heap.push_back({static_cast<int64_t>(i), x[i]});
+  std::make_heap(heap.begin(), heap.end(), better);
+  for (; i < x.size() && !heap.empty(); ++i) {
+    // A later index loses a tie, so only a strictly larger value enters (or one beside NaN).
+    if (!(x[i] > heap.front().value) && !std::isnan(heap.front().value)) continue;
+    const Scored candidate{static_cast<int64_t>(i), x[i]};
+    if (!better(candidate, heap.front())) continue;
+    std::pop_heap(heap.begin(), heap.end(), better);
+    heap.back() = candidate;
+    std::push_heap(heap.begin(), heap.end(), better);
+  }
+  std::sort_heap(heap.begin(), heap.end(), better);
+  return heap;
+}
+
+}  // namespace memlong::ops::cpu

@@ -1,0 +1,20 @@
+// Device kernels of embedding.h.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "tensor/context.h"
+#include "tensor/tensor.h"
+
+namespace memlong::ops {
+
+template <Device D>
+void embedding_kernel(Context& context, const TensorView& table, std::span<const int32_t> ids,
+                      const TensorView& out);
+
+template <>
+void embedding_kernel<Device::cpu>(Context& context, const TensorView& table,
+                                   std::span<const int32_t> ids, const TensorView& out);
+
+}  // namespace memlong::ops

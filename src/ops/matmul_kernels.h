@@ -1,0 +1,42 @@
+// Device kernels of matmul.h, and what every packed weight carries.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "ops/matmul.h"
+
+namespace memlong::ops {
+
+/// A device adds its own storage by inheritance.
+struct PackedWeight::Impl {
+  Impl(int64_t out_features, int64_t in_features, DType type, Device where)
+      : n(out_features), k(in_features), dtype(type), device(where) {}
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+  virtual ~Impl() = default;
+  [[nodiscard]] virtual size_t bytes() const = 0;
+
+  int64_t n;
+  int64_t k;
+  DType dtype;
+  Device device;
+};
+
+template <Device D>
+std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel(Context& context,
+                                                             std::span<const TensorView> parts,
+                                                             DType dtype);
+template <Device D>
+void matmul_kernel(Context& context, const TensorView& x, const PackedWeight::Impl& weight,
+                   const TensorView& out, const MatmulOptions& options);
+
+template <>
+std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
+    Context& context, std::span<const TensorView> parts, DType dtype);
+template <>
+void matmul_kernel<Device::cpu>(Context& context, const TensorView& x,
+                                const PackedWeight::Impl& weight, const TensorView& out,
+                                const MatmulOptions& options);
+
+}  // namespace memlong::ops

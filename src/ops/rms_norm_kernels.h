@@ -1,0 +1,17 @@
+// Device kernels of rms_norm.h.
+#pragma once
+
+#include "tensor/context.h"
+#include "tensor/tensor.h"
+
+namespace memlong::ops {
+
+template <Device D>
+void rms_norm_kernel(Context& context, const TensorView& x, const TensorView& weight, float eps,
+                     const TensorView& out);
+
+template <>
+void rms_norm_kernel<Device::cpu>(Context& context, const TensorView& x, const TensorView& weight,
+                                  float eps, const TensorView& out);
+
+}  // namespace memlong::ops

@@ -1,0 +1,45 @@
+#include "ops/rope.h"
+
+#include <cmath>
+
+#include "ops/checks.h"
+#include "ops/dispatch.h"
+#include "ops/rope_kernels.h"
+
+namespace memlong::ops {
+
+RopeTable::RopeTable(const RopeParameters& parameters, int64_t head_dim, int64_t positions)
+    : positions_(positions), head_dim_(head_dim) {
+  const RopeFrequencies frequencies = rope_frequencies(parameters, head_dim, positions);
+  const int64_t half = head_dim / 2;
+  cos_ = Tensor({positions, half}, DType::f32);
+  sin_ = Tensor({positions, half}, DType::f32);
+  for (int64_t p = 0; p < positions; ++p) {
+    for (int64_t i = 0; i < half; ++i) {
+      const double angle = static_cast<double>(p) * frequencies.inverse[static_cast<size_t>(i)];
+      cos_.data<float>()[p * half + i] =
+          static_cast<float>(std::cos(angle) * frequencies.amplitude);
+      sin_.data<float>()[p * half + i] =
+          static_cast<float>(std::sin(angle) * frequencies.amplitude);
+    }
+  }
+}
+
+void rope(Context& context, const TensorView& x, const RopeTable& table, int64_t start,
+          const TensorView& out) {
+  check_rank(x, 3, "rope x");
+  check_shape(out, x.shape(), "rope out");
+  check_dtype(out, x.dtype(), "rope out");
+  check_rows(x, "rope x");
+  check_rows(out, "rope out");
+  check_device(context, x, "rope x");
+  MEMLONG_CHECK(x.dim(2) == table.head_dim(), "rope table of another head_dim");
+  MEMLONG_CHECK(start >= 0 && start + x.dim(0) <= table.positions(),
+                "rope position " + std::to_string(start + x.dim(0)) + " outside the table of " +
+                    std::to_string(table.positions()));
+  if (x.empty()) return;
+  dispatch(context.device(),
+           [&](auto tag) { rope_kernel<decltype(tag)::kDevice>(context, x, table, start, out); });
+}
+
+}  // namespace memlong::ops

@@ -1,0 +1,182 @@
+#include "ops/attention.h"
+
+#include <limits>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "common/error.h"
+#include "ops/attention_reference.h"
+
+namespace memlong::ops {
+namespace {
+
+using reference::AttentionCase;
+using reference::random_tensor;
+using reference::relative_error;
+using reference::values;
+
+struct Dimensions {
+  int64_t heads, groups, head_dim, tokens, offset;
+  std::vector<int64_t> memory;  ///< M of each segment; the segments share the rows evenly
+};
+
+void PrintTo(const Dimensions& d, std::ostream* out) {
+  *out << "H" << d.heads << "_G" << d.groups << "_D" << d.head_dim << "_T" << d.tokens << "_offset"
+       << d.offset << "_segments" << d.memory.size();
+}
+
+class AttentionShapes : public testing::TestWithParam<std::tuple<DType, Dimensions>> {};
+
+TEST_P(AttentionShapes, MatchesDoublePrecision) {
+  const auto& [dtype, d] = GetParam();
+  AttentionCase example(d.heads, d.groups, d.head_dim, d.tokens, d.offset, dtype, 1);
+  example.add_memory(d.memory);
+  Context context;
+  attention(context, example.args());
+  const reference::AttentionResult expected = reference::attention(example.args());
+  EXPECT_LT(relative_error(values(example.out), expected.out), dtype == DType::f32 ? 1e-6 : 1e-2);
+  EXPECT_LT(relative_error(values(example.lse), expected.lse), dtype == DType::f32 ? 1e-6 : 5e-3);
+}
+
+std::vector<Dimensions> shapes() {
+  std::vector<Dimensions> all;
+  for (const int64_t head_dim : {16, 20, 64, 100, 128}) {
+    for (const int64_t tokens : {1, 7, 64, 200}) {
+      all.push_back({4, 2, head_dim, tokens, 0, {}});
+      all.push_back({4, 2, head_dim, tokens, 33, {64}});
+    }
+    all.push_back({3, 3, head_dim, 70, 5, {64, 0, 17, 130}});
+  }
+  all.push_back({8, 1, 64, 1, 300, {200}});
+  all.push_back({32, 4, 64, 50, 10, {64, 64, 64, 64, 64, 64, 64}});
+  all.push_back({2, 1, 256, 65, 64, {1}});
+  all.push_back({2, 2, 2, 9, 0, {3}});
+  all.push_back({40, 1, 8, 3, 0, {5}});
+  all.push_back({140, 1, 4, 3, 2, {5}});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, AttentionShapes,
+                         testing::Combine(testing::Values(DType::f32, DType::bf16),
+                                          testing::ValuesIn(shapes())));
+
+class AttentionDType : public testing::TestWithParam<DType> {};
+
+TEST_P(AttentionDType, ALaterKeyChangesNoEarlierRow) {
+  AttentionCase example(4, 2, 64, 90, 20, GetParam(), 2);
+  example.add_memory({64, 32});
+  Context context;
+  attention(context, example.args());
+  const Tensor before = Tensor::copy_of(example.out);
+  const int64_t changed = 20 + 50;  // read by rows 50..89 only
+  copy(context, random_tensor({2, 1, 64}, GetParam(), 77, 50.0F),
+       example.k.view().slice(1, changed, changed + 1));
+  copy(context, random_tensor({2, 1, 64}, GetParam(), 78, 50.0F),
+       example.v.view().slice(1, changed, changed + 1));
+  attention(context, example.args());
+  const std::vector<double> a = values(before);
+  const std::vector<double> b = values(example.out);
+  const auto boundary = static_cast<size_t>(50 * 4 * 64);
+  for (size_t i = 0; i < boundary; ++i) ASSERT_EQ(a[i], b[i]) << i;
+  EXPECT_GT(relative_error(b, a), 1e-3);
+}
+
+TEST_P(AttentionDType, KeysPastTheLastRowAreNotRead) {
+  AttentionCase example(2, 1, 16, 5, 3, GetParam(), 3, 40);
+  Context context;
+  const Tensor poison =
+      random_tensor({1, 32, 16}, GetParam(), 4, std::numeric_limits<float>::quiet_NaN());
+  copy(context, poison, example.k.view().slice(1, 8, 40));
+  copy(context, poison, example.v.view().slice(1, 8, 40));
+  attention(context, example.args());
+  for (const double value : values(example.out)) ASSERT_TRUE(std::isfinite(value));
+}
+
+TEST_P(AttentionDType, StridesAreFree) {
+  const DType dtype = GetParam();
+  AttentionCase example(4, 2, 20, 30, 10, dtype, 5);
+  example.add_memory({24});
+  // q between other columns, k and v as [S, G, D] seen as [G, S, D], out by head.
+  const Tensor wide = random_tensor({30, 3 * 80}, dtype, 6);
+  const Tensor keys = random_tensor({40, 2, 20}, dtype, 7);
+  const Tensor weights = random_tensor({40, 2, 20}, dtype, 8);
+  const Tensor by_head({4, 30, 20}, dtype);
+  AttentionArgs args = example.args();
+  args.q = wide.view().slice(1, 80, 160).split_last(20);
+  args.k = keys.view().permute({1, 0, 2});
+  args.v = weights.view().permute({1, 0, 2});
+  args.out = by_head.view().permute({1, 0, 2});
+  Context context;
+  attention(context, args);
+  EXPECT_LT(relative_error(values(args.out), reference::attention(args).out),
+            dtype == DType::f32 ? 1e-6 : 1e-2);
+}
+
+TEST_P(AttentionDType, LargeScoresDoNotOverflow) {
+  AttentionCase example(2, 2, 16, 40, 0, GetParam(), 9);
+  example.add_memory({40});
+  AttentionArgs args = example.args();
+  args.scale = 40.0F;
+  Context context;
+  attention(context, args);
+  EXPECT_LT(relative_error(values(example.out), reference::attention(args).out),
+            GetParam() == DType::f32 ? 2e-4 : 2e-2);
+}
+
+TEST_P(AttentionDType, ThreadsDoNotChangeTheResult) {
+  AttentionCase example(4, 2, 64, 200, 0, GetParam(), 10);
+  example.add_memory({100});
+  Context one({.threads = 1});
+  attention(one, example.args());
+  const Tensor before = Tensor::copy_of(example.out);
+  Context three({.threads = 3});
+  attention(three, example.args());
+  EXPECT_EQ(values(before), values(example.out));
+}
+
+TEST_P(AttentionDType, MemoryMassIsTheShareOfTheSoftmax) {
+  AttentionCase example(6, 2, 20, 45, 12, GetParam(), 11);
+  example.add_memory({150});
+  Context context;
+  attention(context, example.args());
+  const Tensor mass = Tensor::zeros({150}, DType::f32);
+  const TensorView k_mem = example.segments[0].k;
+  attention_memory_mass(context, example.q, k_mem, example.lse, example.scale, mass);
+  EXPECT_LT(relative_error(values(mass),
+                           reference::memory_mass(example.q, k_mem, example.lse, example.scale)),
+            1e-4);
+  attention_memory_mass(context, example.q, k_mem, example.lse, example.scale, mass);
+  const std::vector<double> twice = values(mass);
+  double total = 0.0;
+  for (const double m : twice) total += m;
+  EXPECT_GT(total, 0.0);
+  EXPECT_LT(total / 2.0, 45.0 * 6.0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, AttentionDType, testing::Values(DType::f32, DType::bf16));
+
+TEST(Attention, OneKeyIsItsValue) {
+  AttentionCase example(2, 1, 4, 1, 0, DType::f32, 12);
+  Context context;
+  attention(context, example.args());
+  for (int64_t i = 0; i < 8; ++i) {
+    EXPECT_FLOAT_EQ(example.out.data<float>()[i], example.v.data<float>()[i % 4]);
+  }
+}
+
+TEST(Attention, RefusesWhatDoesNotFit) {
+  Context context;
+  AttentionCase example(4, 2, 16, 8, 0, DType::f32, 13);
+  AttentionArgs args = example.args();
+  args.offset = 1;  // needs nine keys
+  EXPECT_THROW(attention(context, args), Error);
+  example.add_memory({4, 4});
+  std::swap(example.segments[0], example.segments[1]);
+  EXPECT_THROW(attention(context, example.args()), Error);
+  EXPECT_THROW(attention(context, AttentionCase(4, 2, 15, 8, 0, DType::f32, 1).args()), Error);
+  EXPECT_THROW(attention(context, AttentionCase(4, 3, 16, 8, 0, DType::f32, 1).args()), Error);
+}
+
+}  // namespace
+}  // namespace memlong::ops

@@ -1,0 +1,188 @@
+#include "ops/matmul.h"
+
+#include <tuple>
+
+#include <gtest/gtest.h>
+
+#include "common/error.h"
+#include "ops/reference.h"
+
+namespace memlong::ops {
+namespace {
+
+using reference::random_tensor;
+using reference::relative_error;
+using reference::values;
+
+std::vector<double> product(const TensorView& x, const TensorView& w) {
+  const std::vector<double> a = values(x);
+  const std::vector<double> b = values(w);
+  const int64_t k = x.dim(1);
+  std::vector<double> out;
+  for (int64_t t = 0; t < x.dim(0); ++t) {
+    for (int64_t n = 0; n < w.dim(0); ++n) {
+      double sum = 0.0;
+      for (int64_t i = 0; i < k; ++i) {
+        sum += a[static_cast<size_t>(t * k + i)] * b[static_cast<size_t>(n * k + i)];
+      }
+      out.push_back(sum);
+    }
+  }
+  return out;
+}
+
+class MatmulShapes
+    : public testing::TestWithParam<std::tuple<DType, DType, int64_t, std::pair<int, int>>> {};
+
+TEST_P(MatmulShapes, MatchesDoublePrecision) {
+  const auto [dtype, out_dtype, rows, shape] = GetParam();
+  if (dtype == DType::f32 && out_dtype == DType::bf16) GTEST_SKIP() << "not a supported pair";
+  const auto [n, k] = shape;
+  Context context;
+  const Tensor w = random_tensor({n, k}, dtype, 1);
+  const Tensor x = random_tensor({rows, k}, dtype, 2);
+  const TensorView parts[] = {w};
+  const PackedWeight packed = pack_weight(context, parts, dtype);
+  EXPECT_EQ(packed.out_features(), n);
+  EXPECT_EQ(packed.in_features(), k);
+  EXPECT_GE(packed.bytes(), w.bytes());
+  const Tensor out({rows, n}, out_dtype);
+  matmul(context, x, packed, out);
+  EXPECT_LT(relative_error(values(out), product(x, w)), out_dtype == DType::f32 ? 1e-5 : 1e-2);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MatmulShapes,
+                         testing::Combine(testing::Values(DType::f32, DType::bf16),
+                                          testing::Values(DType::f32, DType::bf16),
+                                          testing::Values<int64_t>(1, 2, 7, 64, 200),
+                                          testing::Values(std::pair(97, 64), std::pair(176, 100),
+                                                          std::pair(3, 2), std::pair(256, 704))));
+
+class MatmulDType : public testing::TestWithParam<DType> {};
+
+TEST_P(MatmulDType, AddsBiasAndWhatTheOutputHeld) {
+  const DType dtype = GetParam();
+  Context context;
+  const Tensor w = random_tensor({40, 32}, dtype, 3);
+  const Tensor x = random_tensor({5, 32}, dtype, 4);
+  const Tensor bias = random_tensor({40}, DType::f32, 5);
+  const Tensor out = random_tensor({5, 40}, DType::f32, 6);
+  std::vector<double> expected = product(x, w);
+  const std::vector<double> held = values(out);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    expected[i] += held[i] + bias.data<float>()[i % 40];
+  }
+  const TensorView parts[] = {w};
+  matmul(context, x, pack_weight(context, parts, dtype), out, {.bias = bias, .accumulate = true});
+  EXPECT_LT(relative_error(values(out), expected), 1e-6);
+}
+
+TEST_P(MatmulDType, StacksPartsOfAnyDtypeAndAlignment) {
+  const DType dtype = GetParam();
+  Context context;
+  const Tensor a = random_tensor({24, 16}, DType::f16, 7);
+  const Tensor b = random_tensor({8, 16}, DType::f32, 8);
+  std::vector<std::byte> bytes(b.bytes() + 3);
+  std::copy_n(static_cast<const std::byte*>(b.view().raw()), b.bytes(), bytes.data() + 3);
+  const TensorView odd(bytes.data() + 3, DType::f32, {8, 16});
+  const TensorView parts[] = {a, odd};
+  const PackedWeight packed = pack_weight(context, parts, dtype);
+  ASSERT_EQ(packed.out_features(), 32);
+  const Tensor x = random_tensor({3, 16}, dtype, 9);
+  const Tensor out({3, 32}, DType::f32);
+  matmul(context, x, packed, out);
+  const std::vector<double> left = product(x, a);
+  const std::vector<double> right = product(x, b);
+  const double bound = dtype == DType::f32 ? 1e-5 : 3e-2;
+  for (int64_t t = 0; t < 3; ++t) {
+    for (int64_t n = 0; n < 32; ++n) {
+      const double expected = n < 24 ? left[static_cast<size_t>(t * 24 + n)]
+                                     : right[static_cast<size_t>(t * 8 + n - 24)];
+      EXPECT_NEAR(out.data<float>()[t * 32 + n], expected, bound * 4.0);
+    }
+  }
+}
+
+TEST_P(MatmulDType, RowStridesAreFree) {
+  const DType dtype = GetParam();
+  Context context;
+  const Tensor w = random_tensor({20, 16}, dtype, 10);
+  const Tensor wide_x = random_tensor({6, 48}, dtype, 11);
+  const Tensor wide_out = Tensor::zeros({6, 60}, DType::f32);
+  const TensorView x = wide_x.view().slice(1, 16, 32);
+  const TensorView parts[] = {w};
+  const PackedWeight packed = pack_weight(context, parts, dtype);
+  for (const int64_t rows : {int64_t{6}, int64_t{1}}) {
+    const TensorView out = wide_out.view().slice(1, 20, 40).slice(0, 0, rows);
+    matmul(context, x.slice(0, 0, rows), packed, out);
+    EXPECT_LT(relative_error(values(out), product(Tensor::copy_of(x.slice(0, 0, rows)), w)), 1e-5);
+  }
+  for (int64_t t = 0; t < 6; ++t) {
+    EXPECT_EQ(wide_out.data<float>()[t * 60 + 19], 0.0F);
+    EXPECT_EQ(wide_out.data<float>()[t * 60 + 40], 0.0F);
+  }
+}
+
+TEST_P(MatmulDType, ARowDoesNotDependOnTheOthers) {
+  const DType dtype = GetParam();
+  Context context;
+  const Tensor w = random_tensor({64, 64}, dtype, 12);
+  const TensorView parts[] = {w};
+  const PackedWeight packed = pack_weight(context, parts, dtype);
+  const Tensor x = random_tensor({33, 64}, dtype, 13);
+  const Tensor first({33, 64}, DType::f32);
+  matmul(context, x, packed, first);
+  const Tensor other = random_tensor({1, 64}, dtype, 14);
+  copy(context, other, x.view().slice(0, 20, 21));
+  const Tensor second({33, 64}, DType::f32);
+  matmul(context, x, packed, second);
+  for (int64_t i = 0; i < 33 * 64; ++i) {
+    if (i / 64 == 20) continue;
+    ASSERT_EQ(first.data<float>()[i], second.data<float>()[i]) << "row " << i / 64;
+  }
+}
+
+TEST_P(MatmulDType, ManyRowCountsAndContextsShareOneWeight) {
+  const DType dtype = GetParam();
+  Context packer({.threads = 2});
+  const Tensor w = random_tensor({16, 8}, dtype, 15);
+  const TensorView parts[] = {w};
+  const PackedWeight packed = pack_weight(packer, parts, dtype);
+  Context other({.threads = 1});
+  const Tensor x = random_tensor({700, 8}, dtype, 16);
+  const std::vector<double> expected = product(x, w);
+  for (int64_t rows = 1; rows <= 700; rows += rows < 560 ? 1 : 140) {  // more than are kept
+    const Tensor out({rows, 16}, DType::f32);
+    matmul(other, x.view().slice(0, 0, rows), packed, out);
+    const int64_t last = rows * 16 - 1;
+    ASSERT_NEAR(out.data<float>()[last], expected[static_cast<size_t>(last)], 1e-4) << rows;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, MatmulDType, testing::Values(DType::f32, DType::bf16));
+
+TEST(Matmul, NoRowsIsNoWork) {
+  Context context;
+  const Tensor w = random_tensor({4, 4}, DType::f32, 1);
+  const TensorView parts[] = {w};
+  const PackedWeight packed = pack_weight(context, parts, DType::f32);
+  EXPECT_NO_THROW(matmul(context, Tensor({0, 4}, DType::f32), packed, Tensor({0, 4}, DType::f32)));
+}
+
+TEST(Matmul, RefusesWhatDoesNotFit) {
+  Context context;
+  const Tensor w = random_tensor({4, 6}, DType::bf16, 1);
+  const TensorView parts[] = {w};
+  const PackedWeight packed = pack_weight(context, parts, DType::bf16);
+  const Tensor x({2, 6}, DType::bf16);
+  EXPECT_THROW(matmul(context, Tensor({2, 5}, DType::bf16), packed, Tensor({2, 4}, DType::f32)),
+               Error);
+  EXPECT_THROW(matmul(context, Tensor({2, 6}, DType::f32), packed, Tensor({2, 4}, DType::f32)),
+               Error);
+  EXPECT_THROW(matmul(context, x, packed, Tensor({2, 4}, DType::bf16), {.accumulate = true}),
+               Error);
+  EXPECT_THROW(matmul(context, x, PackedWeight(), Tensor({2, 4}, DType::f32)), Error);
+}
+
+}  // namespace
+}  // namespace memlong::ops

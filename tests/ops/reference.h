@@ -1,0 +1,46 @@
+// What the op tests share: random tensors and naive references in double precision.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "ops/copy.h"
+#include "tensor/context.h"
+#include "tensor/tensor.h"
+
+namespace memlong::ops::reference {
+
+/// A contiguous tensor of normal numbers, rounded to `dtype`.
+inline Tensor random_tensor(const Shape& shape, DType dtype, uint32_t seed, float scale = 1.0F) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal(0.0F, scale);
+  Tensor tensor(shape, DType::f32);
+  for (int64_t i = 0; i < shape.elements(); ++i) tensor.data<float>()[i] = normal(generator);
+  if (dtype == DType::f32) return tensor;
+  Context context;
+  return convert(context, tensor, dtype);
+}
+
+/// The elements in row-major order.
+inline std::vector<double> values(const TensorView& view) {
+  Context context;
+  const Tensor flat = convert(context, view, DType::f32);
+  return {flat.data<float>(), flat.data<float>() + view.elements()};
+}
+
+/// |a - b| / |b|, Euclidean norms.
+inline double relative_error(const std::vector<double>& a, const std::vector<double>& b) {
+  double difference = 0.0;
+  double norm = 0.0;
+  for (size_t i = 0; i < b.size(); ++i) {
+    difference += (a.at(i) - b[i]) * (a.at(i) - b[i]);
+    norm += b[i] * b[i];
+  }
+  return std::sqrt(difference) / (norm > 0.0 ? std::sqrt(norm) : 1.0);
+}
+
+inline double tolerance(DType dtype) { return dtype == DType::f32 ? 1e-5 : 2e-2; }
+
+}  // namespace memlong::ops::reference
