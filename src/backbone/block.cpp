@@ -22,8 +22,8 @@ Projected project_keys_values(Context& context, const LlamaWeights& weights, int
   const int64_t rows = x.dim(0);
   const TensorView normed = context.scratch("block.normed", {rows, config.hidden}, weights.dtype);
   ops::rms_norm(context, x, block.input_norm, config.rms_eps, normed);
-  const TensorView kv = context.scratch("block.kv", {rows, 2 * config.kv_heads * config.head_dim},
-                                        weights.dtype);
+  const TensorView kv =
+      context.scratch("block.kv", {rows, 2 * config.kv_heads * config.head_dim}, weights.dtype);
   ops::matmul(context, normed, block.kv, kv, {.bias = block.kv_bias});
   return {normed, kv};
 }
@@ -98,7 +98,8 @@ void feed_forward(Context& context, const LlamaWeights& weights, const BlockCall
   const int64_t rows = call.x.dim(0);
   const TensorView normed = context.scratch("block.normed", {rows, config.hidden}, weights.dtype);
   ops::rms_norm(context, call.x, block.post_norm, config.rms_eps, normed);
-  const TensorView gate_up = context.scratch("block.gate_up", {rows, 2 * config.ffn}, weights.dtype);
+  const TensorView gate_up =
+      context.scratch("block.gate_up", {rows, 2 * config.ffn}, weights.dtype);
   ops::matmul(context, normed, block.gate_up, gate_up, {.bias = block.gate_up_bias});
   const TensorView gated = context.scratch("block.gated", {rows, config.ffn}, weights.dtype);
   ops::swiglu(context, gate_up, gated);

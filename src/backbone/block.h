@@ -35,8 +35,8 @@ struct BlockCall {
 void block_forward(Context& context, const LlamaWeights& weights, KvCache& cache,
                    const BlockCall& call);
 
-/// Keys and values of rows x [T, C] f32 (a block's input), before rope: raw_k, raw_v [G, T, D] of any
-/// float dtype, strides free.
+/// Keys and values of rows x [T, C] f32 (a block's input), before rope: raw_k, raw_v [G, T, D] of
+/// any float dtype, strides free.
 void block_keys_values(Context& context, const LlamaWeights& weights, int64_t layer,
                        const TensorView& x, const TensorView& raw_k, const TensorView& raw_v);
 

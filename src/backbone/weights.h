@@ -42,8 +42,9 @@ struct LlamaWeights {
   ops::RopeTable rope;     ///< positions of one window
 };
 
-/// Packs the weights. `window`: the longest window that will be read. `writer_layer` >= 0 loads only
-/// what writes memory (ingest): the blocks below that layer, and of that layer the norm and kv. Errors: format, for tensors that are missing or of another shape.
+/// Packs the weights. `window`: the longest window that will be read. `writer_layer` >= 0 loads
+/// only what writes memory (ingest): the blocks below that layer, and of that layer the norm and
+/// kv. Errors: format, for tensors that are missing or of another shape.
 std::shared_ptr<const LlamaWeights> load_weights(Context& context,
                                                  std::shared_ptr<const model::WeightStore> store,
                                                  const model::ModelConfig& config, DType dtype,

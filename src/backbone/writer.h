@@ -25,12 +25,13 @@ class Writer {
 
   [[nodiscard]] int64_t memory_layer() const { return memory_layer_; }
 
-  /// Reads T tokens at window positions `offset`.. through the embedding and layers 0..m-1; x [T, C]
-  /// f32 becomes layer m's input. The cache needs layers 0..m-1.
+  /// Reads T tokens at window positions `offset`.. through the embedding and layers 0..m-1; x [T,
+  /// C] f32 becomes layer m's input. The cache needs layers 0..m-1.
   void forward(Context& context, std::span<const int32_t> ids, KvCache& cache, int64_t offset,
                const TensorView& x, const LayerObserver& observer = {}) const;
 
-  /// Layer m's keys before rope, and values, of its input rows x [T, C]: [G, T, D], any float dtype.
+  /// Layer m's keys before rope, and values, of its input rows x [T, C]: [G, T, D], any float
+  /// dtype.
   void keys_values(Context& context, const TensorView& x, const TensorView& k,
                    const TensorView& v) const;
 

@@ -24,13 +24,13 @@ namespace memlong::engine {
 
 struct ModelOptions {
   std::filesystem::path folder;
-  std::filesystem::path configs;          ///< the folder `configs/models`; may be empty
-  std::filesystem::path adapter;          ///< upper-layer tensors; empty: the settings' default
-  bool base_only = false;                 ///< no adapter at all, not even the default one
-  DType dtype = DType::bf16;              ///< f32 or bf16
-  bool writer_only = false;               ///< ingest: load nothing above the memory layer's K and V
-  bool tokenizer = true;                  ///< false: ids only (memlong-eval logits)
-  std::string chat_template;              ///< empty: settings, else recognised
+  std::filesystem::path configs;  ///< the folder `configs/models`; may be empty
+  std::filesystem::path adapter;  ///< upper-layer tensors; empty: the settings' default
+  bool base_only = false;         ///< no adapter at all, not even the default one
+  DType dtype = DType::bf16;      ///< f32 or bf16
+  bool writer_only = false;       ///< ingest: load nothing above the memory layer's K and V
+  bool tokenizer = true;          ///< false: ids only (memlong-eval logits)
+  std::string chat_template;      ///< empty: settings, else recognised
   /// Overrides settings after they were found (flags); may be empty.
   std::function<void(model::MemorySettings&)> adjust;
 };
@@ -62,9 +62,9 @@ struct LoadedModel {
 /// Errors: those of its parts; config, mismatch.
 std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptions& options);
 
-/// The embedder for this model. `sif_blob`: the parameters stored with the bank (blob "sif"), may be
-/// empty; else the model folder's sif.safetensors; else null, and the caller estimates them from the
-/// first text (retriever::estimate_sif) and stores them.
+/// The embedder for this model. `sif_blob`: the parameters stored with the bank (blob "sif"), may
+/// be empty; else the model folder's sif.safetensors; else null, and the caller estimates them from
+/// the first text (retriever::estimate_sif) and stores them.
 std::shared_ptr<const retriever::Embedder> make_embedder(Context& context, const LoadedModel& model,
                                                          const std::string& sif_blob = {});
 

@@ -18,9 +18,9 @@ namespace memlong::engine {
 
 /// What may be retrieved besides the own stream.
 struct ReadScope {
-  std::vector<std::string> name_spaces;           ///< all documents of these
-  std::vector<membank::DocumentId> documents;     ///< and these
-  bool everything = false;                        ///< the whole bank
+  std::vector<std::string> name_spaces;        ///< all documents of these
+  std::vector<membank::DocumentId> documents;  ///< and these
+  bool everything = false;                     ///< the whole bank
 };
 
 struct FoundChunk {

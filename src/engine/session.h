@@ -20,19 +20,19 @@
 namespace memlong::engine {
 
 struct SessionOptions {
-  std::string name;                      ///< empty: not kept, even where there is a bank
-  std::string name_space = "default";    ///< where the dialog is kept
-  ReadScope scope;                       ///< what else may be retrieved
+  std::string name;                    ///< empty: not kept, even where there is a bank
+  std::string name_space = "default";  ///< where the dialog is kept
+  ReadScope scope;                     ///< what else may be retrieved
   bool use_memory = true;
-  bool save = true;                      ///< false: what is added now is not kept
+  bool save = true;  ///< false: what is added now is not kept
   membank::RetentionBudget retention;
-  uint64_t seed = 0;                     ///< 0: from the system
+  uint64_t seed = 0;  ///< 0: from the system
 };
 
 struct GenerateOptions {
   ops::SamplingOptions sampling;
   int64_t max_tokens = 512;
-  std::vector<std::string> stop;         ///< further texts that end the answer
+  std::vector<std::string> stop;  ///< further texts that end the answer
   bool measure_attention = true;
 };
 
@@ -40,12 +40,12 @@ enum class StopReason : uint8_t { end, length, stop_text, interrupted };
 
 struct Answer {
   std::string text;
-  std::vector<int32_t> ids;              ///< of the text, without stop ids
+  std::vector<int32_t> ids;  ///< of the text, without stop ids
   StopReason reason = StopReason::end;
-  int64_t prompt_tokens = 0;             ///< read since the answer before
+  int64_t prompt_tokens = 0;  ///< read since the answer before
   double prompt_seconds = 0.0;
-  double seconds = 0.0;                  ///< of generating
-  std::vector<RetrievedChunk> retrieved; ///< best score first, with attention
+  double seconds = 0.0;                   ///< of generating
+  std::vector<RetrievedChunk> retrieved;  ///< best score first, with attention
 };
 
 /// Gets text as it becomes certain; false stops the answer.

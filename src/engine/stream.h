@@ -2,7 +2,8 @@
 //
 // Knows nothing of banks: what a segment reads comes from a SetSource, completed chunks go to it.
 // Windows start at multiples of the window stride, so the state of a stream depends on its tokens,
-// its answer spans, the retrieved sets and the weights alone: it can be taken up again at any token.
+// its answer spans, the retrieved sets and the weights alone: it can be taken up again at any
+// token.
 #pragma once
 
 #include <cstdint>
@@ -25,12 +26,12 @@ namespace memlong::engine {
 
 /// One chunk that a segment reads.
 struct RetrievedChunk {
-  membank::ChunkId id = 0;              ///< 0: of the own stream, not in a bank (yet)
-  membank::DocumentId document = 0;     ///< 0: the own stream, not in a bank (yet)
-  int64_t begin = 0;                    ///< position of its first token in its document
+  membank::ChunkId id = 0;           ///< 0: of the own stream, not in a bank (yet)
+  membank::DocumentId document = 0;  ///< 0: the own stream, not in a bank (yet)
+  int64_t begin = 0;                 ///< position of its first token in its document
   int64_t tokens = 0;
   float score = 0.0F;
-  double attention = 0.0;               ///< mean share of attention it got (where measured)
+  double attention = 0.0;  ///< mean share of attention it got (where measured)
 };
 
 /// What a segment reads: chunks oldest first, their K and V one after the other.
@@ -49,26 +50,29 @@ class SetSource {
   virtual ~SetSource() = default;
   /// The set for a segment that begins at token `position` of a window that begins at token
   /// `window_start`: nothing of the own stream at or after window_start may be in it.
-  virtual std::shared_ptr<const RetrievedSet> retrieve(
-      std::span<const std::vector<float>> queries, int64_t position, int64_t window_start) = 0;
+  virtual std::shared_ptr<const RetrievedSet> retrieve(std::span<const std::vector<float>> queries,
+                                                       int64_t position, int64_t window_start) = 0;
   /// A chunk of the own stream was completed for the first time.
   virtual void completed(EncodedChunk&& chunk) = 0;
+  /// The vector of the own stream's chunk that begins at `begin`; empty when it is not known. Asked
+  /// only for chunks before the window, and only where the embedder needs hidden states.
+  virtual std::vector<float> known_vector(int64_t begin) = 0;
 };
 
 /// An answer of the assistant: from token `begin` (its first mark) to `end`, where the user speaks
 /// again, the message that asked is a query of its own (DESIGN section 3).
 struct AnswerSpan {
   int64_t begin = 0;
-  int64_t end = -1;  ///< -1: not yet
+  int64_t end = -1;         ///< -1: not yet
   int64_t query_begin = 0;  ///< the user's whole message, its marks included
   int64_t query_end = 0;
   std::vector<float> query;  ///< its vector, once known
 };
 
 struct StreamOptions {
-  bool use_memory = true;    ///< false: no segment reads anything
-  bool self_query = false;   ///< the published protocol: a segment is queried by its own text
-  int64_t first_window = -1; ///< >= 0: one window that begins at this token (evaluation)
+  bool use_memory = true;        ///< false: no segment reads anything
+  bool self_query = false;       ///< the published protocol: a segment is queried by its own text
+  int64_t first_window = -1;     ///< >= 0: one window that begins at this token (evaluation)
   DType kv_dtype = DType::bf16;  ///< of completed chunks
 };
 
@@ -124,16 +128,24 @@ class Stream {
     double mass = 0.0;
   };
 
+  /// The segments of one forward pass, and the set that each reads.
+  struct Plan {
+    std::vector<ops::MemorySegment> segments;
+    std::vector<std::shared_ptr<const RetrievedSet>> sets;
+  };
+
   void open_window(int64_t start);
-  void read_piece(int64_t count, Want want, int64_t fresh_from, int64_t& logit_rows);
-  std::vector<ops::MemorySegment> plan_segments(int64_t begin, int64_t count, int64_t lead,
-                                                std::vector<std::shared_ptr<const RetrievedSet>>& sets);
+  void read_pending(int64_t fresh_from, Want want);
+  void read_piece(int64_t count, int64_t fresh_from, Want want);
+  void keep_logits(const TensorView& x, int64_t lead, int64_t fresh_from, Want want);
+  Plan plan_segments(int64_t begin, int64_t count, int64_t lead);
+  [[nodiscard]] bool is_boundary(int64_t position) const;
   void open_segment(int64_t position);
   std::vector<std::vector<float>> queries_at(int64_t position);
+  AnswerSpan* span_at(int64_t position);
   std::vector<float> embed(int64_t begin, int64_t end);
   void complete_chunks();
-  void add_measured(const backbone::MassProbe& probe,
-                    const std::vector<std::shared_ptr<const RetrievedSet>>& sets);
+  void add_measured(const backbone::MassProbe& probe, const Plan& plan);
 
   Context& context_;
   std::shared_ptr<const LoadedModel> model_;
@@ -147,11 +159,13 @@ class Stream {
   int64_t filled_ = 0;        ///< positions of the window that are in the cache, BOS included
   int64_t read_ = 0;          ///< tokens [window_start_, read_) are in the cache
   int64_t completed_ = 0;
-  Tensor raw_k_;   ///< [G, W, D]: layer m's K of the window's positions
+  Tensor raw_k_;  ///< [G, W, D]: layer m's K of the window's positions
   Tensor raw_v_;
   Tensor hidden_;  ///< [W, C] f32: layer m's input, only where the embedder needs it
-  Tensor logit_rows_;
+  Tensor logit_buffer_;
   TensorView logits_;
+  int64_t logit_rows_ = 0;  ///< rows of logits_ that are there
+  int64_t known_ = 0;       ///< tokens whose hidden states of this window are there
   SegmentRecord segment_;
   std::function<void(const SegmentRecord&)> on_segment_;
   bool measuring_ = false;

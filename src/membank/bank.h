@@ -59,6 +59,8 @@ class Snapshot {
 
   [[nodiscard]] virtual std::optional<ChunkInfo> chunk(ChunkId id) const = 0;
   [[nodiscard]] virtual std::vector<int32_t> chunk_tokens(ChunkId id) const = 0;
+  /// The stored vector [E] of a chunk; empty when the chunk is not there.
+  [[nodiscard]] virtual std::vector<float> chunk_vector(ChunkId id) const = 0;
   /// A document's chunks by position; those that were pruned are missing.
   [[nodiscard]] virtual std::vector<ChunkInfo> document_chunks(DocumentId id) const = 0;
   /// All chunks with id > `after`, rising.

@@ -29,6 +29,7 @@ struct IndexOptions {
   int hnsw_links = 32;
   int hnsw_ef_construction = 200;
   int hnsw_ef_search = 128;
+  int threads = 0;  ///< at most so many in one large scan; 0: as many as the process may use
 };
 
 /// Ids rise as they are added. Not thread-safe for changes; searches may run side by side.
@@ -38,6 +39,8 @@ class VectorIndex {
   [[nodiscard]] virtual IndexKind kind() const = 0;
   [[nodiscard]] virtual int64_t dim() const = 0;
   [[nodiscard]] virtual int64_t size() const = 0;  ///< vectors that can be returned
+  /// The largest id that was ever added; 0 when there was none.
+  [[nodiscard]] virtual uint64_t last_id() const = 0;
   /// ids [n] rising and larger than any added before, vectors [n, E].
   virtual void add(std::span<const uint64_t> ids, std::span<const float> vectors) = 0;
   virtual void remove(std::span<const uint64_t> ids) = 0;  ///< unknown ids are ignored

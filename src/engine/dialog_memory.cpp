@@ -1,0 +1,117 @@
+#include "engine/dialog_memory.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "engine/gather.h"
+#include "ops/copy.h"
+
+namespace memlong::engine {
+namespace {
+
+float dot(std::span<const float> a, std::span<const float> b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0F);
+}
+
+bool older(const RetrievedChunk& a, const RetrievedChunk& b) {
+  if ((a.id == 0) != (b.id == 0)) return b.id == 0;  // what the bank lacks is the newest
+  return a.id != b.id ? a.id < b.id : a.begin < b.begin;
+}
+
+}  // namespace
+
+DialogMemory::DialogMemory(Context& context, std::shared_ptr<const LoadedModel> model,
+                           std::shared_ptr<Memory> memory, const ReadScope& scope)
+    : context_(context), model_(std::move(model)), memory_(std::move(memory)), scope_(scope) {}
+
+std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(
+    std::span<const std::vector<float>> queries, int64_t /*position*/, int64_t window_start) {
+  std::vector<RetrievedChunk> found = stored_candidates(queries, window_start);
+  add_pending_candidates(queries, window_start, found);
+  std::stable_sort(
+      found.begin(), found.end(),
+      [](const RetrievedChunk& a, const RetrievedChunk& b) { return a.score > b.score; });
+  const auto top_k = static_cast<size_t>(model_->settings.top_k);
+  if (found.size() > top_k) found.resize(top_k);
+  std::sort(found.begin(), found.end(), older);
+
+  const model::ModelConfig& config = model_->config;
+  auto set = std::make_shared<RetrievedSet>(
+      gather_set(std::move(found), config.kv_heads, config.head_dim, model_->weights->dtype,
+                 [this](const RetrievedChunk& chunk, const TensorView& k, const TensorView& v) {
+                   if (chunk.id != 0) return memory_->read(chunk.id, k, v);
+                   const EncodedChunk* own = pending_at(chunk.begin);
+                   ops::copy(context_, own->k, k);
+                   ops::copy(context_, own->v, v);
+                   return true;
+                 }));
+  std::vector<membank::ChunkId> hits;
+  for (const RetrievedChunk& chunk : set->chunks) {
+    if (chunk.id != 0) hits.push_back(chunk.id);
+  }
+  if (!hits.empty()) memory_->bank().count_hits(hits);
+  return set;
+}
+
+std::vector<RetrievedChunk> DialogMemory::stored_candidates(
+    std::span<const std::vector<float>> queries, int64_t window_start) const {
+  std::vector<RetrievedChunk> found;
+  if (memory_ == nullptr) return found;
+  memory_->refresh();
+  const ChunkFilter others = memory_->scope_filter(scope_);
+  const auto filter = [&](const membank::ChunkInfo& info) {
+    if (document_ != 0 && info.document == document_) {
+      return info.begin + info.tokens <= window_start;
+    }
+    return others(info);
+  };
+  for (const FoundChunk& hit : memory_->search(queries, model_->settings.top_k, filter)) {
+    found.push_back({.id = hit.info.id,
+                     .document = hit.info.document,
+                     .begin = hit.info.begin,
+                     .tokens = hit.info.tokens,
+                     .score = hit.score});
+  }
+  return found;
+}
+
+void DialogMemory::add_pending_candidates(std::span<const std::vector<float>> queries,
+                                          int64_t window_start,
+                                          std::vector<RetrievedChunk>& found) const {
+  for (const EncodedChunk& chunk : pending_) {
+    const auto tokens = static_cast<int64_t>(chunk.ids.size());
+    if (chunk.begin + tokens > window_start) break;
+    float best = dot(queries.front(), chunk.vector);
+    for (const std::vector<float>& query : queries) {
+      best = std::max(best, dot(query, chunk.vector));
+    }
+    found.push_back(
+        {.id = 0, .document = document_, .begin = chunk.begin, .tokens = tokens, .score = best});
+  }
+}
+
+const EncodedChunk* DialogMemory::pending_at(int64_t begin) const {
+  const auto found =
+      std::lower_bound(pending_.begin(), pending_.end(), begin,
+                       [](const EncodedChunk& chunk, int64_t key) { return chunk.begin < key; });
+  return found != pending_.end() && found->begin == begin ? &*found : nullptr;
+}
+
+void DialogMemory::completed(EncodedChunk&& chunk) { pending_.push_back(std::move(chunk)); }
+
+std::vector<float> DialogMemory::known_vector(int64_t begin) {
+  if (const EncodedChunk* chunk = pending_at(begin)) return chunk->vector;
+  if (memory_ == nullptr || document_ == 0) return {};
+  for (const membank::ChunkInfo& info : memory_->chunks()) {
+    if (info.document == document_ && info.begin == begin) return memory_->vector(info.id);
+  }
+  return {};
+}
+
+void DialogMemory::committed() {
+  pending_.clear();
+  memory_->refresh();
+}
+
+}  // namespace memlong::engine

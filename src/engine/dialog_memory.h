@@ -1,0 +1,50 @@
+// The memory of one dialog: its chunks in the bank, those that are not there yet, and what else the
+// session may read, behind the SetSource that a stream asks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/memory.h"
+#include "engine/stream.h"
+
+namespace memlong::engine {
+
+/// Not thread-safe.
+class DialogMemory : public SetSource {
+ public:
+  /// `memory` may be null: only the dialog's own chunks, kept in this object.
+  DialogMemory(Context& context, std::shared_ptr<const LoadedModel> model,
+               std::shared_ptr<Memory> memory, const ReadScope& scope);
+
+  std::shared_ptr<const RetrievedSet> retrieve(std::span<const std::vector<float>> queries,
+                                               int64_t position, int64_t window_start) override;
+  void completed(EncodedChunk&& chunk) override;
+  std::vector<float> known_vector(int64_t begin) override;
+
+  /// The dialog's document in the bank; 0: none yet.
+  void set_document(membank::DocumentId document) { document_ = document; }
+  [[nodiscard]] membank::DocumentId document() const { return document_; }
+  /// Chunks that the bank does not have, oldest first.
+  [[nodiscard]] const std::vector<EncodedChunk>& pending() const { return pending_; }
+  /// They are in the bank now.
+  void committed();
+
+ private:
+  [[nodiscard]] std::vector<RetrievedChunk> stored_candidates(
+      std::span<const std::vector<float>> queries, int64_t window_start) const;
+  void add_pending_candidates(std::span<const std::vector<float>> queries, int64_t window_start,
+                              std::vector<RetrievedChunk>& found) const;
+  [[nodiscard]] const EncodedChunk* pending_at(int64_t begin) const;
+
+  Context& context_;
+  std::shared_ptr<const LoadedModel> model_;
+  std::shared_ptr<Memory> memory_;
+  ReadScope scope_;
+  membank::DocumentId document_ = 0;
+  std::vector<EncodedChunk> pending_;
+};
+
+}  // namespace memlong::engine

@@ -1,0 +1,101 @@
+#include "engine/loaded_model.h"
+
+#include <utility>
+
+#include "common/error.h"
+#include "common/hash.h"
+
+namespace memlong::engine {
+namespace {
+
+/// The adapter that is in force: the one asked for, or the settings' own; none for the bare base.
+std::filesystem::path choose_adapter(const ModelOptions& options,
+                                     const model::MemorySettings& settings) {
+  if (options.base_only || options.writer_only) return {};
+  return options.adapter.empty() ? settings.adapter : options.adapter;
+}
+
+void load_text_side(const ModelOptions& options, LoadedModel& loaded) {
+  loaded.tokens = tokenizer::load_tokenizer(options.folder);
+  if (loaded.tokens->vocab_size() > loaded.config.vocab) {
+    fail(ErrorKind::mismatch, options.folder.string() + ": the tokenizer has " +
+                                  std::to_string(loaded.tokens->vocab_size()) +
+                                  " tokens, the model only " + std::to_string(loaded.config.vocab) +
+                                  "; they do not belong together");
+  }
+  std::string name = options.chat_template;
+  if (name.empty()) name = loaded.settings.chat_template;
+  if (name.empty()) name = tokenizer::recognise_chat_template(options.folder);
+  loaded.chat = tokenizer::make_chat_template(name, loaded.tokens);
+}
+
+}  // namespace
+
+membank::Fingerprint LoadedModel::fingerprint(DType kv_dtype) const {
+  membank::Fingerprint fingerprint;
+  fingerprint.tokenizer = tokens == nullptr ? std::string() : to_hex(tokens->hash());
+  fingerprint.writer = writer_hash;
+  fingerprint.memory_layer = static_cast<int32_t>(settings.memory_layer);
+  fingerprint.kv_heads = static_cast<int32_t>(config.kv_heads);
+  fingerprint.head_dim = static_cast<int32_t>(config.head_dim);
+  fingerprint.chunk_tokens = static_cast<int32_t>(settings.chunk);
+  fingerprint.kv_dtype = kv_dtype;
+  fingerprint.embedder = settings.embedder;
+  fingerprint.embedder_dim = static_cast<int32_t>(config.hidden);
+  return fingerprint;
+}
+
+std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptions& options) {
+  auto loaded = std::make_shared<LoadedModel>();
+  loaded->folder = options.folder;
+  loaded->config = model::load_config(options.folder);
+  loaded->settings = model::find_settings(options.folder, loaded->config, options.configs);
+  if (options.adjust) options.adjust(loaded->settings);
+  model::check_settings(loaded->settings, loaded->config);
+  if (loaded->settings.window_bos && loaded->config.bos < 0) loaded->settings.window_bos = false;
+
+  auto store = std::make_shared<model::WeightStore>(model::WeightStore::open(options.folder));
+  const int64_t layer = loaded->settings.memory_layer;
+  loaded->adapter = choose_adapter(options, loaded->settings);
+  if (!loaded->adapter.empty()) store->overlay_upper(loaded->adapter, loaded->config, layer);
+  loaded->store = store;
+  loaded->writer_hash = to_hex(model::writer_hash(loaded->config, *store, layer));
+  if (options.tokenizer) load_text_side(options, *loaded);
+
+  loaded->weights =
+      backbone::load_weights(context, store, loaded->config, options.dtype, loaded->settings.window,
+                             options.writer_only ? layer : -1);
+  loaded->writer = std::make_shared<backbone::Writer>(loaded->weights, layer);
+  if (!options.writer_only) {
+    loaded->side_net =
+        std::make_shared<sidenet::SideNet>(loaded->weights, layer, loaded->settings.reading_layers);
+  }
+  return loaded;
+}
+
+std::shared_ptr<const retriever::Embedder> make_embedder(Context& context, const LoadedModel& model,
+                                                         const std::string& sif_blob) {
+  if (model.settings.embedder == "pooled") {
+    return retriever::make_pooled_embedder(model.config.hidden);
+  }
+  if (!sif_blob.empty()) {
+    const auto parameters = retriever::SifParameters::deserialize(sif_blob);
+    return retriever::make_sif_embedder(context, model.weights->embedding, parameters);
+  }
+  const auto parameters =
+      retriever::load_sif(model.folder, model.config.vocab, model.config.hidden);
+  if (!parameters) return nullptr;
+  return retriever::make_sif_embedder(context, model.weights->embedding, *parameters);
+}
+
+std::string make_sif_blob(Context& context, const LoadedModel& model,
+                          std::span<const int32_t> ids) {
+  auto parameters = retriever::load_sif(model.folder, model.config.vocab, model.config.hidden);
+  if (!parameters) {
+    parameters =
+        retriever::estimate_sif(context, model.weights->embedding, ids, model.settings.chunk);
+  }
+  return parameters->serialize();
+}
+
+}  // namespace memlong::engine

@@ -1,0 +1,127 @@
+#include "engine/memory.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "retriever/merge.h"
+
+namespace memlong::engine {
+
+Memory::Memory(std::shared_ptr<membank::Bank> bank, const retriever::IndexOptions& options)
+    : bank_(std::move(bank)), options_(options) {
+  const auto snapshot = bank_->snapshot();
+  if (options_.kind != retriever::IndexKind::flat) {
+    const membank::Fingerprint& fingerprint = bank_->fingerprint();
+    retriever::LoadedIndex loaded = retriever::load_index(snapshot_path(), fingerprint.embedder_dim,
+                                                          fingerprint.digest(), options_);
+    // Chunks that were added later are appended below; after a removal everything is built anew.
+    if (loaded.index != nullptr && loaded.generation >= snapshot->removal_generation() &&
+        loaded.generation <= snapshot->generation()) {
+      index_ = std::move(loaded.index);
+      const uint64_t last = index_->last_id();
+      snapshot->for_each_chunk(0, [&](const membank::ChunkInfo& info) {
+        if (info.id <= last) chunks_.push_back(info);
+      });
+      append_new(*snapshot);
+      generation_ = snapshot->generation();
+      return;
+    }
+  }
+  rebuild(*snapshot);
+}
+
+std::filesystem::path Memory::snapshot_path() const {
+  return bank_->folder() /
+         ("index." + std::string(retriever::index_kind_name(options_.kind)) + ".snapshot");
+}
+
+void Memory::rebuild(const membank::Snapshot& snapshot) {
+  index_ = retriever::make_index(bank_->fingerprint().embedder_dim, options_);
+  chunks_.clear();
+  append_new(snapshot);
+  generation_ = snapshot.generation();
+}
+
+void Memory::append_new(const membank::Snapshot& snapshot) {
+  const membank::ChunkId last = chunks_.empty() ? 0 : chunks_.back().id;
+  snapshot.for_each_chunk(last, [&](const membank::ChunkInfo& info) { chunks_.push_back(info); });
+  std::vector<uint64_t> ids;
+  std::vector<float> vectors;
+  snapshot.for_each_vector(last, [&](membank::ChunkId id, std::span<const float> vector) {
+    ids.push_back(id);
+    vectors.insert(vectors.end(), vector.begin(), vector.end());
+    constexpr size_t kBatch = 4096;
+    if (ids.size() == kBatch) {
+      index_->add(ids, vectors);
+      ids.clear();
+      vectors.clear();
+    }
+  });
+  if (!ids.empty()) index_->add(ids, vectors);
+}
+
+void Memory::refresh() {
+  const auto snapshot = bank_->snapshot();
+  if (snapshot->generation() == generation_) return;
+  if (snapshot->removal_generation() > generation_) {
+    rebuild(*snapshot);
+  } else {
+    append_new(*snapshot);
+    generation_ = snapshot->generation();
+  }
+}
+
+void Memory::save_snapshot() const {
+  if (options_.kind == retriever::IndexKind::flat || !bank_->writable()) return;
+  index_->save(snapshot_path(), generation_, bank_->fingerprint().digest());
+}
+
+const membank::ChunkInfo* Memory::info(membank::ChunkId id) const {
+  const auto found =
+      std::lower_bound(chunks_.begin(), chunks_.end(), id,
+                       [](const membank::ChunkInfo& info, uint64_t key) { return info.id < key; });
+  return found != chunks_.end() && found->id == id ? &*found : nullptr;
+}
+
+std::vector<FoundChunk> Memory::search(std::span<const std::vector<float>> queries, int64_t k,
+                                       const ChunkFilter& filter) const {
+  std::vector<std::vector<retriever::Hit>> rankings;
+  for (const std::vector<float>& query : queries) {
+    rankings.push_back(index_->search(query, k, [&](uint64_t id) {
+      const membank::ChunkInfo* chunk = info(id);
+      return chunk != nullptr && filter(*chunk);
+    }));
+  }
+  std::vector<FoundChunk> found;
+  for (const retriever::Hit& hit : retriever::merge_best(rankings, k)) {
+    found.push_back({*info(hit.id), hit.score});
+  }
+  return found;
+}
+
+ChunkFilter Memory::scope_filter(const ReadScope& scope) const {
+  if (scope.everything) return [](const membank::ChunkInfo&) { return true; };
+  std::set<uint32_t> spaces;
+  if (!scope.name_spaces.empty()) {
+    const std::map<std::string, uint32_t> known = bank_->snapshot()->name_spaces();
+    for (const std::string& name : scope.name_spaces) {
+      if (const auto found = known.find(name); found != known.end()) spaces.insert(found->second);
+    }
+  }
+  const std::set<membank::DocumentId> documents(scope.documents.begin(), scope.documents.end());
+  return [spaces, documents](const membank::ChunkInfo& info) {
+    return spaces.contains(info.name_space_id) || documents.contains(info.document);
+  };
+}
+
+bool Memory::read(membank::ChunkId id, const TensorView& k, const TensorView& v) const {
+  return bank_->snapshot()->read_kv(id, k, v);
+}
+
+std::vector<float> Memory::vector(membank::ChunkId id) const {
+  return bank_->snapshot()->chunk_vector(id);
+}
+
+}  // namespace memlong::engine

@@ -1,0 +1,220 @@
+#include "engine/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/clock.h"
+#include "common/error.h"
+#include "engine/dialog_memory.h"
+#include "engine/session_store.h"
+#include "engine/stop_filter.h"
+#include "tokenizer/stream_decoder.h"
+
+namespace memlong::engine {
+
+class Session::Impl {
+ public:
+  Impl(Context& context, std::shared_ptr<const LoadedModel> model,
+       std::shared_ptr<const retriever::Embedder> embedder, std::shared_ptr<Memory> memory,
+       const SessionOptions& options);
+
+  void add(const tokenizer::Message& message);
+  Answer answer(const GenerateOptions& options, const TextSink& sink);
+  void save();
+
+  std::shared_ptr<const LoadedModel> model;
+  std::shared_ptr<Memory> memory;
+  SessionOptions options;
+  DialogMemory dialog;
+  Stream stream;
+  SessionStore store;
+  std::mt19937_64 generator;
+  int64_t read_since_answer = 0;
+  double seconds_since_answer = 0.0;
+
+ private:
+  void open_dialog();
+  void begin_turn(const std::string& role);
+  void read(std::span<const int32_t> ids, Want want = Want::nothing);
+  void generate(const GenerateOptions& options, const TextSink& sink, Answer& answer);
+  bool emit(std::string_view text, const TextSink& sink, Answer& answer);
+};
+
+Session::Impl::Impl(Context& context, std::shared_ptr<const LoadedModel> loaded,
+                    std::shared_ptr<const retriever::Embedder> embedder,
+                    std::shared_ptr<Memory> bank_memory, const SessionOptions& given)
+    : model(std::move(loaded)),
+      memory(std::move(bank_memory)),
+      options(given),
+      dialog(context, model, memory, options.scope),
+      stream(context, model, std::move(embedder), dialog,
+             {.use_memory = options.use_memory,
+              .kv_dtype = memory == nullptr ? DType::bf16 : memory->bank().fingerprint().kv_dtype}),
+      store(memory, model, options),
+      generator(options.seed != 0 ? options.seed : std::random_device{}()) {
+  if (std::optional<SavedDialog> saved = store.load()) {
+    dialog.set_document(store.document());
+    stream.restore(std::move(saved->tokens), answer_spans(store.turns()), saved->completed);
+  }
+}
+
+void Session::Impl::read(std::span<const int32_t> ids, Want want) {
+  const Stopwatch watch;
+  stream.read(ids, want);
+  read_since_answer += static_cast<int64_t>(ids.size());
+  seconds_since_answer += watch.seconds();
+}
+
+void Session::Impl::open_dialog() {
+  if (stream.size() > 0) return;
+  tokenizer::Ids opening = model->chat->opening();
+  if (model->settings.window_bos) std::erase(opening, model->config.bos);
+  read(opening);
+}
+
+/// Tells the stream who speaks next, for its queries.
+void Session::Impl::begin_turn(const std::string& role) {
+  if (role == "user") stream.end_answer();
+  if (role != "assistant") return;
+  const std::vector<membank::Turn>& turns = store.turns();
+  const auto asked = std::find_if(turns.rbegin(), turns.rend(),
+                                  [](const membank::Turn& turn) { return turn.role == "user"; });
+  if (asked != turns.rend()) stream.begin_answer(asked->begin, asked->end);
+}
+
+void Session::Impl::add(const tokenizer::Message& message) {
+  const tokenizer::EncodedMessage encoded = model->chat->encode(message, store.turns().size());
+  open_dialog();
+  begin_turn(message.role);
+  const int64_t begin = stream.size();
+  read(encoded.ids);
+  store.add_turn({.role = message.role,
+                  .content = message.content,
+                  .begin = begin,
+                  .end = stream.size(),
+                  .content_begin = begin + static_cast<int64_t>(encoded.content_begin),
+                  .content_end = begin + static_cast<int64_t>(encoded.content_end),
+                  .time = now_micros()});
+}
+
+bool Session::Impl::emit(std::string_view text, const TextSink& sink, Answer& answer) {
+  answer.text += text;
+  return text.empty() || !sink || sink(text);
+}
+
+void Session::Impl::generate(const GenerateOptions& generate_options, const TextSink& sink,
+                             Answer& answer) {
+  const tokenizer::Ids stop_ids = model->chat->stop_ids();
+  std::vector<std::string> stops = model->chat->stop_texts();
+  stops.insert(stops.end(), generate_options.stop.begin(), generate_options.stop.end());
+  StopFilter filter(std::move(stops));
+  tokenizer::StreamDecoder decoder(model->tokens);
+  std::vector<float> logits(static_cast<size_t>(model->config.vocab));
+  answer.reason = StopReason::length;
+  for (int64_t count = 0; count < generate_options.max_tokens; ++count) {
+    const auto* row = stream.logits().data<float>();
+    std::copy(row, row + logits.size(), logits.begin());
+    const int32_t id = ops::sample(logits, stream.tokens(), generate_options.sampling, generator);
+    if (std::find(stop_ids.begin(), stop_ids.end(), id) != stop_ids.end()) {
+      answer.reason = StopReason::end;
+      break;
+    }
+    answer.ids.push_back(id);
+    stream.read(std::span(&id, 1), Want::last);
+    const bool go_on = emit(filter.push(decoder.push(id)), sink, answer);
+    if (filter.stopped()) answer.reason = StopReason::stop_text;
+    if (!go_on) answer.reason = StopReason::interrupted;
+    if (answer.reason != StopReason::length) return;
+  }
+  emit(filter.push(decoder.finish()), sink, answer);
+  emit(filter.finish(), sink, answer);
+}
+
+Answer Session::Impl::answer(const GenerateOptions& generate_options, const TextSink& sink) {
+  open_dialog();
+  begin_turn("assistant");
+  stream.measure_attention(generate_options.measure_attention);
+  const int64_t begin = stream.size();
+  const tokenizer::Ids prefix = model->chat->answer_prefix(store.turns().size());
+  MEMLONG_CHECK(!prefix.empty(), "a chat template opens an answer with at least one token");
+  read(prefix, Want::last);
+  Answer answer;
+  answer.prompt_tokens = std::exchange(read_since_answer, 0);
+  answer.prompt_seconds = std::exchange(seconds_since_answer, 0.0);
+  const int64_t content_begin = stream.size();
+  const Stopwatch watch;
+  generate(generate_options, sink, answer);
+  answer.seconds = watch.seconds();
+  answer.retrieved = stream.measured();
+  if (!generate_options.measure_attention && stream.segment().set != nullptr) {
+    answer.retrieved = stream.segment().set->chunks;
+  }
+  std::stable_sort(
+      answer.retrieved.begin(), answer.retrieved.end(),
+      [](const RetrievedChunk& a, const RetrievedChunk& b) { return a.score > b.score; });
+  stream.measure_attention(false);
+
+  const int64_t content_end = stream.size();
+  tokenizer::Ids closing = model->chat->stop_ids();
+  if (!closing.empty()) closing.resize(1);
+  const tokenizer::Ids suffix = model->chat->answer_suffix();
+  closing.insert(closing.end(), suffix.begin(), suffix.end());
+  stream.read(closing);
+  store.add_turn({.role = "assistant",
+                  .content = answer.text,
+                  .begin = begin,
+                  .end = stream.size(),
+                  .content_begin = content_begin,
+                  .content_end = content_end,
+                  .time = now_micros()});
+  return answer;
+}
+
+void Session::Impl::save() {
+  if (!store.keeps()) return;
+  store.save(dialog.pending(), std::span(stream.tokens()).subspan(stream.completed()));
+  dialog.set_document(store.document());
+  dialog.committed();
+}
+
+Session::Session(Context& context, std::shared_ptr<const LoadedModel> model,
+                 std::shared_ptr<const retriever::Embedder> embedder,
+                 std::shared_ptr<Memory> memory, const SessionOptions& options)
+    : impl_(std::make_unique<Impl>(context, std::move(model), std::move(embedder),
+                                   std::move(memory), options)) {}
+Session::~Session() = default;
+
+void Session::add(const tokenizer::Message& message) { impl_->add(message); }
+
+Answer Session::answer(const GenerateOptions& options, const TextSink& sink) {
+  Answer answer = impl_->answer(options, sink);
+  impl_->save();
+  return answer;
+}
+
+void Session::save() { impl_->save(); }
+
+const std::vector<membank::Turn>& Session::turns() const { return impl_->store.turns(); }
+int64_t Session::tokens() const { return impl_->stream.size(); }
+const Stream& Session::stream() const { return impl_->stream; }
+Stream& Session::stream() { return impl_->stream; }
+membank::DocumentId Session::document() const { return impl_->store.document(); }
+bool Session::resumed() const { return impl_->store.resumed(); }
+
+std::vector<RetrievedChunk> Session::reading() const {
+  const auto& set = impl_->stream.segment().set;
+  return set == nullptr ? std::vector<RetrievedChunk>() : set->chunks;
+}
+
+std::string Session::text_of(const RetrievedChunk& chunk) const {
+  if (chunk.id != 0) {
+    const auto ids = impl_->memory->bank().snapshot()->chunk_tokens(chunk.id);
+    return impl_->model->tokens->decode(ids);
+  }
+  const auto ids =
+      std::span(impl_->stream.tokens())
+          .subspan(static_cast<size_t>(chunk.begin), static_cast<size_t>(chunk.tokens));
+  return impl_->model->tokens->decode(ids);
+}
+
+}  // namespace memlong::engine

@@ -1,0 +1,105 @@
+#include "engine/session_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/error.h"
+#include "common/log.h"
+
+namespace memlong::engine {
+
+std::vector<AnswerSpan> answer_spans(const std::vector<membank::Turn>& turns) {
+  std::vector<AnswerSpan> spans;
+  const membank::Turn* asked = nullptr;
+  for (const membank::Turn& turn : turns) {
+    if (turn.role == "user") {
+      if (!spans.empty() && spans.back().end < 0) spans.back().end = turn.begin;
+      asked = &turn;
+    } else if (turn.role == "assistant" && asked != nullptr) {
+      spans.push_back({.begin = turn.begin,
+                       .end = -1,
+                       .query_begin = asked->begin,
+                       .query_end = asked->end,
+                       .query = {}});
+    }
+  }
+  return spans;
+}
+
+SessionStore::SessionStore(std::shared_ptr<Memory> memory, std::shared_ptr<const LoadedModel> model,
+                           const SessionOptions& options)
+    : memory_(std::move(memory)), model_(std::move(model)), options_(options) {
+  if (keeps() && !memory_->bank().writable()) {
+    fail(ErrorKind::usage,
+         "the bank is open for reading only: session '" + options_.name + "' cannot be kept in it");
+  }
+}
+
+bool SessionStore::keeps() const {
+  return memory_ != nullptr && !options_.name.empty() && options_.save;
+}
+
+std::optional<SavedDialog> SessionStore::load() {
+  if (memory_ == nullptr || options_.name.empty()) return std::nullopt;
+  const auto snapshot = memory_->bank().snapshot();
+  const std::optional<membank::Document> document =
+      snapshot->find_name(options_.name_space, options_.name, membank::DocumentKind::dialog);
+  if (!document) return std::nullopt;
+  const std::string& name = model_->chat->name();
+  if (!document->settings.empty() && document->settings != name) {
+    fail(ErrorKind::mismatch, "session '" + options_.name + "' was held with chat template '" +
+                                  document->settings + "', not '" + name +
+                                  "'; pass --chat-template " + document->settings);
+  }
+  document_ = document->id;
+  turns_ = snapshot->turns(document_);
+  saved_turns_ = turns_.size();
+  resumed_ = true;
+  return read_tokens(*snapshot, *document);
+}
+
+SavedDialog SessionStore::read_tokens(const membank::Snapshot& snapshot,
+                                      const membank::Document& document) const {
+  SavedDialog saved;
+  saved.completed = document.tokens - static_cast<int64_t>(document.tail.size());
+  // Places of pruned chunks stay filled with id 0: nothing reads them but a window over them.
+  saved.tokens.assign(static_cast<size_t>(saved.completed), 0);
+  int64_t found = 0;
+  for (const membank::ChunkInfo& info : snapshot.document_chunks(document.id)) {
+    const std::vector<int32_t> ids = snapshot.chunk_tokens(info.id);
+    std::copy(ids.begin(), ids.end(), saved.tokens.begin() + info.begin);
+    if (info.begin + info.tokens > saved.completed - model_->window_capacity()) {
+      found += info.tokens;
+    }
+  }
+  if (found < std::min(saved.completed, model_->window_capacity() - model_->settings.chunk)) {
+    log::warn("session '" + options_.name +
+              "': chunks of its current window were pruned; the model has lost part of what was "
+              "said last");
+  }
+  saved.tokens.insert(saved.tokens.end(), document.tail.begin(), document.tail.end());
+  return saved;
+}
+
+void SessionStore::save(std::span<const EncodedChunk> chunks, std::span<const int32_t> tail) {
+  membank::DocumentId id = document_;
+  memory_->bank().update([&](membank::Transaction& transaction) {
+    id = document_;
+    if (id == 0) {
+      id = transaction.create_document({.name = options_.name,
+                                        .name_space = options_.name_space,
+                                        .kind = membank::DocumentKind::dialog,
+                                        .settings = model_->chat->name()});
+    }
+    for (const EncodedChunk& chunk : chunks) {
+      transaction.append_chunk(id, chunk.ids, chunk.vector, chunk.k, chunk.v);
+    }
+    for (size_t i = saved_turns_; i < turns_.size(); ++i) transaction.append_turn(id, turns_[i]);
+    transaction.set_tail(id, tail);
+  });
+  document_ = id;
+  saved_turns_ = turns_.size();
+  membank::apply_retention(memory_->bank(), options_.retention);
+}
+
+}  // namespace memlong::engine

@@ -1,0 +1,283 @@
+#include "engine/stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/error.h"
+#include "ops/copy.h"
+
+namespace memlong::engine {
+namespace {
+
+bool any(const std::vector<float>& vector) {
+  return std::any_of(vector.begin(), vector.end(), [](float value) { return value != 0.0F; });
+}
+
+}  // namespace
+
+Stream::Stream(Context& context, std::shared_ptr<const LoadedModel> model,
+               std::shared_ptr<const retriever::Embedder> embedder, SetSource& source,
+               const StreamOptions& options)
+    : context_(context),
+      model_(std::move(model)),
+      embedder_(std::move(embedder)),
+      source_(source),
+      options_(options),
+      cache_(model_->config, model_->config.layers, model_->settings.window,
+             model_->weights->dtype) {
+  const model::ModelConfig& config = model_->config;
+  const Shape raw{config.kv_heads, model_->settings.window, config.head_dim};
+  raw_k_ = Tensor(raw, model_->weights->dtype);
+  raw_v_ = Tensor(raw, model_->weights->dtype);
+  if (embedder_->needs_hidden()) {
+    hidden_ = Tensor({model_->settings.window, config.hidden}, DType::f32);
+  }
+  open_window(std::max<int64_t>(options_.first_window, 0));
+}
+
+void Stream::restore(std::vector<int32_t> tokens, std::vector<AnswerSpan> spans,
+                     int64_t completed) {
+  tokens_ = std::move(tokens);
+  spans_ = std::move(spans);
+  completed_ = completed;
+  int64_t start = options_.first_window;
+  if (start < 0) {
+    start = 0;
+    while (size() > start + model_->window_capacity()) start += model_->window_stride();
+  }
+  open_window(std::min(start, size()));
+  read_pending(size(), Want::nothing);
+}
+
+void Stream::open_window(int64_t start) {
+  window_start_ = start;
+  read_ = start;
+  known_ = start;
+  filled_ = 0;
+  segment_ = {};
+}
+
+void Stream::read(std::span<const int32_t> ids, Want want) {
+  const int64_t fresh_from = size();
+  tokens_.insert(tokens_.end(), ids.begin(), ids.end());
+  read_pending(fresh_from, want);
+}
+
+void Stream::read_pending(int64_t fresh_from, Want want) {
+  if (want != Want::nothing && size() > fresh_from) {
+    const int64_t rows = want == Want::last ? 1 : size() - fresh_from;
+    const int64_t vocab = model_->config.vocab;
+    if (logit_buffer_.empty() || logit_buffer_.dim(0) < rows) {
+      logit_buffer_ = Tensor({rows, vocab}, DType::f32);
+    }
+    logits_ = logit_buffer_.view().slice(0, 0, rows);
+  }
+  logit_rows_ = 0;
+  while (read_ < size()) {
+    const int64_t room = model_->window_capacity() - (read_ - window_start_);
+    if (room == 0) {
+      MEMLONG_CHECK(options_.first_window < 0, "more tokens than the one window holds");
+      open_window(window_start_ + model_->window_stride());
+    } else {
+      read_piece(std::min(room, size() - read_), fresh_from, want);
+    }
+  }
+  if (want == Want::last && size() > fresh_from) logits_ = logits_.reshape({model_->config.vocab});
+}
+
+void Stream::read_piece(int64_t count, int64_t fresh_from, Want want) {
+  const int64_t lead = filled_ == 0 && model_->settings.window_bos ? 1 : 0;
+  const int64_t rows = lead + count;
+  std::vector<int32_t> ids;
+  if (lead > 0) ids.push_back(model_->config.bos);
+  ids.insert(ids.end(), tokens_.begin() + read_, tokens_.begin() + read_ + count);
+
+  const TensorView x = context_.scratch("stream.x", {rows, model_->config.hidden}, DType::f32);
+  model_->writer->forward(context_, ids, cache_, filled_, x);
+  if (!hidden_.empty()) {
+    const int64_t at = read_ - window_start_;
+    ops::copy(context_, x.slice(0, lead, rows), hidden_.view().slice(0, at, at + count));
+  }
+  known_ = read_ + count;
+
+  const Plan plan = plan_segments(read_, count, lead);
+  backbone::MassProbe probe;
+  model_->side_net->forward(context_, cache_,
+                            {.x = x,
+                             .offset = filled_,
+                             .memory = plan.segments,
+                             .raw_k = raw_k_.view().slice(1, filled_, filled_ + rows),
+                             .raw_v = raw_v_.view().slice(1, filled_, filled_ + rows),
+                             .probe = measuring_ ? &probe : nullptr});
+  if (measuring_) add_measured(probe, plan);
+  keep_logits(x, lead, fresh_from, want);
+  read_ += count;
+  filled_ += rows;
+  complete_chunks();
+}
+
+void Stream::keep_logits(const TensorView& x, int64_t lead, int64_t fresh_from, Want want) {
+  const int64_t rows = x.dim(0);
+  if (want == Want::last && known_ == size()) {
+    model_->side_net->logits(context_, x.slice(0, rows - 1, rows), logits_);
+  } else if (want == Want::all && known_ > fresh_from) {
+    const int64_t first = lead + std::max<int64_t>(0, fresh_from - read_);
+    const int64_t count = rows - first;
+    model_->side_net->logits(context_, x.slice(0, first, rows),
+                             logits_.slice(0, logit_rows_, logit_rows_ + count));
+    logit_rows_ += count;
+  }
+}
+
+bool Stream::is_boundary(int64_t position) const {
+  if (position == window_start_ || position % model_->settings.chunk == 0) return true;
+  return std::any_of(spans_.begin(), spans_.end(),
+                     [&](const AnswerSpan& span) { return span.begin == position; });
+}
+
+Stream::Plan Stream::plan_segments(int64_t begin, int64_t count, int64_t lead) {
+  Plan plan;
+  if (!options_.use_memory) return plan;
+  int64_t row = 0;
+  for (int64_t position = begin; position < begin + count;) {
+    if (is_boundary(position)) open_segment(position);
+    int64_t next = position + 1;
+    while (next < begin + count && !is_boundary(next)) ++next;
+    const int64_t end = lead + next - begin;
+    if (segment_.set != nullptr && !segment_.set->k.empty()) {
+      plan.segments.push_back(
+          {.begin = row, .end = end, .k = segment_.set->k, .v = segment_.set->v});
+      plan.sets.push_back(segment_.set);
+    }
+    row = end;
+    position = next;
+  }
+  return plan;
+}
+
+void Stream::open_segment(int64_t position) {
+  const std::vector<std::vector<float>> queries = queries_at(position);
+  segment_ = {.position = position, .window_start = window_start_, .set = nullptr};
+  if (!queries.empty()) segment_.set = source_.retrieve(queries, position, window_start_);
+  if (on_segment_) on_segment_(segment_);
+}
+
+AnswerSpan* Stream::span_at(int64_t position) {
+  for (auto span = spans_.rbegin(); span != spans_.rend(); ++span) {
+    if (span->begin <= position) {
+      return span->end < 0 || position < span->end ? &*span : nullptr;
+    }
+  }
+  return nullptr;
+}
+
+std::vector<std::vector<float>> Stream::queries_at(int64_t position) {
+  const int64_t tau = model_->settings.chunk;
+  std::vector<std::vector<float>> queries;
+  const auto add = [&queries](std::vector<float> query) {
+    if (any(query)) queries.push_back(std::move(query));
+  };
+  if (options_.self_query) {
+    const int64_t end = std::min(known_, (position / tau + 1) * tau);
+    add(embed(position, end));
+    return queries;
+  }
+  AnswerSpan* span = span_at(position);
+  if (span != nullptr && span->query_end > span->query_begin) {
+    if (span->query.empty()) span->query = embed(span->query_begin, span->query_end);
+    add(span->query);
+    if (span->begin == position && !queries.empty()) return queries;
+  }
+  const int64_t done = position / tau * tau;
+  if (done >= tau) add(embed(done - tau, done));
+  return queries;
+}
+
+std::vector<float> Stream::embed(int64_t begin, int64_t end) {
+  std::vector<float> vector(static_cast<size_t>(embedder_->dim()), 0.0F);
+  TensorView hidden;
+  if (embedder_->needs_hidden()) {
+    if (begin < window_start_) {
+      std::vector<float> known = source_.known_vector(begin);
+      if (!known.empty() && end - begin == model_->settings.chunk) return known;
+    }
+    begin = std::max(begin, window_start_);
+    end = std::min(end, known_);
+    if (begin >= end) return vector;
+    hidden = hidden_.view().slice(0, begin - window_start_, end - window_start_);
+  }
+  const std::span<const int32_t> ids(tokens_.data() + begin, static_cast<size_t>(end - begin));
+  embedder_->embed(ids, hidden, vector);
+  return vector;
+}
+
+void Stream::complete_chunks() {
+  if (options_.first_window >= 0) return;
+  const int64_t tau = model_->settings.chunk;
+  const int64_t lead = model_->settings.window_bos ? 1 : 0;
+  while (completed_ + tau <= read_) {
+    const int64_t begin = completed_;
+    MEMLONG_CHECK(begin >= window_start_, "a chunk ends in a window that does not hold it");
+    const int64_t row = begin - window_start_ + lead;
+    EncodedChunk chunk;
+    chunk.begin = begin;
+    chunk.ids.assign(tokens_.begin() + begin, tokens_.begin() + begin + tau);
+    chunk.vector = embed(begin, begin + tau);
+    round_as_stored(chunk.vector);
+    chunk.k = Tensor({model_->config.kv_heads, tau, model_->config.head_dim}, options_.kv_dtype);
+    chunk.v = Tensor(chunk.k.shape(), options_.kv_dtype);
+    ops::copy(context_, raw_k_.view().slice(1, row, row + tau), chunk.k);
+    ops::copy(context_, raw_v_.view().slice(1, row, row + tau), chunk.v);
+    completed_ += tau;
+    source_.completed(std::move(chunk));
+  }
+}
+
+void Stream::begin_answer(int64_t query_begin, int64_t query_end) {
+  spans_.push_back({.begin = size(),
+                    .end = -1,
+                    .query_begin = query_begin,
+                    .query_end = query_end,
+                    .query = {}});
+}
+
+void Stream::end_answer() {
+  if (!spans_.empty() && spans_.back().end < 0) spans_.back().end = size();
+}
+
+void Stream::measure_attention(bool on) {
+  measuring_ = on;
+  if (!on) return;
+  measured_.clear();
+  measured_rows_ = 0.0;
+}
+
+void Stream::add_measured(const backbone::MassProbe& probe, const Plan& plan) {
+  measured_rows_ += static_cast<double>(probe.rows);
+  for (size_t i = 0; i < probe.mass.size(); ++i) {
+    const float* mass = probe.mass[i].data<float>();
+    for (const RetrievedChunk& chunk : plan.sets[i]->chunks) {
+      double sum = 0.0;
+      for (int64_t token = 0; token < chunk.tokens; ++token) sum += *mass++;
+      const auto same = [&chunk](const Measured& other) {
+        return other.chunk.id == chunk.id && other.chunk.document == chunk.document &&
+               other.chunk.begin == chunk.begin;
+      };
+      auto found = std::find_if(measured_.begin(), measured_.end(), same);
+      if (found == measured_.end()) found = measured_.insert(found, {.chunk = chunk, .mass = 0.0});
+      found->mass += sum;
+      found->chunk.score = std::max(found->chunk.score, chunk.score);
+    }
+  }
+}
+
+std::vector<RetrievedChunk> Stream::measured() const {
+  std::vector<RetrievedChunk> chunks;
+  for (const Measured& measured : measured_) {
+    chunks.push_back(measured.chunk);
+    chunks.back().attention = measured_rows_ > 0 ? measured.mass / measured_rows_ : 0.0;
+  }
+  return chunks;
+}
+
+}  // namespace memlong::engine
