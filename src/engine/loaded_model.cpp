@@ -8,13 +8,6 @@
 namespace memlong::engine {
 namespace {
 
-/// The adapter that is in force: the one asked for, or the settings' own; none for the bare base.
-std::filesystem::path choose_adapter(const ModelOptions& options,
-                                     const model::MemorySettings& settings) {
-  if (options.base_only || options.writer_only) return {};
-  return options.adapter.empty() ? settings.adapter : options.adapter;
-}
-
 void load_text_side(const ModelOptions& options, LoadedModel& loaded) {
   loaded.tokens = tokenizer::load_tokenizer(options.folder);
   if (loaded.tokens->vocab_size() > loaded.config.vocab) {
@@ -23,8 +16,7 @@ void load_text_side(const ModelOptions& options, LoadedModel& loaded) {
                                   " tokens, the model only " + std::to_string(loaded.config.vocab) +
                                   "; they do not belong together");
   }
-  std::string name = options.chat_template;
-  if (name.empty()) name = loaded.settings.chat_template;
+  std::string name = loaded.settings.chat_template;
   if (name.empty()) name = tokenizer::recognise_chat_template(options.folder);
   loaded.chat = tokenizer::make_chat_template(name, loaded.tokens);
 }
@@ -33,7 +25,7 @@ void load_text_side(const ModelOptions& options, LoadedModel& loaded) {
 
 membank::Fingerprint LoadedModel::fingerprint(DType kv_dtype) const {
   membank::Fingerprint fingerprint;
-  fingerprint.tokenizer = tokens == nullptr ? std::string() : to_hex(tokens->hash());
+  fingerprint.tokenizer = to_hex(tokens->hash());
   fingerprint.writer = writer_hash;
   fingerprint.memory_layer = static_cast<int32_t>(settings.memory_layer);
   fingerprint.kv_heads = static_cast<int32_t>(config.kv_heads);
@@ -49,18 +41,18 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
   auto loaded = std::make_shared<LoadedModel>();
   loaded->folder = options.folder;
   loaded->config = model::load_config(options.folder);
-  loaded->settings = model::find_settings(options.folder, loaded->config, options.configs);
-  if (options.adjust) options.adjust(loaded->settings);
+  loaded->settings =
+      options.settings ? *options.settings : model::find_settings(options.folder, loaded->config, {});
   model::check_settings(loaded->settings, loaded->config);
-  if (loaded->settings.window_bos && loaded->config.bos < 0) loaded->settings.window_bos = false;
+  if (loaded->config.bos < 0) loaded->settings.window_bos = false;
 
   auto store = std::make_shared<model::WeightStore>(model::WeightStore::open(options.folder));
   const int64_t layer = loaded->settings.memory_layer;
-  loaded->adapter = choose_adapter(options, loaded->settings);
+  if (!options.writer_only) loaded->adapter = loaded->settings.adapter;
   if (!loaded->adapter.empty()) store->overlay_upper(loaded->adapter, loaded->config, layer);
   loaded->store = store;
   loaded->writer_hash = to_hex(model::writer_hash(loaded->config, *store, layer));
-  if (options.tokenizer) load_text_side(options, *loaded);
+  load_text_side(options, *loaded);
 
   loaded->weights =
       backbone::load_weights(context, store, loaded->config, options.dtype, loaded->settings.window,

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,15 +23,11 @@ namespace memlong::engine {
 
 struct ModelOptions {
   std::filesystem::path folder;
-  std::filesystem::path configs;  ///< the folder `configs/models`; may be empty
-  std::filesystem::path adapter;  ///< upper-layer tensors; empty: the settings' default
-  bool base_only = false;         ///< no adapter at all, not even the default one
-  DType dtype = DType::bf16;      ///< f32 or bf16
-  bool writer_only = false;       ///< ingest: load nothing above the memory layer's K and V
-  bool tokenizer = true;          ///< false: ids only (memlong-eval logits)
-  std::string chat_template;      ///< empty: settings, else recognised
-  /// Overrides settings after they were found (flags); may be empty.
-  std::function<void(model::MemorySettings&)> adjust;
+  /// Settings to run with, checked (the adapter to lay over the base is among them); nothing: the
+  /// folder's own.
+  std::optional<model::MemorySettings> settings;
+  DType dtype = DType::bf16;  ///< f32 or bf16
+  bool writer_only = false;   ///< ingest: load nothing above the memory layer's K and V
 };
 
 /// Immutable after loading and shared by sessions; thread-safe with a Context for each thread.
