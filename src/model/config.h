@@ -27,12 +27,13 @@ struct ModelConfig {
   bool qkv_bias = false;
   bool o_bias = false;
   bool mlp_bias = false;
-  int32_t bos = -1;               ///< -1: none
-  std::vector<int32_t> eos;       ///< from generation_config.json where it is there
+  int32_t bos = -1;          ///< -1: none
+  std::vector<int32_t> eos;  ///< from generation_config.json where it is there
 };
 
 /// Reads `folder`/config.json (old and new spelling of rope and dtype) and generation_config.json.
-/// Errors: io (missing), format (not JSON), config (unknown architecture, absurd or missing values).
+/// Errors: io (missing), format (not JSON), config (unknown architecture, absurd or missing
+/// values).
 ModelConfig load_config(const std::filesystem::path& folder);
 
 /// The same from the text of a config.json; `origin` names it in messages.

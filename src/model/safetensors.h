@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/file.h"
@@ -22,6 +23,8 @@ class SafetensorsFile {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::vector<std::string> names() const;  ///< sorted
   [[nodiscard]] bool contains(const std::string& name) const;
+  /// It is there, and of a dtype and rank that get() returns.
+  [[nodiscard]] bool readable(const std::string& name) const;
   [[nodiscard]] TensorView get(const std::string& name) const;
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return metadata_; }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/hash.h"
@@ -19,14 +20,15 @@ namespace memlong::model {
 class WeightStore {
  public:
   /// Errors: io, format; a folder that has only pytorch_model.bin gets an error that says so.
+  /// Where the folder has a config.json, all tensors are checked against it.
   static WeightStore open(const std::filesystem::path& folder);
   /// Random weights of a shape (for benchmarks): N(0, 0.02), norms 1, of `dtype`.
   static WeightStore random(const ModelConfig& config, DType dtype, uint64_t seed);
 
-  /// Lays the tensors of a safetensors file (or of `adapter.safetensors`, `upper_layers.safetensors`
-  /// or `model.safetensors` in a folder) over the base. A tensor that belongs to the writer of
-  /// memory layer `memory_layer`, or that the base does not have, or of another shape, is refused
-  /// (mismatch), naming it.
+  /// Lays the tensors of a safetensors file (or of `adapter.safetensors`,
+  /// `upper_layers.safetensors` or `model.safetensors` in a folder) over the base. A tensor that
+  /// belongs to the writer of memory layer `memory_layer`, or that the base does not have, or of
+  /// another shape, is refused (mismatch), naming it.
   void overlay_upper(const std::filesystem::path& path, const ModelConfig& config,
                      int64_t memory_layer);
 
@@ -37,12 +39,23 @@ class WeightStore {
   [[nodiscard]] TensorView get(const std::string& name, const Shape& shape) const;
   [[nodiscard]] std::vector<std::string> names() const;  ///< sorted
 
+  /// Every tensor that the config implies is here, in its shape and a float dtype, and no bias is
+  /// here that the config does not speak of. Errors: format, naming tensor and file.
+  void check(const ModelConfig& config) const;
+
  private:
+  void add_file(const std::filesystem::path& path);
+  void add_shards(const std::filesystem::path& index);
+
   std::string origin_;
   std::vector<std::shared_ptr<const SafetensorsFile>> files_;
   std::vector<Tensor> owned_;
   std::map<std::string, TensorView> tensors_;
 };
+
+/// The tensors that a config implies, by their Hugging Face names: embedding, every layer's norms,
+/// projections and biases, the final norm, and lm_head where it is not tied. In the model's order.
+std::vector<std::pair<std::string, Shape>> tensor_shapes(const ModelConfig& config);
 
 /// The names of the tensors that write memory: embedding, layers 0..m-1, and layer m's input norm,
 /// k and v projection (with biases, where the base has them). Sorted.

@@ -47,8 +47,8 @@ class ChatTemplate {
 
 /// Names: plain, llama2, zephyr, chatml, vicuna, memlong. Errors: usage for another name, config
 /// when the tokenizer lacks a special token that the template needs.
-std::shared_ptr<const ChatTemplate> make_chat_template(
-    const std::string& name, std::shared_ptr<const Tokenizer> tokenizer);
+std::shared_ptr<const ChatTemplate> make_chat_template(const std::string& name,
+                                                       std::shared_ptr<const Tokenizer> tokenizer);
 
 /// The name that tokenizer_config.json's chat_template (or chat_template.jinja) is recognised as;
 /// "plain" when there is none or it is not known.

@@ -34,8 +34,8 @@ class Tokenizer {
   [[nodiscard]] virtual std::string piece_bytes(int32_t id) const = 0;
 
   [[nodiscard]] virtual int32_t vocab_size() const = 0;
-  [[nodiscard]] virtual int32_t bos() const = 0;  ///< -1: none
-  [[nodiscard]] virtual int32_t eos() const = 0;  ///< -1: none
+  [[nodiscard]] virtual int32_t bos() const = 0;    ///< -1: none
+  [[nodiscard]] virtual int32_t eos() const = 0;    ///< -1: none
   [[nodiscard]] virtual bool adds_bos() const = 0;  ///< a document or prompt starts with BOS
   [[nodiscard]] virtual bool adds_dummy_prefix() const = 0;
   [[nodiscard]] virtual bool is_special(int32_t id) const = 0;

@@ -1,0 +1,183 @@
+#include "model/weights.h"
+
+#include <algorithm>
+#include <set>
+
+#include "common/error.h"
+#include "common/file.h"
+#include "model/json_fields.h"
+
+namespace memlong::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxIndexBytes = size_t{64} << 20;
+
+bool has_file(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+[[noreturn]] void fail_no_weights(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) {
+    fail(ErrorKind::io, "model folder " + folder.string() + " does not exist or is no folder");
+  }
+  if (has_file(folder / "pytorch_model.bin") || has_file(folder / "pytorch_model.bin.index.json")) {
+    fail(ErrorKind::format,
+         folder.string() +
+             " has only pytorch_model.bin, which is not read; save it as safetensors "
+             "with transformers: model.save_pretrained(FOLDER)");
+  }
+  fail(ErrorKind::format,
+       folder.string() + " has no model.safetensors and no model.safetensors.index.json");
+}
+
+bool is_float(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f16;
+}
+
+/// The file of upper-layer tensors that `path` names: itself, or the first known name in a folder.
+fs::path adapter_file(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return path;
+  for (const char* name :
+       {"adapter.safetensors", "upper_layers.safetensors", "model.safetensors"}) {
+    if (has_file(path / name)) return path / name;
+  }
+  if (has_file(path / "adapter_model.safetensors")) {
+    fail(ErrorKind::format, path.string() +
+                                " is a PEFT adapter, which is not read; merge it and "
+                                "save the upper layers as adapter.safetensors");
+  }
+  fail(ErrorKind::io, "adapter folder " + path.string() +
+                          " has no adapter.safetensors, upper_layers.safetensors or "
+                          "model.safetensors");
+}
+
+}  // namespace
+
+void WeightStore::add_file(const fs::path& path) {
+  files_.push_back(std::make_shared<const SafetensorsFile>(path));
+  for (const std::string& name : files_.back()->names()) {
+    if (files_.back()->readable(name)) tensors_[name] = files_.back()->get(name);
+  }
+}
+
+void WeightStore::add_shards(const fs::path& index) {
+  const std::string origin = index.string();
+  const nlohmann::json root = parse_json_object(read_file(index, kMaxIndexBytes), origin, true);
+  const auto map = root.find("weight_map");
+  if (map == root.end() || !map->is_object()) {
+    fail(ErrorKind::format, origin + " has no weight_map");
+  }
+  std::map<std::string, std::shared_ptr<const SafetensorsFile>> shards;
+  for (const auto& item : map->items()) {
+    const std::string shard = item.value().is_string() ? item.value().get<std::string>() : "";
+    if (shard.empty() || shard == ".." || shard.find('/') != std::string::npos) {
+      fail(ErrorKind::format, origin + ": tensor " + item.key() + " has no plain file name");
+    }
+    auto& file = shards[shard];
+    if (file == nullptr) {
+      file = std::make_shared<const SafetensorsFile>(index.parent_path() / shard);
+      files_.push_back(file);
+    }
+    if (!file->contains(item.key())) {
+      fail(ErrorKind::format, origin + ": tensor " + item.key() + " is not in " + shard);
+    }
+    if (file->readable(item.key())) tensors_[item.key()] = file->get(item.key());
+  }
+}
+
+WeightStore WeightStore::open(const fs::path& folder) {
+  WeightStore store;
+  store.origin_ = folder.string();
+  const fs::path index = folder / "model.safetensors.index.json";
+  if (has_file(folder / "model.safetensors")) {
+    store.add_file(folder / "model.safetensors");
+  } else if (has_file(index)) {
+    store.add_shards(index);
+  } else {
+    fail_no_weights(folder);
+  }
+  if (has_file(folder / "config.json")) store.check(load_config(folder));
+  return store;
+}
+
+void WeightStore::check(const ModelConfig& config) const {
+  std::set<std::string> wanted;
+  for (const auto& [name, shape] : tensor_shapes(config)) {
+    const TensorView view = get(name, shape);
+    if (!is_float(view.dtype())) {
+      fail(ErrorKind::format, origin_ + ": tensor " + name + " is " +
+                                  std::string(dtype_name(view.dtype())) + ", not f32, f16 or bf16");
+    }
+    wanted.insert(name);
+  }
+  for (const auto& [name, view] : tensors_) {
+    if (name.starts_with("model.layers.") && name.ends_with(".bias") && !wanted.contains(name)) {
+      fail(ErrorKind::format,
+           origin_ + ": tensor " + name + " is a bias that config.json does not speak of");
+    }
+  }
+}
+
+void WeightStore::overlay_upper(const fs::path& path, const ModelConfig& config,
+                                int64_t memory_layer) {
+  const fs::path file = adapter_file(path);
+  auto adapter = std::make_shared<const SafetensorsFile>(file);
+  const std::vector<std::string> writer = writer_tensor_names(*this, memory_layer);
+  const auto refuse = [&](const std::string& name, const std::string& why) {
+    fail(ErrorKind::mismatch, "adapter " + file.string() + ": tensor " + name + " " + why);
+  };
+  const std::vector<std::string> names = adapter->names();
+  if (names.empty()) fail(ErrorKind::mismatch, "adapter " + file.string() + " has no tensors");
+  std::map<std::string, Shape> shapes;
+  for (const auto& [name, shape] : tensor_shapes(config)) shapes.emplace(name, shape);
+  for (const std::string& name : names) {
+    if (std::binary_search(writer.begin(), writer.end(), name)) {
+      refuse(name, "belongs to the writer of memory layer " + std::to_string(memory_layer) +
+                       ", which an adapter must not change");
+    }
+    const auto known = shapes.find(name);
+    if (known == shapes.end() || !contains(name)) refuse(name, "is not in the model");
+    const TensorView view = adapter->get(name);
+    if (view.shape() != known->second) {
+      refuse(name, "has shape " + view.shape().to_string() + "; the model's is " +
+                       known->second.to_string());
+    }
+    if (!is_float(view.dtype())) refuse(name, "is not f32, f16 or bf16");
+  }
+  for (const std::string& name : names) tensors_[name] = adapter->get(name);
+  files_.push_back(std::move(adapter));
+}
+
+bool WeightStore::contains(const std::string& name) const { return tensors_.contains(name); }
+
+TensorView WeightStore::get(const std::string& name) const {
+  const auto found = tensors_.find(name);
+  if (found != tensors_.end()) return found->second;
+  for (const auto& file : files_) {
+    if (file->contains(name)) return file->get(name);  // says why it cannot be read
+  }
+  fail(ErrorKind::format, origin_ + ": tensor " + name + " is missing");
+}
+
+TensorView WeightStore::get(const std::string& name, const Shape& shape) const {
+  const TensorView view = get(name);
+  if (view.shape() != shape) {
+    fail(ErrorKind::format, origin_ + ": tensor " + name + " has shape " +
+                                view.shape().to_string() + "; config.json asks for " +
+                                shape.to_string());
+  }
+  return view;
+}
+
+std::vector<std::string> WeightStore::names() const {
+  std::vector<std::string> all;
+  for (const auto& [name, view] : tensors_) all.push_back(name);
+  return all;
+}
+
+}  // namespace memlong::model

@@ -1,0 +1,246 @@
+// The tokenizer of models with a sentencepiece file (tokenizer.model).
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include <sentencepiece_processor.h>
+
+#include "common/error.h"
+#include "common/file.h"
+#include "tokenizer/spm_model.h"
+#include "tokenizer/text_parts.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
+#include "tokenizer/utf8.h"
+
+namespace memlong::tokenizer {
+namespace {
+
+namespace fs = std::filesystem;
+using sentencepiece::SentencePieceProcessor;
+
+constexpr size_t kMaxModelBytes = size_t{256} << 20;
+constexpr std::string_view kSpaceMark = "\xE2\x96\x81";      // U+2581 stands for a space in a piece
+constexpr std::string_view kUnknownText = " \xE2\x81\x87 ";  // what sentencepiece decodes <unk> to
+
+struct Token {
+  std::string text;   ///< as the files spell it
+  std::string bytes;  ///< what it adds to a text
+  bool special = false;
+};
+
+bool looks_like_mark(const std::string& text) {
+  if (text.size() < 3 || text.find(kSpaceMark) != std::string::npos) return false;
+  return (text.front() == '<' && text.back() == '>') || (text.front() == '[' && text.back() == ']');
+}
+
+std::string bytes_of(const SpmPiece& piece, const std::string& origin) {
+  if (piece.type == PieceType::unknown) return std::string(kUnknownText);
+  if (piece.type == PieceType::byte) {  // "<0x0A>"
+    uint8_t value = 0;
+    const char* hex = piece.text.data() + 3;
+    const bool good = piece.text.size() == 6 && piece.text.starts_with("<0x") &&
+                      std::from_chars(hex, hex + 2, value, 16).ptr == hex + 2;
+    if (!good) fail(ErrorKind::format, origin + ": " + piece.text + " is no byte piece");
+    return std::string(1, static_cast<char>(value));
+  }
+  std::string bytes = piece.text;
+  for (size_t at = 0; (at = bytes.find(kSpaceMark, at)) != std::string::npos; ++at) {
+    bytes.replace(at, kSpaceMark.size(), " ");
+  }
+  return bytes;
+}
+
+/// Special are: control pieces, what the JSON files name as special, and user-defined pieces that
+/// look like marks ("<|user|>"); other user-defined pieces (runs of spaces, digits) are text.
+bool is_special_piece(const SpmPiece& piece, const TokenizerFiles& files) {
+  if (piece.type == PieceType::control) return true;
+  if (piece.type == PieceType::unknown || piece.type == PieceType::byte) return false;
+  if (files.specials.contains(piece.text)) return true;
+  return piece.type == PieceType::user_defined && looks_like_mark(piece.text);
+}
+
+void load_processor(SentencePieceProcessor& processor, const std::string& bytes,
+                    const std::string& origin) {
+  const auto status = processor.LoadFromSerializedProto(bytes);
+  if (!status.ok()) fail(ErrorKind::format, origin + ": " + status.message());
+}
+
+class SentencePieceTokenizer final : public Tokenizer {
+ public:
+  SentencePieceTokenizer(const fs::path& file, const TokenizerFiles& files);
+
+  [[nodiscard]] Ids encode(std::string_view text, bool continues) const override;
+  [[nodiscard]] std::string decode(std::span<const int32_t> ids, bool show_special) const override;
+  [[nodiscard]] std::string piece_bytes(int32_t id) const override;
+  [[nodiscard]] int32_t vocab_size() const override { return static_cast<int32_t>(tokens_.size()); }
+  [[nodiscard]] int32_t bos() const override { return bos_; }
+  [[nodiscard]] int32_t eos() const override { return eos_; }
+  [[nodiscard]] bool adds_bos() const override { return adds_bos_; }
+  [[nodiscard]] bool adds_dummy_prefix() const override { return dummy_prefix_; }
+  [[nodiscard]] bool is_special(int32_t id) const override;
+  [[nodiscard]] std::optional<int32_t> special_id(std::string_view text) const override;
+  [[nodiscard]] Digest hash() const override { return hash_; }
+
+ private:
+  void load_model(const std::string& bytes, const SpmModel& model);
+  void add_tokens(const SpmModel& model, const TokenizerFiles& files);
+  [[nodiscard]] int32_t named_id(const std::optional<std::string>& text, int32_t otherwise,
+                                 const char* key) const;
+  [[nodiscard]] Digest make_hash(const std::string& bytes) const;
+
+  std::string origin_;
+  std::vector<Token> tokens_;
+  std::map<std::string, int32_t, std::less<>> special_ids_;
+  SentencePieceProcessor opening_;     ///< the beginning of a text
+  SentencePieceProcessor continuing_;  ///< the rest: no dummy prefix, spaces at its ends kept
+  bool dummy_prefix_ = false;
+  bool removes_spaces_ = false;
+  bool adds_bos_ = false;
+  int32_t bos_ = -1;
+  int32_t eos_ = -1;
+  Digest hash_{};
+};
+
+SentencePieceTokenizer::SentencePieceTokenizer(const fs::path& file, const TokenizerFiles& files)
+    : origin_(file.string()) {
+  const std::string bytes = read_file(file, kMaxModelBytes);
+  const SpmModel model = parse_spm(bytes, origin_);
+  if (model.whitespace_as_suffix) {
+    fail(ErrorKind::config, origin_ + " marks spaces behind words, which is not supported");
+  }
+  dummy_prefix_ = model.add_dummy_prefix && files.add_prefix_space;
+  removes_spaces_ = model.remove_extra_whitespaces;
+  add_tokens(model, files);
+  load_model(bytes, model);
+  bos_ = named_id(files.bos, opening_.bos_id(), "bos_token");
+  eos_ = named_id(files.eos, opening_.eos_id(), "eos_token");
+  adds_bos_ = bos_ >= 0 && files.add_bos;
+  hash_ = make_hash(bytes);
+}
+
+void SentencePieceTokenizer::add_tokens(const SpmModel& model, const TokenizerFiles& files) {
+  for (const SpmPiece& piece : model.pieces) {
+    tokens_.push_back({piece.text, bytes_of(piece, origin_), is_special_piece(piece, files)});
+  }
+  const size_t own = tokens_.size();
+  for (const auto& [id, added] : files.added) {
+    const auto index = static_cast<size_t>(id);
+    if (index < own) continue;  // the model file says what it is
+    if (index >= tokens_.size()) tokens_.resize(index + 1);
+    tokens_[index] = {added.text, added.text, added.special};
+  }
+  for (size_t i = 0; i < tokens_.size(); ++i) {
+    if (tokens_[i].special) special_ids_.emplace(tokens_[i].text, static_cast<int32_t>(i));
+  }
+}
+
+/// Special pieces become control pieces for the library: it never finds those in a text.
+void SentencePieceTokenizer::load_model(const std::string& bytes, const SpmModel& model) {
+  SpmPatch patch;
+  patch.make_control = [this](size_t piece) { return tokens_[piece].special; };
+  patch.drop_dummy_prefix = !dummy_prefix_;
+  load_processor(opening_, patch_spm(bytes, patch), origin_);
+  patch.drop_dummy_prefix = true;
+  patch.keep_extra_whitespaces = true;
+  load_processor(continuing_, patch_spm(bytes, patch), origin_);
+  MEMLONG_CHECK(static_cast<size_t>(opening_.GetPieceSize()) == model.pieces.size(),
+                "sentencepiece counts pieces otherwise");
+}
+
+int32_t SentencePieceTokenizer::named_id(const std::optional<std::string>& text, int32_t otherwise,
+                                         const char* key) const {
+  if (!text) return otherwise;
+  if (text->empty()) return -1;
+  const auto found = special_ids_.find(*text);
+  if (found == special_ids_.end()) {
+    fail(ErrorKind::config,
+         origin_ + " has no piece \"" + *text + "\", which tokenizer_config.json names as " + key);
+  }
+  return found->second;
+}
+
+Digest SentencePieceTokenizer::make_hash(const std::string& bytes) const {
+  Sha256 hash;
+  hash.update("memlong sentencepiece 1\n");
+  hash.update(to_hex(sha256(bytes)));
+  for (const bool flag : {dummy_prefix_, adds_bos_}) hash.update(flag ? " yes" : " no");
+  hash.update(" " + std::to_string(bos_) + "\n");
+  for (const auto& [text, id] : special_ids_) hash.update(std::to_string(id) + " " + text + "\n");
+  return hash.finish();
+}
+
+// What the way through encode() and decode() does not keep: what the model file's normaliser
+// changes (nothing for Llama's "identity"; NFKC and the like otherwise), U+2581, which becomes a
+// space, bytes that are no UTF-8, which become U+FFFD, and, where the model file asks for it,
+// spaces at the ends and repeated spaces. Without byte pieces also characters that the vocabulary
+// lacks. Newlines, tabs and NUL bytes stay.
+Ids SentencePieceTokenizer::encode(std::string_view text, bool continues) const {
+  Ids ids;
+  while (!text.empty()) {
+    const std::string_view part = first_part(text);
+    text.remove_prefix(part.size());
+    std::vector<int> found;
+    const auto status = continues && removes_spaces_
+                            ? continuing_.Encode(merge_spaces(part), &found)
+                            : (continues ? continuing_ : opening_).Encode(part, &found);
+    MEMLONG_CHECK(status.ok(), status.ToString());
+    ids.insert(ids.end(), found.begin(), found.end());
+    continues = true;
+  }
+  return ids;
+}
+
+std::string SentencePieceTokenizer::decode(std::span<const int32_t> ids, bool show_special) const {
+  std::string text;
+  std::string pending;
+  bool at_start = true;
+  for (const int32_t id : ids) {
+    if (is_special(id)) {
+      text += take_rest(pending);
+      if (show_special) text += tokens_[static_cast<size_t>(id)].text;
+      continue;
+    }
+    pending += piece_bytes(id);
+    if (at_start && !pending.empty()) {
+      at_start = false;
+      if (dummy_prefix_ && pending.front() == ' ') pending.erase(0, 1);
+    }
+    text += take_characters(pending);
+  }
+  return text + take_rest(pending);
+}
+
+std::string SentencePieceTokenizer::piece_bytes(int32_t id) const {
+  if (id < 0 || id >= vocab_size()) return {};  // rows that pad a model's vocabulary
+  const Token& token = tokens_[static_cast<size_t>(id)];
+  return token.special ? std::string() : token.bytes;
+}
+
+bool SentencePieceTokenizer::is_special(int32_t id) const {
+  return id >= 0 && id < vocab_size() && tokens_[static_cast<size_t>(id)].special;
+}
+
+std::optional<int32_t> SentencePieceTokenizer::special_id(std::string_view text) const {
+  const auto found = special_ids_.find(text);
+  if (found == special_ids_.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> load_tokenizer(const fs::path& folder) {
+  const fs::path file = folder / "tokenizer.model";
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) {
+    if (fs::exists(folder / "tokenizer.json", ignored)) {
+      fail(ErrorKind::format, folder.string() +
+                                  " has only tokenizer.json, a format that is not read yet; "
+                                  "memlong needs the model's tokenizer.model (sentencepiece)");
+    }
+    fail(ErrorKind::io, folder.string() + " has no tokenizer.model");
+  }
+  return std::make_shared<SentencePieceTokenizer>(file, read_tokenizer_files(folder));
+}
+
+}  // namespace memlong::tokenizer

@@ -1,0 +1,121 @@
+#include "tokenizer/tokenizer_files.h"
+
+#include <charconv>
+
+#include <nlohmann/json.hpp>
+
+#include "common/error.h"
+#include "common/file.h"
+
+namespace memlong::tokenizer {
+namespace {
+
+using nlohmann::json;
+
+constexpr size_t kMaxFileBytes = size_t{64} << 20;
+constexpr int64_t kMaxId = int64_t{1} << 24;
+
+/// The file's object; empty when there is no such file.
+json read_object(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return json::object();
+  json root = json::parse(read_file(file, kMaxFileBytes), nullptr, false);
+  if (!root.is_object()) fail(ErrorKind::format, file.string() + " is not a JSON object");
+  return root;
+}
+
+/// A token is a string, or an object with `content`; null is "none".
+std::optional<std::string> token_text(const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_object() && value.contains("content") && value["content"].is_string()) {
+    return value["content"].get<std::string>();
+  }
+  if (value.is_null()) return std::string();
+  return std::nullopt;
+}
+
+void read_named(const json& root, const char* key, std::optional<std::string>& into,
+                TokenizerFiles& files) {
+  const auto found = root.find(key);
+  if (found == root.end()) return;
+  const auto text = token_text(*found);
+  if (!text) return;
+  if (!into) into = text;
+  if (!text->empty()) files.specials.insert(*text);
+}
+
+void read_special_names(const json& root, TokenizerFiles& files) {
+  read_named(root, "bos_token", files.bos, files);
+  read_named(root, "eos_token", files.eos, files);
+  const auto more = root.find("additional_special_tokens");
+  if (more == root.end() || !more->is_array()) return;
+  for (const json& item : *more) {
+    const auto text = token_text(item);
+    if (text && !text->empty()) files.specials.insert(*text);
+  }
+}
+
+void add_token(int64_t id, const std::string& text, bool special, const std::string& origin,
+               TokenizerFiles& files) {
+  if (id < 0 || id >= kMaxId) {
+    fail(ErrorKind::format,
+         origin + ": added token " + text + " has the impossible id " + std::to_string(id));
+  }
+  files.added[static_cast<int32_t>(id)] = {text, special};
+  if (special) files.specials.insert(text);
+}
+
+/// added_tokens.json: {"text": id}. It does not say what is special; marks that look like it are.
+void read_added_tokens(const json& root, const std::string& origin, TokenizerFiles& files) {
+  for (const auto& item : root.items()) {
+    const std::string& text = item.key();
+    if (!item.value().is_number_integer() || text.empty()) {
+      fail(ErrorKind::format, origin + ": " + text + " has no whole number as id");
+    }
+    const bool mark = text.front() == '<' || text.front() == '[';
+    add_token(item.value().get<int64_t>(), text, mark, origin, files);
+  }
+}
+
+/// tokenizer_config.json: {"added_tokens_decoder": {"5": {"content": "...", "special": true}}}.
+void read_added_decoder(const json& root, const std::string& origin, TokenizerFiles& files) {
+  const auto found = root.find("added_tokens_decoder");
+  if (found == root.end() || !found->is_object()) return;
+  for (const auto& item : found->items()) {
+    const std::string& key = item.key();
+    int64_t id = -1;
+    const auto parsed = std::from_chars(key.data(), key.data() + key.size(), id);
+    const auto text = token_text(item.value());
+    if (parsed.ec != std::errc() || parsed.ptr != key.data() + key.size() || !text ||
+        text->empty()) {
+      fail(ErrorKind::format, origin + ": added_tokens_decoder has a bad entry, " + key);
+    }
+    const auto special = item.value().find("special");
+    const bool is_special =
+        special != item.value().end() && special->is_boolean() && special->get<bool>();
+    add_token(id, *text, is_special, origin, files);
+  }
+}
+
+bool flag_or(const json& root, const char* key, bool otherwise) {
+  const auto found = root.find(key);
+  return found != root.end() && found->is_boolean() ? found->get<bool>() : otherwise;
+}
+
+}  // namespace
+
+TokenizerFiles read_tokenizer_files(const std::filesystem::path& folder) {
+  TokenizerFiles files;
+  const std::filesystem::path added = folder / "added_tokens.json";
+  const std::filesystem::path config = folder / "tokenizer_config.json";
+  read_added_tokens(read_object(added), added.string(), files);
+  const json root = read_object(config);
+  read_added_decoder(root, config.string(), files);
+  read_special_names(root, files);
+  files.add_bos = flag_or(root, "add_bos_token", true);
+  files.add_prefix_space = flag_or(root, "add_prefix_space", true);
+  read_special_names(read_object(folder / "special_tokens_map.json"), files);
+  return files;
+}
+
+}  // namespace memlong::tokenizer

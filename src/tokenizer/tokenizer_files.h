@@ -1,0 +1,31 @@
+// What the JSON files beside tokenizer.model say.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+namespace memlong::tokenizer {
+
+struct AddedToken {
+  std::string text;
+  bool special = false;
+};
+
+struct TokenizerFiles {
+  std::optional<std::string> bos;  ///< not given: as the model file says; "": none
+  std::optional<std::string> eos;
+  bool add_bos = true;  ///< what Llama's tokenizer does where nothing is said
+  bool add_prefix_space = true;
+  std::set<std::string> specials;       ///< texts named as special tokens
+  std::map<int32_t, AddedToken> added;  ///< by id
+};
+
+/// tokenizer_config.json, special_tokens_map.json and added_tokens.json, those that are there.
+/// Errors: io; format for bad JSON or values, naming the file.
+TokenizerFiles read_tokenizer_files(const std::filesystem::path& folder);
+
+}  // namespace memlong::tokenizer
