@@ -1,0 +1,67 @@
+#include "backbone/writer.h"
+
+#include <tuple>
+
+#include <gtest/gtest.h>
+
+#include "support/golden.h"
+
+namespace memlong::backbone {
+namespace {
+
+class GoldenWriter : public testing::TestWithParam<std::tuple<const char*, DType>> {};
+
+TEST_P(GoldenWriter, HiddenStatesKeysAndValues) {
+  const auto& [name, dtype] = GetParam();
+  Context context;
+  const test::Golden golden(name);
+  const auto count = static_cast<int64_t>(golden.ids.size());
+  const auto weights =
+      load_weights(context, golden.store, golden.config, dtype, count, golden.memory_layer);
+  const Writer writer(weights, golden.memory_layer);
+  KvCache cache(golden.config, golden.memory_layer, count, dtype);
+  const Tensor x({count, golden.config.hidden}, DType::f32);
+  int64_t seen = 0;
+  writer.forward(context, golden.ids, cache, 0, x, [&](int64_t layer, const TensorView& hidden) {
+    const TensorView want = golden.values.get("hidden." + std::to_string(layer));
+    EXPECT_LE(test::relative_error(context, hidden, want), test::golden_tolerance(dtype)) << layer;
+    ++seen;
+  });
+  EXPECT_EQ(seen, golden.memory_layer + 1);
+
+  const Tensor k({golden.config.kv_heads, count, golden.config.head_dim}, DType::f32);
+  const Tensor v(k.shape(), DType::f32);
+  writer.keys_values(context, x, k, v);
+  EXPECT_LE(test::relative_error(context, k, golden.values.get("memory_layer.k_raw")),
+            test::golden_tolerance(dtype));
+  EXPECT_LE(test::relative_error(context, v, golden.values.get("memory_layer.v")),
+            test::golden_tolerance(dtype));
+}
+
+TEST_P(GoldenWriter, PiecesGiveTheSameAsOneGo) {
+  const auto& [name, dtype] = GetParam();
+  Context context;
+  const test::Golden golden(name);
+  const auto count = static_cast<int64_t>(golden.ids.size());
+  const auto weights =
+      load_weights(context, golden.store, golden.config, dtype, count, golden.memory_layer);
+  const Writer writer(weights, golden.memory_layer);
+  KvCache cache(golden.config, golden.memory_layer, count, dtype);
+  const Tensor x({count, golden.config.hidden}, DType::f32);
+  for (int64_t begin = 0; begin < count;) {
+    const int64_t end = std::min(count, begin + 1 + begin % 7);
+    const auto ids =
+        std::span(golden.ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+    writer.forward(context, ids, cache, begin, x.view().slice(0, begin, end));
+    begin = end;
+  }
+  const TensorView want = golden.values.get("hidden." + std::to_string(golden.memory_layer));
+  EXPECT_LE(test::relative_error(context, x, want), test::golden_tolerance(dtype));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GoldenWriter,
+                         testing::Combine(testing::Values("tiny-mha", "tiny-gqa", "tiny-head20"),
+                                          testing::Values(DType::f32, DType::bf16)));
+
+}  // namespace
+}  // namespace memlong::backbone
