@@ -64,7 +64,8 @@ class Snapshot {
   /// A document's chunks by position; those that were pruned are missing.
   [[nodiscard]] virtual std::vector<ChunkInfo> document_chunks(DocumentId id) const = 0;
   /// All chunks with id > `after`, rising.
-  virtual void for_each_chunk(ChunkId after, const std::function<void(const ChunkInfo&)>& fn) const = 0;
+  virtual void for_each_chunk(ChunkId after,
+                              const std::function<void(const ChunkInfo&)>& fn) const = 0;
   /// All vectors with id > `after`, rising; the span [E] lives until fn returns.
   virtual void for_each_vector(
       ChunkId after, const std::function<void(ChunkId, std::span<const float>)>& fn) const = 0;
@@ -77,6 +78,7 @@ class Snapshot {
   [[nodiscard]] virtual std::vector<Turn> turns(DocumentId id) const = 0;
   /// A blob by key ("sif"), empty when there is none.
   [[nodiscard]] virtual std::string blob(const std::string& key) const = 0;
+  [[nodiscard]] virtual std::vector<std::string> blob_keys() const = 0;
 };
 
 /// Changes of one commit. Lives inside Bank::update only. It sees its own changes.
@@ -84,7 +86,9 @@ class Transaction : public Snapshot {
  public:
   virtual DocumentId create_document(const NewDocument& document) = 0;
   /// Appends a chunk after the document's last one. vector [E]; k, v [G, n, D] f32 or bf16 or f16,
-  /// strides free, n = ids.size() <= tau.
+  /// strides free, n = ids.size() <= tau. A dialog's tail, of which the chunk was made, is dropped:
+  /// set_tail() says what remains. The vector is kept in half precision (Error{usage} when it
+  /// does not fit); K and V are converted to the bank's dtype.
   virtual ChunkId append_chunk(DocumentId id, std::span<const int32_t> ids,
                                std::span<const float> vector, const TensorView& k,
                                const TensorView& v) = 0;
@@ -98,6 +102,17 @@ class Transaction : public Snapshot {
   virtual Removed remove_chunks(std::span<const ChunkId> ids) = 0;
   virtual void add_hits(const std::map<ChunkId, uint64_t>& hits, int64_t time) = 0;
   virtual void set_blob(const std::string& key, std::string_view value) = 0;
+
+  // For copies between banks (transfer.h).
+  /// A document as it stands in another bank: name, hash, times, settings, tail; chunks and text
+  /// are still to come. Until finish_copy() it can be found by id only, and a copy that was never
+  /// finished is forgotten when the bank is next opened for writing. One copy at a time.
+  virtual DocumentId begin_copy(const Document& original) = 0;
+  /// A chunk with the position, time and use counts of `original`.
+  virtual ChunkId copy_chunk(DocumentId id, const ChunkInfo& original, std::span<const int32_t> ids,
+                             std::span<const float> vector, const TensorView& k,
+                             const TensorView& v) = 0;
+  virtual void finish_copy(DocumentId id, const Document& original) = 0;
 };
 
 struct BadRecord {

@@ -19,8 +19,8 @@ struct TransferResult {
 /// Copies all documents of `name_spaces` (empty: all) from one bank to another: chunks, vectors,
 /// K and V bit for bit, text, turns, times, use counts, blobs the target lacks. A document appears
 /// complete or not at all. Errors: mismatch, naming the field.
-TransferResult copy_documents(const Bank& from, Bank& to,
-                              const std::vector<std::string>& name_spaces,
-                              const std::function<void(int64_t done, int64_t total)>& progress = {});
+TransferResult copy_documents(
+    const Bank& from, Bank& to, const std::vector<std::string>& name_spaces,
+    const std::function<void(int64_t done, int64_t total)>& progress = {});
 
 }  // namespace memlong::membank

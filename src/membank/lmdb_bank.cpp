@@ -1,0 +1,201 @@
+#include "membank/lmdb_bank.h"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/log.h"
+#include "membank/manifest.h"
+#include "membank/verify.h"
+
+namespace memlong::membank {
+
+std::unique_ptr<Bank> Bank::open(const std::filesystem::path& folder, const BankOptions& options) {
+  return std::make_unique<LmdbBank>(folder, options);
+}
+
+bool Bank::exists(const std::filesystem::path& folder) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(folder / "data.mdb", error);
+  return !error && size > 0;
+}
+
+LmdbBank::LmdbBank(std::filesystem::path folder, const BankOptions& options)
+    : folder_(std::move(folder)),
+      writable_(options.mode == OpenMode::write),
+      map_bytes_(options.initial_map_bytes) {
+  const bool there = exists(folder_);
+  if (!there && !(writable_ && options.fingerprint)) {
+    fail(ErrorKind::usage, "there is no bank in " + folder_.string());
+  }
+  if (writable_) {
+    if (options.fingerprint) check_fingerprint(*options.fingerprint);
+    std::error_code error;
+    std::filesystem::create_directories(folder_, error);
+    if (error) fail(ErrorKind::io, "cannot create " + folder_.string() + ": " + error.message());
+    writer_lock_ = std::make_unique<WriterLock>(folder_);
+  }
+  env_ = Env::open(folder_, writable_, map_bytes_);
+  run_growing([&] { load_manifest(options); });
+}
+
+LmdbBank::~LmdbBank() {
+  try {
+    if (writable_) flush_hits();
+  } catch (const std::exception& error) {
+    log::warn("use counts since the last write are lost: " + std::string(error.what()));
+  } catch (...) {
+    log::warn("use counts since the last write are lost");
+  }
+}
+
+void LmdbBank::create_manifest(const Fingerprint& fingerprint) {
+  Txn txn(env_, true);
+  txn.put(Db::meta, "manifest", seal("manifest", encode_manifest(fingerprint)));
+  txn.put(Db::meta, "state", seal("state", encode_state(State{})));
+  txn.commit();
+}
+
+void LmdbBank::load_manifest(const BankOptions& options) {
+  std::string json;
+  {
+    const Txn txn(env_, false);
+    const GatePass pass(env_->gate());
+    const auto value = txn.get(Db::meta, "manifest");
+    if (value) json = open_record(db_name(Db::meta), "manifest", *value);
+  }
+  if (json.empty()) {
+    if (!writable_ || !options.fingerprint) {
+      fail(ErrorKind::usage, "there is no bank in " + folder_.string());
+    }
+    create_manifest(*options.fingerprint);
+    fingerprint_ = *options.fingerprint;
+    return;
+  }
+  fingerprint_ = decode_manifest(json, folder_.string());
+  if (options.fingerprint) {
+    require_same(fingerprint_, *options.fingerprint, folder_.string(), "this model");
+  }
+  if (!writable_) return;
+  TransactionImpl unfinished(env_, fingerprint_);
+  if (unfinished.unfinished_copy() == 0) return;
+  unfinished.forget(unfinished.unfinished_copy());
+  unfinished.commit();
+}
+
+std::shared_ptr<Env> LmdbBank::env() const {
+  const std::scoped_lock lock(env_mutex_);
+  return env_;
+}
+
+std::unique_ptr<Snapshot> LmdbBank::snapshot() const {
+  return std::make_unique<Reading<Snapshot>>(env(), false, fingerprint_);
+}
+
+void LmdbBank::require_writable() const {
+  if (!writable_) fail(ErrorKind::usage, "bank " + folder_.string() + " is open for reading only");
+}
+
+void LmdbBank::run_growing(const std::function<void()>& attempt) {
+  for (;;) {
+    try {
+      return attempt();
+    } catch (const MapFull&) {
+    }
+    env()->grow();
+  }
+}
+
+void LmdbBank::update(const std::function<void(Transaction&)>& fn) {
+  require_writable();
+  MEMLONG_CHECK(updating_.load() != std::this_thread::get_id(), "an update inside an update");
+  const std::scoped_lock lock(update_mutex_);
+  struct Marked {
+    explicit Marked(std::atomic<std::thread::id>& who) : who_(who) {
+      who_ = std::this_thread::get_id();
+    }
+    Marked(const Marked&) = delete;
+    Marked& operator=(const Marked&) = delete;
+    ~Marked() { who_ = std::thread::id(); }
+    std::atomic<std::thread::id>& who_;
+  } const marked(updating_);
+  run_growing([&] { update_once(fn); });
+}
+
+void LmdbBank::update_once(const std::function<void(Transaction&)>& fn) {
+  TransactionImpl transaction(env(), fingerprint_);
+  try {
+    fn(transaction);
+  } catch (...) {
+    if (transaction.map_full()) throw MapFull{};
+    throw;
+  }
+  if (transaction.map_full()) throw MapFull{};
+  Hits hits;
+  {
+    const std::scoped_lock lock(hits_mutex_);
+    hits.swap(hits_);
+  }
+  try {
+    transaction.add_hits(hits);
+    transaction.commit();
+  } catch (...) {
+    give_back(std::move(hits));
+    throw;
+  }
+}
+
+void LmdbBank::give_back(Hits hits) {
+  const std::scoped_lock lock(hits_mutex_);
+  for (const auto& [id, usage] : hits) {
+    Usage& pending = hits_[id];
+    pending.hits += usage.hits;
+    pending.last_hit = std::max(pending.last_hit, usage.last_hit);
+  }
+}
+
+void LmdbBank::count_hits(std::span<const ChunkId> ids) {
+  if (!writable_) return;
+  const int64_t now = now_micros();
+  const std::scoped_lock lock(hits_mutex_);
+  for (const ChunkId id : ids) {
+    Usage& pending = hits_[id];
+    ++pending.hits;
+    pending.last_hit = now;
+  }
+}
+
+void LmdbBank::flush_hits() {
+  if (!writable_) return;
+  {
+    const std::scoped_lock lock(hits_mutex_);
+    if (hits_.empty()) return;
+  }
+  update([](Transaction&) {});
+}
+
+std::vector<BadRecord> LmdbBank::verify(
+    const std::function<void(int64_t done, int64_t total)>& progress) const {
+  return verify_bank(env(), fingerprint_, progress);
+}
+
+void LmdbBank::compact() {
+  require_writable();
+  flush_hits();
+  const std::scoped_lock lock(update_mutex_);
+  const std::filesystem::path fresh = folder_ / "data.mdb.new";
+  env()->copy_compact(fresh);
+  {
+    // Snapshots that are still open, here or elsewhere, keep the old pair of files.
+    const FolderLock folder_lock(folder_);
+    folder_lock.replace("data.mdb.new", "data.mdb");
+    folder_lock.remove("lock.mdb");
+  }
+  std::shared_ptr<Env> opened = Env::open(folder_, true, map_bytes_);
+  const std::scoped_lock env_lock(env_mutex_);
+  env_.swap(opened);
+}
+
+}  // namespace memlong::membank

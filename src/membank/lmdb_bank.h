@@ -1,0 +1,58 @@
+// The bank over LMDB. Private to this folder; Bank::open makes one.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "membank/bank.h"
+#include "membank/file_locks.h"
+#include "membank/lmdb_env.h"
+#include "membank/transaction.h"
+
+namespace memlong::membank {
+
+class LmdbBank final : public Bank {
+ public:
+  LmdbBank(std::filesystem::path folder, const BankOptions& options);
+  LmdbBank(const LmdbBank&) = delete;
+  LmdbBank& operator=(const LmdbBank&) = delete;
+  ~LmdbBank() override;
+
+  const std::filesystem::path& folder() const override { return folder_; }
+  const Fingerprint& fingerprint() const override { return fingerprint_; }
+  bool writable() const override { return writable_; }
+  std::unique_ptr<Snapshot> snapshot() const override;
+  void update(const std::function<void(Transaction&)>& fn) override;
+  void count_hits(std::span<const ChunkId> ids) override;
+  void flush_hits() override;
+  std::vector<BadRecord> verify(
+      const std::function<void(int64_t done, int64_t total)>& progress) const override;
+  void compact() override;
+
+ private:
+  void load_manifest(const BankOptions& options);
+  void create_manifest(const Fingerprint& fingerprint);
+  std::shared_ptr<Env> env() const;
+  void run_growing(const std::function<void()>& attempt);
+  void update_once(const std::function<void(Transaction&)>& fn);
+  void give_back(Hits hits);
+  void require_writable() const;
+
+  std::filesystem::path folder_;
+  bool writable_ = false;
+  size_t map_bytes_ = 0;
+  std::unique_ptr<WriterLock> writer_lock_;
+  Fingerprint fingerprint_;
+  mutable std::mutex env_mutex_;
+  std::shared_ptr<Env> env_;
+  std::mutex update_mutex_;
+  std::atomic<std::thread::id> updating_;
+  std::mutex hits_mutex_;
+  Hits hits_;
+};
+
+}  // namespace memlong::membank

@@ -1,0 +1,152 @@
+// LMDB, wrapped: environment, transactions, cursors. Nothing outside these two files and
+// lmdb_txn.cpp knows the library.
+//
+// Growing the map moves it. Who reads holds the environment's gate for as long as pointers into
+// the map are in use; open read transactions survive a move, because they hold page numbers only.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "membank/gate.h"
+
+struct MDB_env;
+struct MDB_txn;
+struct MDB_cursor;
+
+namespace memlong::membank {
+
+enum class Db : uint8_t {
+  meta,
+  docs,
+  doc_names,
+  doc_hashes,
+  chunks,
+  kv,
+  vectors,
+  usage,
+  doc_chunks,
+  texts,
+  turns,
+  blobs,
+  namespaces,
+};
+inline constexpr size_t kDbCount = 13;
+const char* db_name(Db db);
+
+/// Thrown when the map is full: grow it and run again.
+struct MapFull {};
+
+/// Throws Error{io, capacity, corrupt, mismatch} for an LMDB or system error code, or MapFull.
+[[noreturn]] void fail_lmdb(int code, const std::string& what, const std::filesystem::path& path);
+
+class Txn;
+
+/// An open environment. Thread-safe. A folder can be open once in a process (Error{busy}).
+class Env {
+ public:
+  /// mode write creates the file and its databases. Errors: io, corrupt, busy, usage (no bank).
+  static std::shared_ptr<Env> open(const std::filesystem::path& folder, bool write,
+                                   size_t map_bytes);
+  Env(const Env&) = delete;
+  Env& operator=(const Env&) = delete;
+  ~Env();
+
+  [[nodiscard]] const std::filesystem::path& file() const { return file_; }
+  [[nodiscard]] Gate& gate() { return gate_; }
+  [[nodiscard]] size_t map_bytes() const;
+  /// Doubles the map. Only while no write transaction is open. Errors: capacity.
+  void grow();
+  /// A copy without free pages, synced. Errors: io, capacity.
+  void copy_compact(const std::filesystem::path& target);
+
+ private:
+  friend class Txn;
+  friend class Cursor;
+  Env(std::filesystem::path folder, bool write);
+  void open_environment(size_t map_bytes);
+  int try_open(size_t map_bytes, unsigned flags);
+  bool lock_file_is_stale();
+  void register_file();
+  void open_databases();
+  void adopt_map();
+  MDB_txn* begin(bool write);
+
+  std::filesystem::path folder_;
+  std::filesystem::path file_;
+  bool write_ = false;
+  bool registered_ = false;
+  std::pair<uint64_t, uint64_t> identity_;
+  MDB_env* env_ = nullptr;
+  std::array<unsigned, kDbCount> databases_{};
+  Gate gate_;
+};
+
+/// A transaction. Values are views into the map or into dirty pages: valid until the next change
+/// or the end, and, when reading, only inside the gate. Not thread-safe.
+class Txn {
+ public:
+  Txn(std::shared_ptr<Env> env, bool write);
+  Txn(const Txn&) = delete;
+  Txn& operator=(const Txn&) = delete;
+  ~Txn();  ///< aborts what was not committed
+
+  [[nodiscard]] Env& env() const { return *env_; }
+  [[nodiscard]] uint64_t id() const;
+  [[nodiscard]] std::optional<std::string_view> get(Db db, std::string_view key) const;
+  [[nodiscard]] size_t entries(Db db) const;
+  [[nodiscard]] uint64_t pages_in_use() const;
+  /// Sets a record. A key behind all others is appended, which fills pages to the brim.
+  void put(Db db, std::string_view key, std::string_view value);
+  /// Room for a value that the caller fills before the next call.
+  char* reserve(Db db, std::string_view key, size_t size);
+  bool erase(Db db, std::string_view key);
+  void commit();
+  /// True once a change did not fit into the map.
+  [[nodiscard]] bool map_full() const { return map_full_; }
+
+ private:
+  friend class Cursor;
+  void check(int code, const char* what) const;
+  unsigned handle(Db db) const { return env_->databases_[static_cast<size_t>(db)]; }
+
+  std::shared_ptr<Env> env_;
+  MDB_txn* txn_ = nullptr;
+  bool write_ = false;
+  mutable bool map_full_ = false;
+};
+
+/// Walks the records of a database in key order. Lives inside its transaction and, when reading,
+/// inside the gate.
+class Cursor {
+ public:
+  Cursor(const Txn& txn, Db db);
+  Cursor(const Cursor&) = delete;
+  Cursor& operator=(const Cursor&) = delete;
+  ~Cursor();
+
+  bool seek(std::string_view key);         ///< the first key >= key
+  bool seek_before(std::string_view key);  ///< the last key < key
+  bool first();
+  bool last();
+  bool next();
+  bool previous();
+  void erase();  ///< the record the cursor stands on; next() then gives the one behind it
+  [[nodiscard]] std::string_view key() const { return key_; }
+  [[nodiscard]] std::string_view value() const { return value_; }
+
+ private:
+  bool move(int operation, std::string_view key = {});
+
+  const Txn& txn_;
+  MDB_cursor* cursor_ = nullptr;
+  std::string_view key_;
+  std::string_view value_;
+};
+
+}  // namespace memlong::membank

@@ -1,0 +1,70 @@
+// Walks the B-trees of an LMDB data file without LMDB, distrusting every byte: LMDB itself follows
+// damaged lengths and page numbers wherever they lead. (LMDB 0.9, 64-bit, little-endian.)
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace memlong::membank {
+
+/// A tree as its parent describes it.
+struct Tree {
+  uint64_t root = 0;
+  uint64_t entries = 0;
+  uint16_t flags = 0;
+};
+
+/// Not thread-safe. The file must stay mapped, and a read transaction of the same id open, so that
+/// nobody reuses the pages.
+class PageWalker {
+ public:
+  using RecordFn = std::function<void(std::string_view key, std::string_view value)>;
+  using DamageFn = std::function<void(uint64_t page, const std::string& what)>;
+
+  PageWalker(std::span<const std::byte> file, DamageFn on_damage);
+
+  /// False when no meta page speaks of this transaction.
+  bool load_meta(uint64_t transaction);
+  /// The named databases.
+  std::map<std::string, Tree> databases();
+  /// Calls fn for every record that can be reached, in key order. A subtree that is damaged is
+  /// reported and left out.
+  void walk(const Tree& tree, const RecordFn& fn);
+  /// Pages that are called free must not be in use. Call it after all trees were walked.
+  void check_free_list();
+
+ private:
+  struct Node;
+  struct Walk;
+  struct Bounds {
+    std::optional<std::string_view> lower;  ///< keys are >= this
+    std::optional<std::string_view> upper;  ///< and < this
+  };
+
+  [[nodiscard]] const std::byte* page(uint64_t number) const;
+  bool claim(uint64_t first, uint64_t count);
+  void damage(uint64_t number, const std::string& what) const { on_damage_(number, what); }
+  std::optional<Node> node(uint64_t number, size_t index, bool leaf) const;
+  std::optional<size_t> open_page(uint64_t number, uint16_t& kind);
+  void walk_page(Walk& walk, uint64_t number, int depth, const Bounds& bounds);
+  void walk_branch(Walk& walk, uint64_t number, size_t count, int depth, const Bounds& bounds);
+  void walk_leaf(Walk& walk, uint64_t number, size_t count, const Bounds& bounds);
+  std::optional<std::string_view> big_value(uint64_t number, const Node& node);
+
+  std::span<const std::byte> file_;
+  DamageFn on_damage_;
+  size_t page_size_ = 0;
+  uint64_t last_page_ = 0;
+  Tree free_list_;
+  Tree main_;
+  std::vector<bool> claimed_;
+};
+
+}  // namespace memlong::membank

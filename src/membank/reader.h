@@ -1,0 +1,67 @@
+// Reads records inside one transaction: what snapshots and transactions have in common.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "membank/bank.h"
+#include "membank/lmdb_env.h"
+#include "membank/records.h"
+
+namespace memlong::membank {
+
+/// Not thread-safe. Every method stays inside the environment's gate while it looks at the map,
+/// and outside while it calls back.
+class Reader {
+ public:
+  Reader(std::shared_ptr<Env> env, bool write, const Fingerprint& fingerprint);
+
+  [[nodiscard]] Txn& txn() const { return txn_; }
+  [[nodiscard]] const Fingerprint& fingerprint() const { return fingerprint_; }
+  [[nodiscard]] State& state() { return state_; }
+  [[nodiscard]] const State& state() const { return state_; }
+  /// A record without its checksum, which was checked.
+  [[nodiscard]] std::optional<std::string> record(Db db, std::string_view key) const;
+
+  [[nodiscard]] BankStats stats() const;
+  [[nodiscard]] std::vector<Document> documents() const;
+  [[nodiscard]] std::optional<Document> document(DocumentId id) const;
+  [[nodiscard]] std::optional<Document> find_text(const std::string& name_space,
+                                                  const Digest& content_hash) const;
+  [[nodiscard]] std::optional<Document> find_name(const std::string& name_space,
+                                                  const std::string& name, DocumentKind kind) const;
+  [[nodiscard]] const std::map<std::string, uint32_t>& name_spaces() const;
+  void forget_name_spaces_cache() { name_spaces_.reset(); }
+
+  [[nodiscard]] std::optional<ChunkInfo> chunk(ChunkId id) const;
+  [[nodiscard]] std::vector<int32_t> chunk_tokens(ChunkId id) const;
+  [[nodiscard]] std::vector<float> chunk_vector(ChunkId id) const;
+  [[nodiscard]] std::vector<ChunkInfo> document_chunks(DocumentId id) const;
+  void for_each_chunk(ChunkId after, const std::function<void(const ChunkInfo&)>& fn) const;
+  void for_each_vector(ChunkId after,
+                       const std::function<void(ChunkId, std::span<const float>)>& fn) const;
+  bool read_kv(ChunkId id, const TensorView& k, const TensorView& v) const;
+  [[nodiscard]] std::optional<Usage> usage(ChunkId id) const;
+
+  [[nodiscard]] std::string text(DocumentId id) const;
+  [[nodiscard]] std::vector<Turn> turns(DocumentId id) const;
+  [[nodiscard]] std::string blob(const std::string& key) const;
+  [[nodiscard]] std::vector<std::string> blob_keys() const;
+
+ private:
+  [[nodiscard]] Document named(Document document) const;
+  std::vector<ChunkInfo> next_chunks(ChunkId after, size_t limit) const;
+  std::vector<ChunkId> next_vectors(ChunkId after, std::vector<float>& values) const;
+  void for_each_part(Db db, DocumentId id, const std::function<void(std::string_view)>& fn) const;
+
+  mutable Txn txn_;
+  Fingerprint fingerprint_;
+  State state_;
+  mutable std::optional<std::map<std::string, uint32_t>> name_spaces_;
+};
+
+}  // namespace memlong::membank

@@ -1,0 +1,138 @@
+#include "common/error.h"
+#include "membank/kv_codec.h"
+#include "membank/reader.h"
+
+namespace memlong::membank {
+namespace {
+
+constexpr size_t kChunksAtOnce = 512;
+constexpr size_t kVectorFloatsAtOnce = size_t{1} << 16;
+
+void add_usage(ChunkInfo& info, const Usage& usage) {
+  info.hits = usage.hits;
+  info.last_hit = usage.last_hit;
+}
+
+}  // namespace
+
+std::optional<Usage> Reader::usage(ChunkId id) const {
+  const auto body = record(Db::usage, key_u64(id));
+  if (!body) return std::nullopt;
+  return decode_usage(*body);
+}
+
+std::optional<ChunkInfo> Reader::chunk(ChunkId id) const {
+  const auto body = record(Db::chunks, key_u64(id));
+  if (!body) return std::nullopt;
+  ChunkInfo info = decode_chunk(id, *body);
+  if (const auto used = usage(id)) add_usage(info, *used);
+  return info;
+}
+
+std::vector<int32_t> Reader::chunk_tokens(ChunkId id) const {
+  const auto body = record(Db::chunks, key_u64(id));
+  return body ? decode_chunk_tokens(*body) : std::vector<int32_t>();
+}
+
+std::vector<float> Reader::chunk_vector(ChunkId id) const {
+  const auto body = record(Db::vectors, key_u64(id));
+  if (!body) return {};
+  std::vector<float> values(static_cast<size_t>(fingerprint_.embedder_dim));
+  decode_vector(*body, values);
+  return values;
+}
+
+std::vector<ChunkInfo> Reader::document_chunks(DocumentId id) const {
+  const std::string prefix = key_u64(id);
+  std::vector<ChunkId> ids;
+  {
+    const GatePass pass(txn_.env().gate());
+    Cursor cursor(txn_, Db::doc_chunks);
+    for (bool more = cursor.seek(prefix); more && cursor.key().starts_with(prefix);
+         more = cursor.next()) {
+      const auto body = open_record(db_name(Db::doc_chunks), cursor.key(), cursor.value());
+      ids.push_back(decode_u64(body));
+    }
+  }
+  std::vector<ChunkInfo> chunks;
+  chunks.reserve(ids.size());
+  for (const ChunkId chunk_id : ids) {
+    if (auto info = chunk(chunk_id)) chunks.push_back(*info);
+  }
+  return chunks;
+}
+
+std::vector<ChunkInfo> Reader::next_chunks(ChunkId after, size_t limit) const {
+  std::vector<ChunkInfo> chunks;
+  const GatePass pass(txn_.env().gate());
+  Cursor cursor(txn_, Db::chunks);
+  Cursor used(txn_, Db::usage);
+  bool has_usage = used.seek(key_u64(after + 1));
+  for (bool more = cursor.seek(key_u64(after + 1)); more && chunks.size() < limit;
+       more = cursor.next()) {
+    const auto body = open_record(db_name(Db::chunks), cursor.key(), cursor.value());
+    ChunkInfo info = decode_chunk(read_big_u64(cursor.key(), 0), body);
+    while (has_usage && used.key() < cursor.key()) has_usage = used.next();
+    if (has_usage && used.key() == cursor.key()) {
+      add_usage(info, decode_usage(open_record(db_name(Db::usage), used.key(), used.value())));
+    }
+    chunks.push_back(info);
+  }
+  return chunks;
+}
+
+void Reader::for_each_chunk(ChunkId after, const std::function<void(const ChunkInfo&)>& fn) const {
+  for (;;) {
+    const std::vector<ChunkInfo> chunks = next_chunks(after, kChunksAtOnce);
+    for (const ChunkInfo& info : chunks) fn(info);
+    if (chunks.size() < kChunksAtOnce) return;
+    after = chunks.back().id;
+  }
+}
+
+std::vector<ChunkId> Reader::next_vectors(ChunkId after, std::vector<float>& values) const {
+  const auto dim = static_cast<size_t>(fingerprint_.embedder_dim);
+  const size_t limit = values.size() / dim;
+  std::vector<ChunkId> ids;
+  const GatePass pass(txn_.env().gate());
+  Cursor cursor(txn_, Db::vectors);
+  for (bool more = cursor.seek(key_u64(after + 1)); more && ids.size() < limit;
+       more = cursor.next()) {
+    const auto body = open_record(db_name(Db::vectors), cursor.key(), cursor.value());
+    decode_vector(body, std::span(values).subspan(ids.size() * dim, dim));
+    ids.push_back(read_big_u64(cursor.key(), 0));
+  }
+  return ids;
+}
+
+void Reader::for_each_vector(ChunkId after,
+                             const std::function<void(ChunkId, std::span<const float>)>& fn) const {
+  const auto dim = static_cast<size_t>(fingerprint_.embedder_dim);
+  std::vector<float> values(std::max(kVectorFloatsAtOnce / dim, size_t{1}) * dim);
+  for (;;) {
+    const std::vector<ChunkId> ids = next_vectors(after, values);
+    for (size_t i = 0; i < ids.size(); ++i) fn(ids[i], std::span(values).subspan(i * dim, dim));
+    if (ids.empty()) return;
+    after = ids.back();
+  }
+}
+
+bool Reader::read_kv(ChunkId id, const TensorView& k, const TensorView& v) const {
+  const std::string key = key_u64(id);
+  const auto header = record(Db::chunks, key);
+  if (!header) return false;
+  const ChunkInfo info = decode_chunk(id, *header);
+  const std::string_view tail = chunk_kv_tail(*header);
+  check_kv_views(fingerprint_, info.tokens, k, v);
+  const GatePass pass(txn_.env().gate());
+  const auto value = txn_.get(Db::kv, key);
+  const size_t bytes = kv_bytes(fingerprint_, info.tokens);
+  if (!value || value->size() + tail.size() != bytes + kCrcBytes) {
+    fail(ErrorKind::corrupt, "record " + printable_key(key) + " of database kv " +
+                                 (value ? "has a wrong length" : "is missing"));
+  }
+  decode_kv(open_record(db_name(Db::kv), key, *value), tail, fingerprint_.kv_dtype, k, v);
+  return true;
+}
+
+}  // namespace memlong::membank
