@@ -96,14 +96,15 @@ std::filesystem::path find_configs() {
     if (!fs::is_directory(named)) {
       fail(ErrorKind::usage, std::string("MEMLONG_CONFIGS: ") + named + " is no folder");
     }
-    return named;
+    const fs::path models = fs::path(named) / "models";
+    return fs::is_directory(models) ? models : fs::path(named);
   }
   std::error_code error;
   const fs::path binary = fs::read_symlink("/proc/self/exe", error);
   if (error) return {};
   for (const char* place : {"../../../configs", "../share/memlong/configs", "../../configs"}) {
-    const fs::path folder = (binary.parent_path() / place).lexically_normal();
-    if (fs::is_directory(folder / "models", error)) return folder;
+    const fs::path folder = (binary.parent_path() / place / "models").lexically_normal();
+    if (fs::is_directory(folder, error)) return folder;
   }
   return {};
 }

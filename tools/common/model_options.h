@@ -54,8 +54,9 @@ Device parse_device(const std::string& name);
 ContextOptions context_options(const CommonOptions& common);
 DType compute_dtype(const CommonOptions& common);  ///< Errors: usage
 
-/// The folder `configs` with the settings of well-known models: MEMLONG_CONFIGS, or beside the
-/// build folder or the installed binary. Empty when there is none.
+/// The folder `configs/models` with the settings of well-known models (what model::find_settings
+/// takes): under MEMLONG_CONFIGS, or beside the build folder or the installed binary. Empty when
+/// there is none. Errors: usage, when MEMLONG_CONFIGS names no folder.
 std::filesystem::path find_configs();
 
 /// The model's settings with the overrides of the command line, checked. Errors: config, io, usage.

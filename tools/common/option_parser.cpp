@@ -45,6 +45,11 @@ void OptionParser::parse(int argc, const char* const* argv) {
   if (!root_.help_ && !root_.version_) finish();
 }
 
+bool OptionParser::is_command(const std::string& word) const {
+  return std::any_of(current_->commands_.begin(), current_->commands_.end(),
+                     [&word](const auto& command) { return command->program_ == word; });
+}
+
 bool OptionParser::is_option_word(const std::string& word) const {
   return !only_words_ && word.size() > 1 && word[0] == '-';
 }
@@ -96,7 +101,8 @@ void OptionParser::take_option(const std::string& word) {
     return;
   }
   given.values.push_back(has_value ? value : next_value(flag));
-  while (is_paths(option->target_) && next_ < words_.size() && !is_option_word(words_[next_])) {
+  while (is_paths(option->target_) && next_ < words_.size() && !is_option_word(words_[next_]) &&
+         !is_command(words_[next_])) {
     given.values.push_back(words_[next_++]);
   }
 }

@@ -26,6 +26,7 @@ class OptionParser {
   void finish();
   [[nodiscard]] std::string next_value(const std::string& flag);
   [[nodiscard]] bool is_option_word(const std::string& word) const;
+  [[nodiscard]] bool is_command(const std::string& word) const;
   [[noreturn]] void unknown(const std::string& flag) const;
 
   OptionSet& root_;

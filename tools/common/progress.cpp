@@ -71,7 +71,7 @@ std::string format_progress_bar(const ProgressState& s, int width) {
   join(rate_of(s));
   join(time_of(s));
   join(s.note);
-  return one_line(out, static_cast<size_t>(std::max(width, 10)));
+  return cut(out, static_cast<size_t>(std::max(width, 10)));
 }
 
 std::string format_progress_line(const ProgressState& s) {

@@ -67,6 +67,19 @@ std::string escape_terminal(std::string_view text, bool keep_lines) {
   return out;
 }
 
+std::string cut(std::string_view text, size_t width) {
+  const std::string safe = escape_terminal(text);
+  if (display_width(safe) <= width) return safe;
+  std::string out;
+  size_t columns = 0;
+  for (const char c : safe) {
+    const bool starts = (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+    if (starts && ++columns + 3 > width) break;
+    out += c;
+  }
+  return out + "...";
+}
+
 std::string one_line(std::string_view text, size_t width) {
   std::string flat;
   for (const char c : text) {
@@ -79,16 +92,7 @@ std::string one_line(std::string_view text, size_t width) {
     if (flat.size() > 8 * width + 16) break;
   }
   if (!flat.empty() && flat.back() == ' ') flat.pop_back();
-  const std::string safe = escape_terminal(flat);
-  if (display_width(safe) <= width) return safe;
-  std::string out;
-  size_t columns = 0;
-  for (const char c : safe) {
-    const bool starts = (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
-    if (starts && ++columns + 3 > width) break;
-    out += c;
-  }
-  return out + "...";
+  return cut(flat, width);
 }
 
 size_t display_width(std::string_view text) {

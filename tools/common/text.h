@@ -14,7 +14,10 @@ namespace memlong::tools {
 /// `keep_lines`, and are spelled "\n", "\t" otherwise.
 std::string escape_terminal(std::string_view text, bool keep_lines = false);
 
-/// White space runs as one blank, then escape_terminal, then at most `width` characters ("...").
+/// escape_terminal, and at most `width` characters: what is longer ends in "...".
+std::string cut(std::string_view text, size_t width);
+
+/// White space runs as one blank, then cut().
 std::string one_line(std::string_view text, size_t width);
 
 size_t display_width(std::string_view text);    ///< UTF-8 characters

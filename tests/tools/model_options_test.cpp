@@ -1,0 +1,99 @@
+// The options of tools that load a model, and the settings that come of them.
+#include "tools/common/model_options.h"
+
+#include <gmock/gmock.h>
+
+#include "common/error.h"
+#include "tools/option_harness.h"
+#include "tools/run_tool.h"
+
+namespace memlong::tools {
+namespace {
+
+using testing::ElementsAre;
+using tools_test::Environment;
+using tools_test::TempFolder;
+
+std::string device_error(const std::string& name) {
+  try {
+    (void)parse_device(name);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ModelOptions, DevicesAreNamedOrRefused) {
+  EXPECT_EQ(parse_device("cpu"), Device::cpu);
+  for (const char* name : {"gpu", "", "cuda:", "cuda:x", "cuda:12345", "cpu:0"}) {
+    EXPECT_THAT(device_error(name), testing::HasSubstr("is none of auto, cpu, cuda, cuda:N"))
+        << name;
+  }
+  if (!kHasCuda) {
+    EXPECT_EQ(parse_device("auto"), Device::cpu);
+    EXPECT_THAT(device_error("cuda:1"), testing::HasSubstr("this build has no CUDA support"));
+  }
+}
+
+TEST(ModelOptions, FlagsFillTheCommonOptions) {
+  CommonOptions common;
+  OptionSet set("memlong-x", "");
+  add_model_options(set, common);
+  add_memory_options(set, common, "memory-top-k");
+  add_output_options(set, common);
+  const std::vector<const char*> argv = {
+      "memlong-x", "-m",           "dir",     "--dtype", "f32",    "--reading-layers",
+      "5,4",       "--window-bos", "--chunk", "32",      "--json", "--memory-top-k",
+      "3",         "-t",           "2"};
+  ASSERT_TRUE(set.parse(static_cast<int>(argv.size()), argv.data()));
+  EXPECT_EQ(common.model, "dir");
+  EXPECT_EQ(compute_dtype(common), DType::f32);
+  EXPECT_THAT(common.reading_layers, ElementsAre(5, 4));
+  EXPECT_EQ(common.window_bos, true);
+  EXPECT_EQ(common.chunk, 32);
+  EXPECT_EQ(common.top_k, 3);
+  EXPECT_FALSE(common.overlap.has_value());
+  EXPECT_EQ(context_options(common).threads, 2);
+  EXPECT_TRUE(common.json);
+}
+
+TEST(ModelOptions, OverridesLieOverTheModelsSettings) {
+  CommonOptions common;
+  common.model = tools_test::reference_model();
+  const model::ModelConfig config = model::load_config(common.model);
+  const model::MemorySettings own = resolve_settings(common, config);
+  EXPECT_EQ(own.memory_layer, 4);
+  EXPECT_THAT(own.reading_layers, ElementsAre(4, 5, 6, 7));
+  EXPECT_EQ(own.chunk, 64);
+  EXPECT_FALSE(own.window_bos);
+  EXPECT_FALSE(own.adapter.empty());
+
+  common.memory_layer = 5;
+  common.chunk = 32;
+  common.window_bos = true;
+  common.adapter = "none";
+  const model::MemorySettings over = resolve_settings(common, config);
+  EXPECT_EQ(over.memory_layer, 5);
+  EXPECT_THAT(over.reading_layers, ElementsAre(5, 6, 7)) << "readers below m are left out";
+  EXPECT_EQ(over.chunk, 32);
+  EXPECT_TRUE(over.window_bos);
+  EXPECT_TRUE(over.adapter.empty());
+
+  common.reading_layers = {7, 6};
+  EXPECT_THAT(resolve_settings(common, config).reading_layers, ElementsAre(6, 7));
+  common.chunk = 4096;
+  EXPECT_THROW((void)resolve_settings(common, config), Error) << "a chunk longer than the overlap";
+}
+
+TEST(ModelOptions, ConfigsFolderIsFoundOrNamed) {
+  const TempFolder folder;
+  {
+    const Environment named("MEMLONG_CONFIGS", folder.path().string());
+    EXPECT_EQ(find_configs(), folder.path());
+  }
+  const Environment wrong("MEMLONG_CONFIGS", folder / "none");
+  EXPECT_THROW((void)find_configs(), Error);
+}
+
+}  // namespace
+}  // namespace memlong::tools

@@ -1,0 +1,112 @@
+#include "tools/memlong-bank/bank_access.h"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "common/clock.h"
+#include "common/error.h"
+#include "common/hash.h"
+
+namespace memlong::bank_tool {
+namespace fs = std::filesystem;
+using membank::Bank;
+using membank::Document;
+using membank::Snapshot;
+
+std::unique_ptr<Bank> open_bank(const fs::path& folder, membank::OpenMode mode) {
+  if (!Bank::exists(folder)) {
+    fail(ErrorKind::usage, "there is no bank in " + folder.string());
+  }
+  return Bank::open(folder, {.mode = mode, .fingerprint = std::nullopt});
+}
+
+std::vector<Document> select_documents(const Snapshot& snapshot, const BankArguments& arguments) {
+  const auto& wanted = arguments.name_spaces;
+  const auto known = snapshot.name_spaces();
+  for (const std::string& name : wanted) {
+    if (!known.contains(name)) {
+      fail(ErrorKind::usage, "--namespace: the bank has no namespace '" + name + "'");
+    }
+  }
+  std::vector<Document> documents = snapshot.documents();
+  std::erase_if(documents, [&](const Document& each) {
+    const bool other_space =
+        !wanted.empty() && std::find(wanted.begin(), wanted.end(), each.name_space) == wanted.end();
+    return other_space || (!arguments.name.empty() && each.name != arguments.name) ||
+           (!arguments.kind.empty() && kind_name(each.kind) != arguments.kind);
+  });
+  return documents;
+}
+
+std::string kind_name(membank::DocumentKind kind) {
+  return kind == membank::DocumentKind::dialog ? "dialog" : "text";
+}
+
+nlohmann::ordered_json document_json(const Document& document) {
+  nlohmann::ordered_json json = {{"document", document.id},
+                                 {"name", document.name},
+                                 {"namespace", document.name_space},
+                                 {"kind", kind_name(document.kind)}};
+  if (document.kind == membank::DocumentKind::text) json["complete"] = document.complete;
+  json["chunks"] = document.chunks;
+  json["tokens"] = document.tokens;
+  json["text_bytes"] = document.text_bytes;
+  json["created"] = format_time(document.created);
+  json["updated"] = format_time(document.updated);
+  return json;
+}
+
+fs::path model_folder(const Snapshot& snapshot, const BankArguments& arguments) {
+  if (!arguments.common.model.empty()) return arguments.common.model;
+  const fs::path stored = snapshot.blob("model");
+  std::error_code error;
+  return !stored.empty() && fs::is_directory(stored, error) ? stored : fs::path();
+}
+
+std::shared_ptr<const tokenizer::Tokenizer> find_tokenizer(const Bank& bank,
+                                                           const Snapshot& snapshot,
+                                                           const BankArguments& arguments) {
+  const fs::path folder = model_folder(snapshot, arguments);
+  if (folder.empty()) return nullptr;
+  auto tokenizer = tokenizer::load_tokenizer(folder);
+  const std::string hash = to_hex(tokenizer->hash());
+  if (hash != bank.fingerprint().tokenizer) {
+    fail(ErrorKind::mismatch, "the bank was made with another tokenizer than that of " +
+                                  folder.string() + " (bank: " + bank.fingerprint().tokenizer +
+                                  ", model: " + hash + "); give its model with --model");
+  }
+  return tokenizer;
+}
+
+std::shared_ptr<const tokenizer::Tokenizer> need_tokenizer(const Bank& bank,
+                                                           const Snapshot& snapshot,
+                                                           const BankArguments& arguments) {
+  auto tokenizer = find_tokenizer(bank, snapshot, arguments);
+  if (tokenizer == nullptr) {
+    const std::string stored = snapshot.blob("model");
+    fail(ErrorKind::usage, stored.empty() ? "give the bank's model with --model"
+                                          : "the bank's model is no longer in " + stored +
+                                                "; say where it is with --model");
+  }
+  return tokenizer;
+}
+
+tools::ProgressStyle progress_style(const BankArguments& arguments) {
+  return arguments.common.quiet ? tools::ProgressStyle::none : tools::ProgressStyle::automatic;
+}
+
+std::string counted(int64_t count, const std::string& thing) {
+  return std::to_string(count) + " " + thing + (count == 1 ? "" : "s");
+}
+
+nlohmann::ordered_json removed_json(const membank::Removed& removed) {
+  return {{"documents", removed.documents}, {"chunks", removed.chunks}, {"tokens", removed.tokens}};
+}
+
+std::string removed_text(const membank::Removed& removed) {
+  return counted(removed.documents, "document") + ", " + counted(removed.chunks, "chunk") + ", " +
+         counted(removed.tokens, "token");
+}
+
+}  // namespace memlong::bank_tool

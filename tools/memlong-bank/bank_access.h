@@ -1,0 +1,53 @@
+// What several commands ask of a bank.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "membank/bank.h"
+#include "tokenizer/tokenizer.h"
+#include "tools/common/progress.h"
+#include "tools/memlong-bank/commands.h"
+
+namespace memlong::bank_tool {
+
+std::unique_ptr<membank::Bank> open_bank(const std::filesystem::path& folder,
+                                         membank::OpenMode mode);
+
+/// The documents that --namespace, --name and --kind leave, by id. A namespace that the bank does
+/// not have is an error (usage).
+std::vector<membank::Document> select_documents(const membank::Snapshot& snapshot,
+                                                const BankArguments& arguments);
+
+std::string kind_name(membank::DocumentKind kind);  ///< "text", "dialog"
+/// All fields but the text; times as "2026-03-01T09:30:00Z".
+nlohmann::ordered_json document_json(const membank::Document& document);
+
+/// The model's folder: --model, or the one that the bank was made with. Empty when neither is
+/// there.
+std::filesystem::path model_folder(const membank::Snapshot& snapshot,
+                                   const BankArguments& arguments);
+
+/// The tokenizer of that folder, checked against the bank. Null when there is no folder and none
+/// was asked for. Errors: as load_tokenizer; mismatch.
+std::shared_ptr<const tokenizer::Tokenizer> find_tokenizer(const membank::Bank& bank,
+                                                           const membank::Snapshot& snapshot,
+                                                           const BankArguments& arguments);
+/// The same; without a folder Error{usage} that asks for --model.
+std::shared_ptr<const tokenizer::Tokenizer> need_tokenizer(const membank::Bank& bank,
+                                                           const membank::Snapshot& snapshot,
+                                                           const BankArguments& arguments);
+
+/// For Progress: nothing when --quiet.
+tools::ProgressStyle progress_style(const BankArguments& arguments);
+
+/// "1 document", "3 chunks".
+std::string counted(int64_t count, const std::string& thing);
+/// {"documents": .., "chunks": .., "tokens": ..}
+nlohmann::ordered_json removed_json(const membank::Removed& removed);
+std::string removed_text(const membank::Removed& removed);
+
+}  // namespace memlong::bank_tool

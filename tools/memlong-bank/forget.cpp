@@ -1,0 +1,117 @@
+#include <algorithm>
+#include <iostream>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/error.h"
+#include "tools/common/output.h"
+#include "tools/common/run.h"
+#include "tools/common/signals.h"
+#include "tools/common/text.h"
+#include "tools/memlong-bank/bank_access.h"
+
+namespace memlong::bank_tool {
+namespace {
+
+using membank::Document;
+
+constexpr size_t kBatch = 32;  ///< documents a commit
+
+std::vector<Document> chosen_documents(const membank::Snapshot& snapshot,
+                                       const BankArguments& arguments) {
+  if (arguments.ids.empty() && arguments.name.empty() && arguments.name_spaces.empty()) {
+    fail(ErrorKind::usage, "forget what? Give documents' numbers, --name or --namespace");
+  }
+  std::vector<Document> documents = select_documents(snapshot, arguments);
+  if (arguments.ids.empty()) return documents;
+  std::vector<Document> wanted;
+  for (const int64_t id : arguments.ids) {
+    const auto same = [id](const Document& each) { return each.id == static_cast<uint64_t>(id); };
+    const auto found = std::find_if(documents.begin(), documents.end(), same);
+    if (found == documents.end()) {
+      fail(ErrorKind::usage, "the bank has no document " + std::to_string(id) +
+                                 (arguments.name_spaces.empty() && arguments.name.empty()
+                                      ? ""
+                                      : " of that namespace and name"));
+    }
+    if (std::none_of(wanted.begin(), wanted.end(), same)) wanted.push_back(*found);
+  }
+  return wanted;
+}
+
+/// Asks on a terminal; elsewhere the command line is the answer.
+bool confirmed(const std::vector<Document>& documents) {
+  if (isatty(STDIN_FILENO) != 1) return true;
+  int64_t chunks = 0;
+  for (const Document& each : documents) chunks += each.chunks;
+  std::cerr << "Forget " << counted(static_cast<int64_t>(documents.size()), "document") << " ("
+            << counted(chunks, "chunk") << ")";
+  if (documents.size() == 1) std::cerr << ", " << tools::one_line(documents[0].name, 60);
+  std::cerr << "? [y/N] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+membank::Removed remove(membank::Bank& bank, const std::vector<Document>& documents) {
+  membank::Removed total;
+  for (size_t begin = 0; begin < documents.size(); begin += kBatch) {
+    tools::throw_if_stopped();
+    const size_t end = std::min(begin + kBatch, documents.size());
+    membank::Removed batch;
+    bank.update([&](membank::Transaction& transaction) {
+      batch = {};
+      for (size_t i = begin; i < end; ++i) {
+        const membank::Removed removed = transaction.forget(documents[i].id);
+        batch.documents += removed.documents;
+        batch.chunks += removed.chunks;
+        batch.tokens += removed.tokens;
+      }
+    });
+    total.documents += batch.documents;
+    total.chunks += batch.chunks;
+    total.tokens += batch.tokens;
+  }
+  return total;
+}
+
+}  // namespace
+
+int run_forget(const BankArguments& arguments) {
+  const auto mode = arguments.dry_run ? membank::OpenMode::read : membank::OpenMode::write;
+  const auto bank = open_bank(arguments.bank, mode);
+  const std::vector<Document> documents = chosen_documents(*bank->snapshot(), arguments);
+  membank::Removed removed;
+  if (arguments.dry_run) {
+    for (const Document& each : documents) {
+      ++removed.documents;
+      removed.chunks += each.chunks;
+      for (const auto& chunk : bank->snapshot()->document_chunks(each.id)) {
+        removed.tokens += chunk.tokens;
+      }
+    }
+  } else {
+    if (!documents.empty() && !arguments.yes && !confirmed(documents)) {
+      fail(ErrorKind::stopped, "nothing was forgotten");
+    }
+    removed = remove(*bank, documents);
+  }
+  if (arguments.common.json) {
+    nlohmann::ordered_json json = removed_json(removed);
+    json["dry_run"] = arguments.dry_run;
+    json["forgotten"] = nlohmann::ordered_json::array();
+    for (const Document& each : documents) json["forgotten"].push_back(document_json(each));
+    tools::print_json(json);
+    return tools::kExitOk;
+  }
+  for (const Document& each : documents) {
+    tools::print_out(std::to_string(each.id) + "  " + tools::one_line(each.name_space, 24) + "  " +
+                     tools::one_line(each.name, 80) + "\n");
+  }
+  tools::print_out((arguments.dry_run ? "would forget " : "forgot ") + removed_text(removed) +
+                   "\n");
+  return tools::kExitOk;
+}
+
+}  // namespace memlong::bank_tool

@@ -1,0 +1,11 @@
+#include "tools/memlong-bank/transfer_run.h"
+
+namespace memlong::bank_tool {
+
+int run_import(const BankArguments& arguments) {
+  const auto from = open_bank(arguments.from, membank::OpenMode::read);
+  (void)select_documents(*from->snapshot(), arguments);  // names an unknown namespace
+  return run_transfer(*from, arguments.bank, arguments);
+}
+
+}  // namespace memlong::bank_tool

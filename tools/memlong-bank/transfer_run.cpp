@@ -1,0 +1,45 @@
+#include "tools/memlong-bank/transfer_run.h"
+
+#include <nlohmann/json.hpp>
+
+#include "common/error.h"
+#include "membank/transfer.h"
+#include "tools/common/output.h"
+#include "tools/common/run.h"
+#include "tools/common/signals.h"
+
+namespace memlong::bank_tool {
+
+int run_transfer(const membank::Bank& from, const std::filesystem::path& to,
+                 const BankArguments& arguments) {
+  std::error_code error;
+  if (std::filesystem::equivalent(from.folder(), to, error)) {
+    fail(ErrorKind::usage, "both banks are the same: " + to.string());
+  }
+  const auto target = membank::Bank::open(
+      to, {.mode = membank::OpenMode::write, .fingerprint = from.fingerprint()});
+  membank::TransferResult result;
+  {
+    tools::Progress progress("copy", "documents", 0, progress_style(arguments));
+    result = membank::copy_documents(from, *target, arguments.name_spaces,
+                                     [&](int64_t done, int64_t total) {
+                                       tools::throw_if_stopped();
+                                       progress.set_total(total);
+                                       progress.update(done);
+                                     });
+  }
+  if (arguments.common.json) {
+    tools::print_json({{"documents", result.documents},
+                       {"skipped", result.skipped},
+                       {"chunks", result.chunks},
+                       {"tokens", result.tokens},
+                       {"bank", to.string()}});
+  } else {
+    tools::print_out(counted(result.documents, "document") + " copied (" +
+                     counted(result.chunks, "chunk") + ", " + counted(result.tokens, "token") +
+                     "), " + std::to_string(result.skipped) + " known already\n");
+  }
+  return tools::kExitOk;
+}
+
+}  // namespace memlong::bank_tool
