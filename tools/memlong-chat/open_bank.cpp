@@ -1,0 +1,106 @@
+#include "tools/memlong-chat/open_bank.h"
+
+#include "common/error.h"
+
+namespace memlong::tools {
+
+using membank::Bank;
+using membank::OpenMode;
+
+std::filesystem::path model_folder(const ChatOptions& options) {
+  if (!options.common.model.empty()) return options.common.model;
+  if (!options.bank.empty() && Bank::exists(options.bank)) {
+    const auto bank = Bank::open(options.bank, {});
+    const std::string folder = bank->snapshot()->blob("model");
+    if (!folder.empty()) return folder;
+  }
+  fail(ErrorKind::usage, "--model DIR is needed (a folder with config.json and safetensors)");
+}
+
+namespace {
+
+/// The dtype of a bank that is there is the bank's choice, not the model's.
+DType kv_dtype(const std::filesystem::path& folder) {
+  return Bank::exists(folder) ? Bank::open(folder, {})->fingerprint().kv_dtype : DType::bf16;
+}
+
+std::string list_names(const std::map<std::string, uint32_t>& spaces) {
+  std::string text;
+  for (const auto& [name, id] : spaces) text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace
+
+std::shared_ptr<Bank> open_bank(const ChatOptions& options, const engine::LoadedModel& model) {
+  if (options.bank.empty()) return nullptr;
+  membank::BankOptions wanted;
+  wanted.mode = options.keeps() ? OpenMode::write : OpenMode::read;
+  const bool is_new = !Bank::exists(options.bank);
+  if (is_new && !options.keeps()) {
+    fail(ErrorKind::usage, "there is no bank in " + options.bank.string() +
+                               "; memlong-ingest makes one, and so does --session NAME");
+  }
+  wanted.fingerprint = model.fingerprint(kv_dtype(options.bank));
+  std::shared_ptr<Bank> bank;
+  try {
+    bank = Bank::open(options.bank, wanted);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::busy) throw;
+    fail(ErrorKind::busy,
+         std::string(error.what()) + "; --no-save talks without keeping what is said meanwhile");
+  }
+  if (is_new) {
+    const std::string folder = std::filesystem::absolute(model.folder).lexically_normal().string();
+    bank->update([&](membank::Transaction& change) { change.set_blob("model", folder); });
+  }
+  return bank;
+}
+
+engine::ReadScope read_scope(const ChatOptions& options, const Bank& bank) {
+  engine::ReadScope scope;
+  const auto snapshot = bank.snapshot();
+  const auto spaces = snapshot->name_spaces();
+  scope.everything = options.read_all;
+  for (const std::string& name : options.read) {
+    if (!spaces.contains(name)) {
+      fail(ErrorKind::usage, "--read " + name + ": there is no such namespace in " +
+                                 bank.folder().string() + " (there are: " + list_names(spaces) +
+                                 ")");
+    }
+    scope.name_spaces.push_back(name);
+  }
+  for (const int64_t id : options.documents) {
+    if (!snapshot->document(static_cast<membank::DocumentId>(id))) {
+      fail(ErrorKind::usage, "--document " + std::to_string(id) +
+                                 ": there is no such document in " + bank.folder().string() +
+                                 " (see memlong-bank list)");
+    }
+    scope.documents.push_back(static_cast<membank::DocumentId>(id));
+  }
+  if (scope.everything || !scope.name_spaces.empty() || !scope.documents.empty()) return scope;
+  if (options.session.empty()) {
+    scope.everything = true;
+    return scope;
+  }
+  for (const membank::Document& document : snapshot->documents()) {
+    if (document.kind == membank::DocumentKind::text && document.name_space == options.name_space) {
+      scope.documents.push_back(document.id);
+    }
+  }
+  return scope;
+}
+
+std::string describe_scope(const ChatOptions& options, const engine::ReadScope& scope) {
+  if (!options.memory) return "nothing (--no-memory)";
+  if (scope.everything) return "the whole bank";
+  std::string text = "its own dialog";
+  for (const std::string& name : scope.name_spaces) text += ", namespace " + name;
+  if (!scope.documents.empty()) {
+    text += ", " + std::to_string(scope.documents.size()) +
+            (scope.documents.size() == 1 ? " document" : " documents");
+  }
+  return text;
+}
+
+}  // namespace memlong::tools
