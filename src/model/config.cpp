@@ -43,7 +43,7 @@ std::string read_architecture(const JsonFields& fields) {
     }
   }
   fields.refuse(named.empty() ? "model_type" : "architectures",
-                "is \"" + (named.empty() ? type : named) +
+                std::string("is \"") + (named.empty() ? type : named) +
                     "\"; memlong reads LlamaForCausalLM, MistralForCausalLM and Qwen2ForCausalLM");
 }
 
@@ -55,7 +55,8 @@ ops::RopeScaling read_scaling(const JsonFields& fields) {
   if (name == "dynamic") return ops::RopeScaling::dynamic;
   if (name == "llama3") return ops::RopeScaling::llama3;
   if (name == "yarn") return ops::RopeScaling::yarn;
-  fields.refuse(key, "is \"" + name + "\"; known are default, linear, dynamic, llama3 and yarn");
+  fields.refuse(
+      key, std::string("is \"") + name + "\"; known are default, linear, dynamic, llama3 and yarn");
 }
 
 /// The scaling's own numbers, from `rope_scaling` (old) or `rope_parameters` (new).
@@ -144,7 +145,8 @@ void read_family(const JsonFields& fields, ModelConfig& config) {
   const bool slides = !llama && (!qwen || fields.flag_or("use_sliding_window", false));
   if (slides) config.sliding_window = fields.integer_or("sliding_window", 1, kMaxPositions, 0);
   const std::string act = fields.text_or("hidden_act", "silu");
-  if (act != "silu" && act != "swish") fields.refuse("hidden_act", "is \"" + act + "\", not silu");
+  if (act != "silu" && act != "swish")
+    fields.refuse("hidden_act", std::string("is \"") + act + "\", not silu");
   if (fields.has("quantization_config")) {
     fields.refuse("quantization_config",
                   "is set: quantized weights are not read; use the model's "

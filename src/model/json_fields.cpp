@@ -112,6 +112,8 @@ json parse_json_object(std::string_view text, const std::string& origin, bool un
   } catch (const json::parse_error& error) {
     fail(ErrorKind::format,
          origin + " is not valid JSON (at byte " + std::to_string(error.byte) + ")");
+  } catch (const json::exception&) {  // a number that no double holds
+    fail(ErrorKind::format, origin + " is not valid JSON (a number is out of range)");
   }
   if (!root.is_object()) fail(ErrorKind::format, origin + " is not a JSON object");
   return root;

@@ -26,7 +26,11 @@ struct EncodedMessage {
 
 /// Encoding is message by message, so that a dialog only ever grows: the ids of messages 0..i do
 /// not depend on message i+1. Special tokens of the template are ids of their own; content is
-/// encoded as plain text and cannot inject them. Immutable, thread-safe.
+/// encoded as plain text and cannot inject them (marks that are themselves plain text, such as
+/// "User:" or "[INST]", it can imitate). Content goes in as it is, untrimmed; where the template
+/// puts a space before it, the content's ids include that space. encode() of an answer is
+/// answer_prefix(), the content, a stop id and answer_suffix() (llama2: a space before the stop
+/// id). Immutable, thread-safe.
 class ChatTemplate {
  public:
   virtual ~ChatTemplate() = default;
@@ -45,8 +49,8 @@ class ChatTemplate {
   [[nodiscard]] virtual std::vector<std::string> stop_texts() const = 0;
 };
 
-/// Names: plain, llama2, zephyr, chatml, vicuna, memlong. Errors: usage for another name, config
-/// when the tokenizer lacks a special token that the template needs.
+/// Names: plain, llama2, mistral, zephyr, chatml, vicuna, memlong. Errors: usage for another name,
+/// config when the tokenizer lacks a special token that the template needs.
 std::shared_ptr<const ChatTemplate> make_chat_template(const std::string& name,
                                                        std::shared_ptr<const Tokenizer> tokenizer);
 

@@ -1,0 +1,63 @@
+// Templates with [INST]: Llama 2 and Mistral. Users and assistants take turns; a system message
+// comes first and shares the first user's [INST].
+#include "tokenizer/chat_builder.h"
+
+namespace memlong::tokenizer {
+namespace {
+
+/// What differs between the two.
+struct InstStyle {
+  const char* name;
+  const char* system_begin;  ///< between "[INST]" and the system message
+  const char* system_end;
+  bool bos_each_turn;      ///< <s> in front of every [INST], not only the first
+  const char* answer_end;  ///< between an answer and </s>
+};
+constexpr InstStyle kLlama2 = {"llama2", " <<SYS>>\n", "\n<</SYS>>\n\n", true, " "};
+constexpr InstStyle kMistral = {"mistral", " ", "\n\n", false, ""};
+
+class InstTemplate final : public TemplateBase {
+ public:
+  InstTemplate(const InstStyle& style, std::shared_ptr<const Tokenizer> tokenizer)
+      : TemplateBase(style.name, std::move(tokenizer)), style_(style), eos_(need_eos()) {}
+
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+    check_role(message, before, true);
+    if (message.role == "assistant") {
+      return builder(true).content(" ", message.content).text(style_.answer_end).id(eos_).take();
+    }
+    if (message.role == "system") {
+      return builder(false)
+          .mark("[INST]")
+          .text(style_.system_begin)
+          .content("", message.content)
+          .text(style_.system_end)
+          .take();
+    }
+    if (before == 1) {  // behind the system message, in the same [INST]
+      return builder(true).content("", message.content).mark("[/INST]", " [/INST]").take();
+    }
+    MessageBuilder turn = builder(false);
+    if (style_.bos_each_turn && before > 0 && tokenizer_->adds_bos()) turn.id(tokenizer_->bos());
+    return turn.mark("[INST]").content(" ", message.content).mark("[/INST]", " [/INST]").take();
+  }
+  [[nodiscard]] Ids answer_prefix(size_t /*before*/) const override { return {}; }
+  [[nodiscard]] Ids answer_suffix() const override { return {}; }
+  [[nodiscard]] Ids stop_ids() const override { return {eos_}; }
+
+ private:
+  InstStyle style_;
+  int32_t eos_;
+};
+
+}  // namespace
+
+std::shared_ptr<const ChatTemplate> make_llama2(std::shared_ptr<const Tokenizer> tokenizer) {
+  return std::make_shared<InstTemplate>(kLlama2, std::move(tokenizer));
+}
+
+std::shared_ptr<const ChatTemplate> make_mistral(std::shared_ptr<const Tokenizer> tokenizer) {
+  return std::make_shared<InstTemplate>(kMistral, std::move(tokenizer));
+}
+
+}  // namespace memlong::tokenizer

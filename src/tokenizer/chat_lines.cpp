@@ -1,0 +1,104 @@
+// Templates whose marks are words or lines of text. A content that spells a mark looks like one:
+// only special tokens are safe from that.
+#include "tokenizer/chat_builder.h"
+
+namespace memlong::tokenizer {
+namespace {
+
+/// For base models that know no template: "User: content\n".
+class PlainTemplate final : public TemplateBase {
+ public:
+  explicit PlainTemplate(std::shared_ptr<const Tokenizer> tokenizer)
+      : TemplateBase("plain", std::move(tokenizer)) {}
+
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+    check_role(message, before, false);
+    const char* mark = message.role == "user"     ? "User:"
+                       : message.role == "system" ? "System:"
+                                                  : "Assistant:";
+    return builder(before > 0).text(mark).content(" ", message.content).text("\n").take();
+  }
+  [[nodiscard]] Ids answer_prefix(size_t before) const override {
+    return builder(before > 0).text("Assistant:").take_ids();
+  }
+  [[nodiscard]] Ids answer_suffix() const override { return builder(true).text("\n").take_ids(); }
+  [[nodiscard]] Ids stop_ids() const override {
+    return tokenizer_->eos() >= 0 ? Ids{tokenizer_->eos()} : Ids{};
+  }
+  [[nodiscard]] std::vector<std::string> stop_texts() const override {
+    return {"\nUser:", "\nSystem:", "\nAssistant:"};
+  }
+};
+
+/// "<|user|>\ncontent</s>\n" (Zephyr, TinyLlama-Chat); the marks are text unless the tokenizer has
+/// special tokens of that name.
+class ZephyrTemplate final : public TemplateBase {
+ public:
+  explicit ZephyrTemplate(std::shared_ptr<const Tokenizer> tokenizer)
+      : TemplateBase("zephyr", std::move(tokenizer)), eos_(need_eos()) {}
+
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+    check_role(message, before, false);
+    return builder(before > 0)
+        .mark(std::string("<|").append(message.role).append("|>"))
+        .text("\n")
+        .content("", message.content)
+        .id(eos_)
+        .text("\n")
+        .take();
+  }
+  [[nodiscard]] Ids answer_prefix(size_t before) const override {
+    return builder(before > 0).mark("<|assistant|>").text("\n").take_ids();
+  }
+  [[nodiscard]] Ids answer_suffix() const override { return builder(false).text("\n").take_ids(); }
+  [[nodiscard]] Ids stop_ids() const override { return {eos_}; }
+
+ private:
+  int32_t eos_;
+};
+
+/// "system USER: content ASSISTANT: content</s>USER: ..." (Vicuna 1.1).
+class VicunaTemplate final : public TemplateBase {
+ public:
+  explicit VicunaTemplate(std::shared_ptr<const Tokenizer> tokenizer)
+      : TemplateBase("vicuna", std::move(tokenizer)), eos_(need_eos()) {}
+
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+    check_role(message, before, true);
+    if (message.role == "system") return builder(false).content("", message.content).take();
+    if (message.role == "assistant") {
+      return builder(true).text(" ASSISTANT:").content(" ", message.content).id(eos_).take();
+    }
+    const bool after_system =
+        before == 1;  // otherwise the dialog begins, or an answer's </s> ended
+    return builder(after_system)
+        .text(after_system ? " USER:" : "USER:")
+        .content(" ", message.content)
+        .take();
+  }
+  [[nodiscard]] Ids answer_prefix(size_t before) const override {
+    return builder(before > 0).text(" ASSISTANT:").take_ids();
+  }
+  [[nodiscard]] Ids answer_suffix() const override { return {}; }
+  [[nodiscard]] Ids stop_ids() const override { return {eos_}; }
+  [[nodiscard]] std::vector<std::string> stop_texts() const override { return {"USER:"}; }
+
+ private:
+  int32_t eos_;
+};
+
+}  // namespace
+
+std::shared_ptr<const ChatTemplate> make_plain(std::shared_ptr<const Tokenizer> tokenizer) {
+  return std::make_shared<PlainTemplate>(std::move(tokenizer));
+}
+
+std::shared_ptr<const ChatTemplate> make_zephyr(std::shared_ptr<const Tokenizer> tokenizer) {
+  return std::make_shared<ZephyrTemplate>(std::move(tokenizer));
+}
+
+std::shared_ptr<const ChatTemplate> make_vicuna(std::shared_ptr<const Tokenizer> tokenizer) {
+  return std::make_shared<VicunaTemplate>(std::move(tokenizer));
+}
+
+}  // namespace memlong::tokenizer

@@ -1,0 +1,78 @@
+// Templates whose marks are special tokens; no content can imitate them.
+#include "tokenizer/chat_builder.h"
+
+namespace memlong::tokenizer {
+namespace {
+
+/// The reference model's: <|user|>content<|end|>, and <|assistant|> in front of an answer.
+class MemlongTemplate final : public TemplateBase {
+ public:
+  explicit MemlongTemplate(std::shared_ptr<const Tokenizer> tokenizer)
+      : TemplateBase("memlong", std::move(tokenizer)),
+        system_(need("<|system|>")),
+        user_(need("<|user|>")),
+        assistant_(need("<|assistant|>")),
+        end_(need("<|end|>")) {}
+
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+    check_role(message, before, false);
+    const int32_t mark = message.role == "user"     ? user_
+                         : message.role == "system" ? system_
+                                                    : assistant_;
+    return builder(false).id(mark).content("", message.content).id(end_).take();
+  }
+  [[nodiscard]] Ids answer_prefix(size_t /*before*/) const override { return {assistant_}; }
+  [[nodiscard]] Ids answer_suffix() const override { return {}; }
+  [[nodiscard]] Ids stop_ids() const override {
+    return tokenizer_->eos() >= 0 ? Ids{end_, tokenizer_->eos()} : Ids{end_};
+  }
+
+ private:
+  int32_t system_;
+  int32_t user_;
+  int32_t assistant_;
+  int32_t end_;
+};
+
+/// <|im_start|>user\ncontent<|im_end|>\n
+class ChatmlTemplate final : public TemplateBase {
+ public:
+  explicit ChatmlTemplate(std::shared_ptr<const Tokenizer> tokenizer)
+      : TemplateBase("chatml", std::move(tokenizer)),
+        start_(need("<|im_start|>")),
+        end_(need("<|im_end|>")) {}
+
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+    check_role(message, before, false);
+    return builder(before > 0)
+        .id(start_)
+        .text(message.role + "\n")
+        .content("", message.content)
+        .id(end_)
+        .text("\n")
+        .take();
+  }
+  [[nodiscard]] Ids answer_prefix(size_t before) const override {
+    return builder(before > 0).id(start_).text("assistant\n").take_ids();
+  }
+  [[nodiscard]] Ids answer_suffix() const override { return builder(false).text("\n").take_ids(); }
+  [[nodiscard]] Ids stop_ids() const override {
+    return tokenizer_->eos() >= 0 ? Ids{end_, tokenizer_->eos()} : Ids{end_};
+  }
+
+ private:
+  int32_t start_;
+  int32_t end_;
+};
+
+}  // namespace
+
+std::shared_ptr<const ChatTemplate> make_memlong(std::shared_ptr<const Tokenizer> tokenizer) {
+  return std::make_shared<MemlongTemplate>(std::move(tokenizer));
+}
+
+std::shared_ptr<const ChatTemplate> make_chatml(std::shared_ptr<const Tokenizer> tokenizer) {
+  return std::make_shared<ChatmlTemplate>(std::move(tokenizer));
+}
+
+}  // namespace memlong::tokenizer

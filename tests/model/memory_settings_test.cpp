@@ -1,0 +1,199 @@
+#include "model/memory_settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/error.h"
+#include "temp_folder.h"
+
+namespace memlong::model {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+ModelConfig shape(const std::string& architecture, int64_t layers, int64_t hidden, int64_t heads,
+                  int64_t kv_heads, int64_t vocab) {
+  ModelConfig config;
+  config.architecture = architecture;
+  config.layers = layers;
+  config.hidden = hidden;
+  config.heads = heads;
+  config.kv_heads = kv_heads;
+  config.vocab = vocab;
+  config.max_positions = 2048;
+  config.bos = 1;
+  return config;
+}
+
+ModelConfig open_llama() { return shape("LlamaForCausalLM", 26, 3200, 32, 32, 32000); }
+
+fs::path configs() { return fs::path(MEMLONG_SOURCE_DIR) / "configs/models"; }
+
+TEST(Settings, EveryKeyIsRead) {
+  const TempFolder folder;
+  const fs::path file = folder.write("memlong.toml", R"(
+    [memory]
+    layer = 4
+    reading_layers = [7, 5]
+    chunk = 64
+    top_k = 3
+    embedder = "pooled"
+    [window]
+    size = 512
+    overlap = 128
+    bos = false
+    [adapter]
+    path = "sub/../adapter"
+    [chat]
+    template = "memlong"
+  )");
+  const MemorySettings settings = read_settings(file, {});
+  EXPECT_EQ(settings.memory_layer, 4);
+  EXPECT_THAT(settings.reading_layers, ElementsAre(5, 7));
+  EXPECT_EQ(settings.chunk, 64);
+  EXPECT_EQ(settings.top_k, 3);
+  EXPECT_EQ(settings.embedder, "pooled");
+  EXPECT_EQ(settings.window, 512);
+  EXPECT_EQ(settings.overlap, 128);
+  EXPECT_FALSE(settings.window_bos);
+  EXPECT_EQ(settings.adapter, folder.path() / "adapter");
+  EXPECT_EQ(settings.chat_template, "memlong");
+  EXPECT_EQ(settings.origin, file.string());
+}
+
+TEST(Settings, WhatIsNotNamedStaysAsItWas) {
+  const TempFolder folder;
+  MemorySettings base;
+  base.memory_layer = 2;
+  base.reading_layers = {2, 3, 4, 5};
+  base.chunk = 32;
+  base.adapter = "/somewhere";
+  const MemorySettings same = read_settings(folder.write("a", ""), base);
+  EXPECT_EQ(same.chunk, 32);
+  EXPECT_EQ(same.adapter, "/somewhere");
+  const MemorySettings moved = read_settings(folder.write("b", "[memory]\nlayer = 4"), base);
+  EXPECT_THAT(moved.reading_layers, ElementsAre(4, 5));
+}
+
+TEST(Settings, ErrorsNameFileAndKey) {
+  const std::pair<const char*, const char*> table[] = {
+      {"[memory]\nlayr = 4", "[memory] has an unknown key, layr"},
+      {"[memori]", "unknown table or key, memori"},
+      {"layer = 4", "unknown table or key, layer"},
+      {"memory = 4", "memory is not a table"},
+      {"[memory]\nlayer = 4.0", "[memory] layer must be a whole number"},
+      {"[memory]\nlayer = \"4\"", "[memory] layer must be a whole number"},
+      {"[memory]\nreading_layers = 4", "[memory] reading_layers must be a list"},
+      {"[memory]\nreading_layers = [4, 5.5]", "[memory] reading_layers must be a list"},
+      {"[memory]\nembedder = 1", "[memory] embedder must be a string"},
+      {"[window]\nbos = 1", "[window] bos must be true or false"},
+      {"[adapter]\nfile = \"x\"", "[adapter] has an unknown key, file"},
+      {"[memory]\nlayer =", "line 2"},
+      {"[memory", "line 1"},
+  };
+  const TempFolder folder;
+  for (const auto& [text, message] : table) {
+    try {
+      read_settings(folder.write("memlong.toml", text), {});
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::config);
+      EXPECT_THAT(error.what(), HasSubstr(message));
+      EXPECT_THAT(error.what(), HasSubstr("memlong.toml"));
+      EXPECT_THAT(error.what(), testing::Not(HasSubstr("\n")));
+    }
+  }
+}
+
+TEST(Settings, KnownModelsAreFoundByShape) {
+  const TempFolder folder;
+  const auto find = [&](const ModelConfig& config) {
+    const MemorySettings settings = find_settings(folder.path(), config, configs());
+    EXPECT_NO_THROW(check_settings(settings, config)) << settings.origin;
+    return settings;
+  };
+  const MemorySettings memlong = find(open_llama());
+  EXPECT_EQ(fs::path(memlong.origin).filename(), "openllama-3b-v2.toml");
+  EXPECT_EQ(memlong.memory_layer, 13);
+  EXPECT_THAT(memlong.reading_layers, ElementsAre(13, 17, 21, 25));
+  EXPECT_EQ(memlong.chunk, 128);
+  EXPECT_EQ(memlong.top_k, 8);
+  EXPECT_EQ(memlong.window, 2048);
+  EXPECT_EQ(memlong.overlap, 512);
+  const auto name = [&](const ModelConfig& config) {
+    return fs::path(find(config).origin).filename().string();
+  };
+  EXPECT_EQ(name(shape("LlamaForCausalLM", 22, 2048, 32, 4, 32000)), "tinyllama-1.1b.toml");
+  EXPECT_EQ(name(shape("LlamaForCausalLM", 32, 4096, 32, 32, 32000)), "llama-2-7b.toml");
+  EXPECT_EQ(name(shape("MistralForCausalLM", 32, 4096, 32, 8, 32768)), "mistral-7b.toml");
+  EXPECT_EQ(name(shape("Qwen2ForCausalLM", 24, 896, 14, 2, 151936)), "qwen2-0.5b.toml");
+  EXPECT_EQ(name(shape("LlamaForCausalLM", 8, 256, 4, 2, 4096)), "reference.toml");
+}
+
+TEST(Settings, AShapeThatNobodyKnowsGetsDefaults) {
+  const TempFolder folder;
+  ModelConfig config = shape("LlamaForCausalLM", 6, 64, 3, 1, 97);
+  config.max_positions = 64;
+  const MemorySettings settings = find_settings(folder.path(), config, configs());
+  EXPECT_NO_THROW(check_settings(settings, config));
+  EXPECT_EQ(settings.memory_layer, 3);
+  EXPECT_THAT(settings.reading_layers, ElementsAre(3, 4, 5));
+  EXPECT_EQ(settings.window, 64);
+  EXPECT_EQ(settings.chunk, 8);
+  EXPECT_EQ(settings.overlap, 16);
+  EXPECT_TRUE(settings.window_bos);
+  const MemorySettings known = find_settings(folder.path(), open_llama(), {});
+  EXPECT_EQ(known.chunk, 128);
+  EXPECT_EQ(known.overlap, 512);
+}
+
+TEST(Settings, TheFoldersOwnFileComesFirst) {
+  const fs::path folder = fs::path(MEMLONG_SOURCE_DIR) / "models/reference";
+  const ModelConfig config = load_config(folder);
+  const MemorySettings settings = find_settings(folder, config, configs());
+  EXPECT_EQ(settings.origin, (folder / "memlong.toml").string());
+  EXPECT_EQ(settings.adapter, folder / "adapter");
+  EXPECT_NO_THROW(check_settings(settings, config));
+  const MemorySettings copy = read_settings(configs() / "reference.toml", {});
+  EXPECT_EQ(copy.reading_layers, settings.reading_layers);
+  EXPECT_EQ(copy.chunk, settings.chunk);
+  EXPECT_EQ(copy.window, settings.window);
+  EXPECT_EQ(copy.overlap, settings.overlap);
+  EXPECT_EQ(copy.window_bos, settings.window_bos);
+}
+
+TEST(Settings, WhatDoesNotFitTheModelIsRefused) {
+  const ModelConfig config = open_llama();
+  const MemorySettings good = read_settings(configs() / "openllama-3b-v2.toml", {});
+  const auto refused = [&](auto change) -> std::string {
+    MemorySettings settings = good;
+    change(settings);
+    try {
+      check_settings(settings, config);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::config);
+      return error.what();
+    }
+    return "";
+  };
+  using S = MemorySettings;
+  EXPECT_EQ(refused([](S&) {}), "");
+  EXPECT_THAT(refused([](S& s) { s.memory_layer = 26; }), HasSubstr("[memory] layer"));
+  EXPECT_THAT(refused([](S& s) { s.memory_layer = -1; }), HasSubstr("[memory] layer"));
+  EXPECT_THAT(refused([](S& s) { s.reading_layers = {12, 13}; }), HasSubstr("names 12"));
+  EXPECT_THAT(refused([](S& s) { s.reading_layers = {13, 26}; }), HasSubstr("names 26"));
+  EXPECT_THAT(refused([](S& s) { s.reading_layers = {13, 13}; }), HasSubstr("twice"));
+  EXPECT_THAT(refused([](S& s) { s.reading_layers = {}; }), HasSubstr("is empty"));
+  EXPECT_THAT(refused([](S& s) { s.chunk = 0; }), HasSubstr("[memory] chunk"));
+  EXPECT_THAT(refused([](S& s) { s.chunk = 513; }), HasSubstr("[window] overlap"));
+  EXPECT_THAT(refused([](S& s) { s.top_k = 0; }), HasSubstr("[memory] top_k"));
+  EXPECT_THAT(refused([](S& s) { s.embedder = "bge"; }), HasSubstr("[memory] embedder"));
+  EXPECT_THAT(refused([](S& s) { s.window = 2049; }), HasSubstr("[window] size"));
+  EXPECT_THAT(refused([](S& s) { s.window = 512; }), HasSubstr("would not get on"));
+  EXPECT_THAT(refused([](S& s) { s.overlap = 2047; }), HasSubstr("would not get on"));
+}
+
+}  // namespace
+}  // namespace memlong::model
