@@ -1,0 +1,128 @@
+#include "engine/ingest_text.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "common/error.h"
+
+namespace memlong::engine {
+namespace {
+
+constexpr size_t kBlockBytes = size_t{64} << 10;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+bool is_space(uint8_t value) { return value == ' ' || (value >= '\t' && value <= '\r'); }
+bool is_continuation(char value) { return (static_cast<uint8_t>(value) & 0xC0U) == 0x80U; }
+
+/// Eight plain ASCII bytes, none of them NUL?
+bool plain_eight(const char* at) {
+  uint64_t word = 0;
+  std::memcpy(&word, at, sizeof(word));
+  constexpr uint64_t kHigh = 0x8080808080808080U;
+  constexpr uint64_t kOnes = 0x0101010101010101U;
+  return (word & kHigh) == 0 && (((word - kOnes) & ~word) & kHigh) == 0;
+}
+
+}  // namespace
+
+void TextCheck::refuse() const {
+  fail(ErrorKind::format, "not UTF-8: byte " + std::to_string(start_) +
+                              " begins no valid character; convert the text to UTF-8");
+}
+
+void TextCheck::byte(uint8_t value, int64_t offset) {
+  if (missing_ > 0) {
+    if (value < low_ || value > high_) refuse();
+    low_ = 0x80;
+    high_ = 0xBF;
+    --missing_;
+    return;
+  }
+  start_ = offset;
+  if (value == 0) {
+    fail(ErrorKind::format, "a binary file: byte " + std::to_string(offset) + " is zero");
+  }
+  visible_ = visible_ || !is_space(value);
+  if (value < 0x80) return;
+  if (value < 0xC2 || value > 0xF4) refuse();
+  missing_ = value < 0xE0 ? 1 : value < 0xF0 ? 2 : 3;
+  if (value == 0xE0) low_ = 0xA0;
+  if (value == 0xED) high_ = 0x9F;
+  if (value == 0xF0) low_ = 0x90;
+  if (value == 0xF4) high_ = 0x8F;
+}
+
+void TextCheck::feed(std::string_view block) {
+  size_t i = 0;
+  while (i < block.size()) {
+    if (visible_ && missing_ == 0 && i + 8 <= block.size() && plain_eight(block.data() + i)) {
+      i += 8;
+      continue;
+    }
+    byte(static_cast<uint8_t>(block[i]), bytes_ + static_cast<int64_t>(i));
+    ++i;
+  }
+  bytes_ += static_cast<int64_t>(block.size());
+}
+
+void TextCheck::finish() const {
+  if (missing_ > 0) refuse();
+  if (bytes_ == 0) fail(ErrorKind::format, "empty");
+  if (!visible_) fail(ErrorKind::format, "empty: nothing but white space");
+}
+
+size_t cut_piece(std::string_view text, bool at_end) {
+  if (at_end && text.size() <= kPieceBytes) return text.size();
+  MEMLONG_CHECK(text.size() > kPieceBytes, "cut_piece needs to see beyond the piece");
+  size_t any_newline = 0;
+  for (size_t i = kPieceBytes; i-- > 0;) {
+    if (text[i] != '\n') continue;
+    if (text[i + 1] != '\n' && text[i + 1] != '\r') return i + 1;
+    if (any_newline == 0) any_newline = i + 1;
+  }
+  if (any_newline > 0) return any_newline;
+  for (size_t i = kPieceBytes; i-- > 1;) {
+    if (text[i] == ' ' && text[i - 1] != ' ') return i;
+  }
+  size_t cut = kPieceBytes;
+  while (cut > 1 && is_continuation(text[cut])) --cut;
+  return cut;
+}
+
+void PieceReader::fill() {
+  buffer_.erase(0, begin_);
+  begin_ = 0;
+  while (!at_end_ && buffer_.size() <= kPieceBytes) {
+    const size_t held = buffer_.size();
+    buffer_.resize(held + kBlockBytes);
+    const size_t got = read_(buffer_.data() + held, kBlockBytes);
+    buffer_.resize(held + got);
+    at_end_ = got == 0;
+  }
+}
+
+std::optional<std::string> PieceReader::next() {
+  if (buffer_.size() - begin_ <= kPieceBytes) fill();
+  if (!started_) {
+    started_ = true;
+    if (buffer_.starts_with(kByteOrderMark)) buffer_.erase(0, kByteOrderMark.size());
+    if (buffer_.size() <= kPieceBytes) fill();
+  }
+  const std::string_view rest = std::string_view(buffer_).substr(begin_);
+  if (rest.empty()) return std::nullopt;
+  std::string piece(rest.substr(0, cut_piece(rest, at_end_)));
+  begin_ += piece.size();
+  return piece;
+}
+
+std::string unix_lines(std::string_view text) {
+  std::string lines;
+  lines.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
+    lines += text[i];
+  }
+  return lines;
+}
+
+}  // namespace memlong::engine

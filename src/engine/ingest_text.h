@@ -1,0 +1,68 @@
+// Text as it comes from a file: is it text at all, and where is it cut before it is tokenized?
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace memlong::engine {
+
+/// Checks text that comes in blocks of any size. Not thread-safe.
+class TextCheck {
+ public:
+  /// Errors: format, naming the byte offset: not UTF-8 (overlong forms, surrogates and values above
+  /// U+10FFFF included), or a NUL byte (a binary file).
+  void feed(std::string_view block);
+  /// The end of the text. Errors: format, when it ends inside a character, or holds nothing but
+  /// white space.
+  void finish() const;
+
+ private:
+  void byte(uint8_t value, int64_t offset);
+  [[noreturn]] void refuse() const;
+
+  int64_t bytes_ = 0;
+  int64_t start_ = 0;   ///< offset of the character that is being read
+  int missing_ = 0;     ///< continuation bytes that it still needs
+  uint8_t low_ = 0x80;  ///< bounds of the next one
+  uint8_t high_ = 0xBF;
+  bool visible_ = false;  ///< something other than white space was there
+};
+
+/// No piece is longer.
+inline constexpr size_t kPieceBytes = size_t{16} << 10;
+
+/// Where the first piece of `text` ends: after the last newline of the first kPieceBytes bytes (one
+/// that no other newline follows, if there is such), else before the last blank, else between two
+/// characters. `text` is what is left of the document, or at least kPieceBytes + 1 bytes of it
+/// (`at_end` false). Depends on the bytes alone.
+size_t cut_piece(std::string_view text, bool at_end);
+
+/// Fills at most `size` bytes and returns how many; 0 at the end. Errors: io.
+using ReadBlock = std::function<size_t(char* to, size_t size)>;
+
+/// Hands out a text piece by piece; holds some pieces at most. A byte order mark at the start is
+/// left out. Not thread-safe.
+class PieceReader {
+ public:
+  explicit PieceReader(ReadBlock read) : read_(std::move(read)) {}
+  /// Nothing at the end.
+  std::optional<std::string> next();
+
+ private:
+  void fill();
+
+  ReadBlock read_;
+  std::string buffer_;
+  size_t begin_ = 0;
+  bool at_end_ = false;
+  bool started_ = false;
+};
+
+/// The text as the tokenizer gets it: "\r\n" becomes "\n".
+std::string unix_lines(std::string_view text);
+
+}  // namespace memlong::engine
