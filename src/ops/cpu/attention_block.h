@@ -1,67 +1,82 @@
-// One block of queries of one kv head against blocks of keys, with a running softmax.
+// Many queries of one kv head against blocks of keys, with a running softmax.
 //
-// A row is a pair (query, head of the group); rows lie across the lanes of the score block, so
-// the maximum and the sum of a row need no shuffles:
-//   scores[key, row] = k[key] . (scale q[row])
+// A row is a pair (query, head of the group). Everything lies transposed, rows across the lanes:
+//   scores[key, row] = k[key] . q[row]        sums[d, row] += v[key, d] weight[key, row]
+// so neither keys nor scores have to be turned.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
-#include "tensor/tensor.h"
+#include "ops/cpu/attention_keys.h"
+#include "ops/cpu/running_softmax.h"
+#include "ops/cpu/vec.h"
 
 namespace memlong::ops::cpu {
 
-inline constexpr int64_t kKeyBlock = 64;   ///< keys converted and scored at once
-inline constexpr int64_t kRowBlock = 128;  ///< rows of a task, or the group's heads if more
-
-/// Buffers of one thread, carved out of one allocation.
-struct AttentionBuffers {
-  AttentionBuffers(float* memory, int64_t rows, int64_t head_dim);
-  /// Floats that a task of `rows` rows needs.
-  static int64_t floats(int64_t rows, int64_t head_dim);
-
-  int64_t row_stride;  ///< rows, rounded up to lanes
-  int64_t dim_stride;  ///< head_dim, rounded up to lanes
-  float* q;            ///< [head_dim, row_stride], scaled
-  float* k;            ///< [kKeyBlock, dim_stride]
-  float* v;            ///< [kKeyBlock, dim_stride], padded with zeros
-  float* scores;       ///< [kKeyBlock, row_stride]
-  float* sums;         ///< [rows, dim_stride]: the weighted values so far
-  float* largest;      ///< [row_stride]
-  float* total;        ///< [row_stride]
-  float* shrink;       ///< [row_stride]
-  float* position;     ///< [row_stride]: the last local key that a row may read
-};
-
-/// Rows of keys (or values) of one kv head.
-struct KeyRows {
-  const void* data = nullptr;
-  int64_t stride = 0;
-  DType dtype = DType::f32;
-};
-
+/// Products: F32Products<T> or AmxProducts.
+template <class Products>
 class AttentionBlock {
  public:
-  AttentionBlock(AttentionBuffers buffers, int64_t rows, int64_t head_dim);
+  using T = typename Products::Element;
+  /// Floats of working memory for `rows` rows.
+  static int64_t floats(int64_t rows, int64_t dim) {
+    const int64_t stride = Products::row_stride(rows);
+    return RunningSoftmax::floats(stride) + kKeyBlock * stride + sum_rows(dim) * stride +
+           Products::floats(stride, dim);
+  }
 
-  /// Starts a row: scaled query, position of the last local key it may read.
-  void set_row(int64_t row, const float* query, float scale, int64_t position);
+  AttentionBlock(float* memory, int64_t rows, int64_t dim, float scale)
+      : stride_(Products::row_stride(rows)),
+        dim_(dim),
+        scores_(memory),
+        sums_(scores_ + kKeyBlock * stride_),
+        softmax_(sums_ + sum_rows(dim) * stride_, stride_, scale),
+        products_(sums_ + sum_rows(dim) * stride_ + RunningSoftmax::floats(stride_), stride_, dim) {
+    std::fill_n(sums_, sum_rows(dim) * stride_, 0.0F);
+  }
+
+  void set_row(int64_t row, const T* query, int64_t position) {
+    products_.set_query(row, query);
+    softmax_.set_position(row, position);
+  }
+
   /// Reads keys [begin, end); key i is masked where `causal` and i > the row's position.
-  void read(const KeyRows& k, const KeyRows& v, int64_t begin, int64_t end, bool causal);
-  /// The row's result, head_dim floats.
-  void finish(int64_t row, float* out) const;
-  [[nodiscard]] float log_sum_exp(int64_t row) const;
+  void read(const KeyRows<T>& k, const KeyRows<T>& v, int64_t begin, int64_t end, bool causal) {
+    for (int64_t i = begin; i < end; i += kKeyBlock) {
+      const int64_t count = std::min(kKeyBlock, end - i);
+      products_.score(k, i, count, scores_);
+      if (softmax_.update(scores_, i, count, causal)) shrink_sums();
+      products_.add(v, i, count, scores_, sums_);
+    }
+  }
+
+  /// The row's result, dim floats.
+  void finish(int64_t row, float* out) const {
+    const float scale = 1.0F / softmax_.total(row);
+    for (int64_t d = 0; d < dim_; ++d) out[d] = sums_[d * stride_ + row] * scale;
+  }
+  [[nodiscard]] float log_sum_exp(int64_t row) const { return softmax_.log_sum_exp(row); }
 
  private:
-  void read_block(const KeyRows& k, const KeyRows& v, int64_t begin, int64_t count, bool causal);
-  void softmax(int64_t begin, int64_t count, bool causal);
+  /// AMX writes whole squares of 32.
+  static int64_t sum_rows(int64_t dim) { return round_up(dim, 32); }
 
-  AttentionBuffers b_;
-  int64_t rows_;
-  int64_t head_dim_;
+  void shrink_sums() {
+    for (int64_t d = 0; d < dim_; ++d) {
+      for (int64_t row = 0; row < stride_; row += kLanes) {
+        float* at = sums_ + d * stride_ + row;
+        store(at, load(at) * load(softmax_.shrink() + row));
+      }
+    }
+  }
+
+  int64_t stride_;
+  int64_t dim_;
+  float* scores_;  // [kKeyBlock, stride]
+  float* sums_;    // [sum_rows, stride]
+  RunningSoftmax softmax_;
+  Products products_;
 };
-
-/// Row `index` as f32 in `to`.
-void key_to_f32(const KeyRows& keys, int64_t index, float* to, int64_t count);
 
 }  // namespace memlong::ops::cpu

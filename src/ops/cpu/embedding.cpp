@@ -13,7 +13,7 @@ void embedding_kernel<Device::cpu>(Context& context, const TensorView& table,
     const auto* rows = static_cast<const std::byte*>(table.raw());
     const int64_t row_bytes = table.stride(0) * static_cast<int64_t>(sizeof(T));
     float* to = out.data<float>();
-    cpu::parallel_for(context, out.dim(0), out.dim(1), [&](int64_t t) {
+    cpu::parallel_for(context, out.dim(0), 0.3 * static_cast<double>(out.dim(1)), [&](int64_t t) {
       cpu::convert_row<T, float>(rows + ids[static_cast<size_t>(t)] * row_bytes,
                                  to + t * out.stride(0), out.dim(1));
     });

@@ -7,18 +7,21 @@
 
 namespace memlong::ops::cpu {
 
-/// Below this many elementary operations a parallel region costs more than it saves.
-inline constexpr int64_t kParallelWork = int64_t{1} << 16;
+/// Work shorter than this stays on the calling thread: starting and joining threads costs a few
+/// microseconds on idle processors, and far more on busy ones.
+inline constexpr double kParallelNanoseconds = 10000.0;
 
-inline int threads_for(const Context& context, int64_t work) {
-  return work < kParallelWork ? 1 : context.threads();
+/// How many threads work of about `nanoseconds` (on one thread) deserves.
+inline int threads_for(const Context& context, double nanoseconds) {
+  return nanoseconds < kParallelNanoseconds ? 1 : context.threads();
 }
 
-/// fn(i) for i in [0, count); `work` is the cost of one item in elementary operations. fn must
-/// not throw. Items are shared out in order, so a result never depends on the thread count.
+/// fn(i) for i in [0, count); an item takes about `nanoseconds`. fn must not throw. Items are
+/// independent, so a result never depends on the thread count.
 template <class Fn>
-void parallel_for(const Context& context, int64_t count, int64_t work, const Fn& fn) {
-  const int threads = count < 2 ? 1 : threads_for(context, count * work);
+void parallel_for(const Context& context, int64_t count, double nanoseconds, const Fn& fn) {
+  const int threads =
+      count < 2 ? 1 : threads_for(context, static_cast<double>(count) * nanoseconds);
   if (threads == 1) {
     for (int64_t i = 0; i < count; ++i) fn(i);
     return;

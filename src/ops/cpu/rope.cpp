@@ -1,20 +1,26 @@
-#include "ops/cpu/convert.h"
+#include <algorithm>
+
 #include "ops/cpu/parallel.h"
+#include "ops/cpu/vec.h"
 #include "ops/dispatch.h"
 #include "ops/rope_kernels.h"
 
 namespace memlong::ops {
 namespace {
 
-/// x and out may be the same row: a pair is read before it is written.
+using cpu::Vec;
+
+/// x and out may be the same row: pairs are read before they are written.
 template <class T>
 void rotate(const T* x, const float* cos, const float* sin, T* out, int64_t half) {
-#pragma omp simd
-  for (int64_t i = 0; i < half; ++i) {
-    const float a = cpu::to_float(x[i]);
-    const float b = cpu::to_float(x[i + half]);
-    cpu::store_float(out + i, a * cos[i] - b * sin[i]);
-    cpu::store_float(out + i + half, b * cos[i] + a * sin[i]);
+  for (int64_t i = 0; i < half; i += cpu::kLanes) {
+    const int64_t left = std::min(half - i, cpu::kLanes);
+    const Vec a = cpu::load_part(x + i, left);
+    const Vec b = cpu::load_part(x + i + half, left);
+    const Vec c = cpu::load_part(cos + i, left);
+    const Vec s = cpu::load_part(sin + i, left);
+    cpu::store_part(out + i, a * c - b * s, left);
+    cpu::store_part(out + i + half, b * c + a * s, left);
   }
 }
 
@@ -29,7 +35,8 @@ void rope_kernel<Device::cpu>(Context& context, const TensorView& x, const RopeT
     const int64_t half = x.dim(2) / 2;
     const T* from = x.data<T>();
     T* to = out.data<T>();
-    cpu::parallel_for(context, x.dim(0), heads * half * 4, [&](int64_t t) {
+    const double nanoseconds = 0.2 * static_cast<double>(heads * x.dim(2));
+    cpu::parallel_for(context, x.dim(0), nanoseconds, [&](int64_t t) {
       const float* cos = table.cos().data<float>() + (start + t) * half;
       const float* sin = table.sin().data<float>() + (start + t) * half;
       for (int64_t h = 0; h < heads; ++h) {

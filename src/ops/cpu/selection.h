@@ -31,6 +31,10 @@ inline std::vector<Scored> select_top(std::span<const float> x, int64_t k) {
   heap.reserve(std::min(size, x.size()));
   size_t i = 0;
   for (; i < x.size() && heap.size() < size; ++i) heap.push_back({static_cast<int64_t>(i), x[i]});
+  if (i == x.size()) {
+    std::sort(heap.begin(), heap.end(), better);
+    return heap;
+  }
   std::make_heap(heap.begin(), heap.end(), better);
   for (; i < x.size() && !heap.empty(); ++i) {
     // A later index loses a tie, so only a strictly larger value enters (or one beside NaN).

@@ -4,23 +4,96 @@
 
 #include <cstdint>
 #include <cstring>
+#if defined(__AVX512BW__)
+#include <immintrin.h>
+#endif
+
+#include "tensor/dtype.h"
 
 namespace memlong::ops::cpu {
 
 inline constexpr int64_t kLanes = 16;
 using Vec = float __attribute__((vector_size(64)));
 using VecInt = int32_t __attribute__((vector_size(64)));
+using VecWord = uint32_t __attribute__((vector_size(64)));
+using VecHalf = uint16_t __attribute__((vector_size(32)));
+
+template <class To, class From>
+To bits_as(const From& from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(&to, &from, sizeof(to));
+  return to;
+}
+
+inline Vec broadcast(float value) { return value - Vec{}; }
+inline Vec max(Vec a, Vec b) { return a > b ? a : b; }
+inline int64_t round_up(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
+
+/// The bits of sixteen half-wide floats, widened; elements past `count` are zero and not read.
+inline VecWord load_halves(const void* from, int64_t count = kLanes) {
+  VecHalf halves{};
+  if (count >= kLanes) {
+    std::memcpy(&halves, from, sizeof(halves));
+  } else {
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+    halves = bits_as<VecHalf>(
+        _mm256_maskz_loadu_epi16(static_cast<__mmask16>((1U << count) - 1U), from));
+#else
+    for (int64_t i = 0; i < count; ++i) halves[i] = static_cast<const uint16_t*>(from)[i];
+#endif
+  }
+  return __builtin_convertvector(halves, VecWord);
+}
 
 inline Vec load(const float* from) {
   Vec value;
   std::memcpy(&value, from, sizeof(value));
   return value;
 }
-inline void store(float* to, Vec value) { std::memcpy(to, &value, sizeof(value)); }
-inline Vec broadcast(float value) { return value - Vec{}; }
-inline Vec max(Vec a, Vec b) { return a > b ? a : b; }
+inline Vec load(const bf16* from) { return bits_as<Vec>(load_halves(from) << 16); }
 
-inline int64_t round_to_lanes(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
+/// The first `count` elements; the others are zero and not read.
+inline Vec load_part(const float* from, int64_t count) {
+  if (count >= kLanes) return load(from);
+#if defined(__AVX512BW__)
+  return bits_as<Vec>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1U << count) - 1U), from));
+#else
+  Vec value{};
+  for (int64_t i = 0; i < count; ++i) value[i] = from[i];
+  return value;
+#endif
+}
+inline Vec load_part(const bf16* from, int64_t count) {
+  return bits_as<Vec>(load_halves(from, count) << 16);
+}
+
+inline void store(float* to, Vec value) { std::memcpy(to, &value, sizeof(value)); }
+/// Rounded to nearest even; NaN stays NaN.
+inline void store(bf16* to, Vec value) {
+  const auto word = bits_as<VecWord>(value);
+  const VecWord rounded = (word + 0x7FFFU + ((word >> 16) & 1U)) >> 16;
+  const VecWord quiet = (word >> 16) | 0x40U;
+  const VecWord bits = (word & 0x7FFFFFFFU) > 0x7F800000U ? quiet : rounded;
+  const VecHalf halves = __builtin_convertvector(bits, VecHalf);
+  std::memcpy(static_cast<void*>(to), &halves, sizeof(halves));
+}
+template <class T>
+void store_part(T* to, Vec value, int64_t count) {
+  if (count >= kLanes) return store(to, value);
+  T whole[kLanes];
+  store(whole, value);
+  std::memcpy(static_cast<void*>(to), whole, static_cast<size_t>(count) * sizeof(T));
+}
+
+inline float sum_of(Vec v) {
+  for (int step = 8; step > 0; step /= 2) {
+    Vec other;
+    for (int i = 0; i < kLanes; ++i) other[i] = v[(i + step) % kLanes];
+    v += other;
+  }
+  return v[0];
+}
 
 /// e^x to about 1e-7 relative for x <= 88; 0 below -87.3 (so also for -inf); NaN stays NaN.
 /// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial of degree 6 (Cephes' expf).
@@ -38,12 +111,8 @@ inline Vec exp(Vec x) {
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = p * (r * r) + r + 1.0F;
-  VecInt bits;
-  std::memcpy(&bits, &shifted, sizeof(bits));
-  const VecInt power = (bits << 23) + (127 << 23);
-  Vec scale;
-  std::memcpy(&scale, &power, sizeof(scale));
-  return tiny ? Vec{} : p * scale;
+  const VecInt power = (bits_as<VecInt>(shifted) << 23) + (127 << 23);
+  return tiny ? Vec{} : p * bits_as<Vec>(power);
 }
 
 }  // namespace memlong::ops::cpu
