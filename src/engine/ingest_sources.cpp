@@ -33,7 +33,7 @@ class Lister {
     std::error_code error;
     const fs::file_status status = fs::status(path, error);
     if (!fs::exists(status)) {
-      list_.problems.push_back(word + ": " + (error ? error.message() : "no such file or folder"));
+      list_.problems.push_back(word + ": " + (error ? error.message() : "No such file or folder"));
     } else if (fs::is_directory(status)) {
       const size_t before = list_.sources.size();
       const size_t known = repeated_;

@@ -1,0 +1,147 @@
+// The pipeline when one of its stages cannot go on: it ends, and says why.
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <stdlib.h>
+#include <string>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "common/error.h"
+#include "engine/ingest.h"
+#include "engine/ingest_queue.h"
+
+namespace memlong::engine {
+namespace {
+
+namespace fs = std::filesystem;
+using membank::Bank;
+
+/// A bank whose n-th commit fails.
+class FailingBank : public Bank {
+ public:
+  FailingBank(std::unique_ptr<Bank> bank, int commits) : bank_(std::move(bank)), left_(commits) {}
+  [[nodiscard]] const fs::path& folder() const override { return bank_->folder(); }
+  [[nodiscard]] const membank::Fingerprint& fingerprint() const override {
+    return bank_->fingerprint();
+  }
+  [[nodiscard]] bool writable() const override { return true; }
+  [[nodiscard]] std::unique_ptr<membank::Snapshot> snapshot() const override {
+    return bank_->snapshot();
+  }
+  void update(const std::function<void(membank::Transaction&)>& fn) override {
+    if (left_-- == 0) fail(ErrorKind::capacity, "the disk is full");
+    bank_->update(fn);
+  }
+  void count_hits(std::span<const membank::ChunkId> ids) override { bank_->count_hits(ids); }
+  void flush_hits() override { bank_->flush_hits(); }
+  [[nodiscard]] std::vector<membank::BadRecord> verify(
+      const std::function<void(int64_t, int64_t)>& progress) const override {
+    return bank_->verify(progress);
+  }
+  void compact() override { bank_->compact(); }
+
+ private:
+  std::unique_ptr<Bank> bank_;
+  int left_;
+};
+
+class Pipeline : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "memlong-test-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    top_ = pattern;
+    model_ = load_model(context_, {.folder = MEMLONG_SOURCE_DIR "/models/reference",
+                                   .settings = std::nullopt,
+                                   .dtype = DType::bf16,
+                                   .writer_only = true});
+    std::ofstream text(top_ / "text.txt");
+    for (int i = 0; i < 3000; ++i) text << "Line " << i << " of a long story about the sea.\n";
+  }
+  void TearDown() override { fs::remove_all(top_); }
+
+  std::shared_ptr<Bank> bank(int commits) {
+    return std::make_shared<FailingBank>(
+        Bank::open(top_ / "bank",
+                   {.mode = membank::OpenMode::write, .fingerprint = model_->fingerprint()}),
+        commits);
+  }
+
+  [[nodiscard]] std::vector<Source> sources() const {
+    return list_sources({(top_ / "text.txt").string()}, {}).sources;
+  }
+
+  Context context_;
+  std::shared_ptr<const LoadedModel> model_;
+  fs::path top_;
+};
+
+TEST_F(Pipeline, EndsWhenTheBankFailsAndKeepsWhatWasCommitted) {
+  IngestOptions options;
+  options.commit_chunks = 16;
+  {
+    Ingestor ingestor(context_, model_, bank(2), options);
+    try {
+      ingestor.run(sources());
+      FAIL() << "the error was lost";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::capacity);
+    }
+  }
+  const auto rest = bank(-1);
+  const auto stored = rest->snapshot()->documents();
+  ASSERT_EQ(stored.size(), 1U);
+  EXPECT_FALSE(stored[0].complete);
+  EXPECT_EQ(stored[0].chunks, 32);
+  const IngestTotals totals = Ingestor(context_, model_, rest, options).run(sources());
+  EXPECT_EQ(totals.documents_resumed, 1);
+  EXPECT_TRUE(rest->snapshot()->documents().at(0).complete);
+}
+
+TEST_F(Pipeline, StopsWhenAsked) {
+  const auto target = bank(-1);
+  Ingestor ingestor(context_, model_, target, {});
+  std::atomic<bool> stop{true};
+  ingestor.stop = &stop;
+  const IngestTotals totals = ingestor.run(sources());
+  EXPECT_TRUE(totals.stopped);
+  EXPECT_EQ(totals.chunks, 0);
+}
+
+TEST(BoundedQueue, WaitsForRoomAndTakesWhatIsTooLarge) {
+  BoundedQueue<int> queue(10);
+  EXPECT_TRUE(queue.push(1, 100));
+  std::atomic<bool> pushed{false};
+  std::thread producer([&] {
+    EXPECT_TRUE(queue.push(2, 1));
+    pushed = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_FALSE(pushed);
+  EXPECT_EQ(queue.pop(), 1);
+  producer.join();
+  bool late = false;
+  EXPECT_EQ(queue.pop_until(std::chrono::steady_clock::now(), late), 2);
+  EXPECT_EQ(queue.pop_until(std::chrono::steady_clock::now(), late), std::nullopt);
+  EXPECT_TRUE(late);
+  EXPECT_TRUE(queue.push(3, 1));
+  queue.close();
+  EXPECT_FALSE(queue.push(4, 1));
+  EXPECT_EQ(queue.pop(), 3);
+  EXPECT_EQ(queue.pop(), std::nullopt);
+}
+
+TEST(BoundedQueue, CancelWakesAWaitingProducer) {
+  BoundedQueue<int> queue(1);
+  EXPECT_TRUE(queue.push(1, 1));
+  std::thread producer([&] { EXPECT_FALSE(queue.push(2, 1)); });
+  queue.cancel();
+  producer.join();
+  EXPECT_EQ(queue.pop(), std::nullopt);
+}
+
+}  // namespace
+}  // namespace memlong::engine
