@@ -25,8 +25,8 @@ class SplitMix {
   uint64_t state_;
 };
 
-constexpr size_t kTable = size_t{1} << 20;  ///< normal values drawn once ...
-constexpr size_t kRun = 4096;               ///< ... and copied in runs from random places
+constexpr size_t kTable = size_t{1} << 16;  ///< normal values drawn once ...
+constexpr size_t kRun = 1024;               ///< ... and copied in runs from random places
 constexpr double kDeviation = 0.02;
 
 template <class T>
