@@ -13,7 +13,9 @@
 #include <lmdb.h>
 
 #include "common/error.h"
+#include "common/file.h"
 #include "membank/file_locks.h"
+#include "membank/pages.h"
 
 namespace memlong::membank {
 namespace {
@@ -110,6 +112,30 @@ void Env::open_environment(size_t map_bytes) {
   if (code != 0) fail_lmdb(code, "open", file_);
   int dead = 0;
   mdb_reader_check(env_, &dead);
+  check_length();
+}
+
+/// Pages behind the end of a file that was cut short would end the process when they are read.
+/// A file may rightly be shorter than LMDB counts: pages that were taken and given back within one
+/// commit are never written. So a short file is walked.
+void Env::check_length() {
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  mdb_env_info(env_, &info);
+  mdb_env_stat(env_, &stat);
+  const auto size = std::filesystem::file_size(file_);
+  if (size / stat.ms_psize > info.me_last_pgno) return;
+  MDB_txn* txn = begin(false);
+  const size_t transaction = mdb_txn_id(txn);
+  std::string damage;
+  {
+    const MappedFile mapped(file_);
+    damage = first_damage(mapped.bytes(), transaction);
+  }
+  mdb_txn_abort(txn);
+  if (damage.empty()) return;
+  fail(ErrorKind::corrupt,
+       file_.string() + " was cut short or damaged (" + damage + "); restore it from a copy");
 }
 
 /// The lock file belongs to a data file that compact() has replaced, if it speaks of transactions

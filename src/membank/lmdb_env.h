@@ -72,6 +72,7 @@ class Env {
   void open_environment(size_t map_bytes);
   int try_open(size_t map_bytes, unsigned flags);
   bool lock_file_is_stale();
+  void check_length();
   void register_file();
   void open_databases();
   void adopt_map();

@@ -1,5 +1,7 @@
 #include <array>
 #include <cerrno>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <lmdb.h>
@@ -14,8 +16,14 @@ constexpr std::array<const char*, kDbCount> kNames = {
     "meta",  "docs",       "doc_names", "doc_hashes", "chunks", "kv",        "vectors",
     "usage", "doc_chunks", "texts",     "turns",      "blobs",  "namespaces"};
 
-/// LMDB reports a write that was cut short by a full disk as EIO.
+/// LMDB reports a write that was cut short by a full disk or a limit of file sizes as EIO.
 bool disk_is_full(const std::filesystem::path& path) {
+  rlimit limit{};
+  struct stat file {};
+  const bool limited = ::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+                       ::stat(path.c_str(), &file) == 0 &&
+                       static_cast<rlim_t>(file.st_size) >= limit.rlim_cur;
+  if (limited) return true;
   struct statvfs info {};
   constexpr uint64_t kNearlyNothing = 1U << 20;
   return ::statvfs(path.c_str(), &info) == 0 &&
@@ -57,7 +65,7 @@ void fail_lmdb(int code, const std::string& what, const std::filesystem::path& p
   std::string message = "cannot " + what + " " + path.string() + ": " + mdb_strerror(code);
   if (code == MDB_PANIC) message += "; open the bank again";
   const ErrorKind kind = kind_of(code, path);
-  if (kind == ErrorKind::capacity && code == EIO) message += " (the disk is full)";
+  if (kind == ErrorKind::capacity && code == EIO) message += " (no room left)";
   if (code == MDB_TXN_FULL) message += "; commit smaller batches";
   fail(kind, message);
 }

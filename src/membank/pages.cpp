@@ -18,6 +18,7 @@ constexpr uint16_t kBigData = 0x01;
 constexpr uint16_t kSubTree = 0x02;
 constexpr uint64_t kNoPage = ~uint64_t{0};
 constexpr int kMaxDepth = 32;
+constexpr uint64_t kMissingPages = uint64_t{1} << 24;
 // Offsets in a meta page.
 constexpr size_t kMetaMagic = 16;
 constexpr size_t kMetaVersion = 20;
@@ -89,9 +90,10 @@ bool PageWalker::load_meta(uint64_t transaction) {
       free_list_ = load_tree(meta + kMetaFree);
       main_ = load_tree(meta + kMetaMain);
       last_page_ = load<uint64_t>(meta + kMetaLastPage);
-      if ((last_page_ + 1) > file_.size() / page_size_) {
-        damage(last_page_, "the file ends before the last page");
-        last_page_ = file_.size() / page_size_ - 1;
+      file_pages_ = file_.size() / page_size_;
+      if (last_page_ > file_pages_ + kMissingPages) {
+        damage(slot, "an impossible last page");
+        last_page_ = file_pages_;
       }
       claimed_.assign(last_page_ + 1, false);
       claimed_[0] = claimed_[1] = true;
@@ -116,7 +118,7 @@ bool PageWalker::claim(uint64_t first, uint64_t count) {
 
 /// Claims a tree page and returns its number of nodes.
 std::optional<size_t> PageWalker::open_page(uint64_t number, uint16_t& kind) {
-  if (!claim(number, 1)) {
+  if (number >= file_pages_ || !claim(number, 1)) {
     damage(number, "page number out of range or used twice");
     return std::nullopt;
   }
@@ -220,7 +222,7 @@ void PageWalker::walk_leaf(Walk& walk, uint64_t number, size_t count, const Boun
 std::optional<std::string_view> PageWalker::big_value(uint64_t number, const Node& node) {
   const auto first = load<uint64_t>(node.data);
   const uint64_t count = (kPageHeader + node.size + page_size_ - 1) / page_size_;
-  if (!claim(first, count)) {
+  if (count > file_pages_ || first > file_pages_ - count || !claim(first, count)) {
     damage(number, "a value's pages are out of range or used twice");
     return std::nullopt;
   }
@@ -274,6 +276,20 @@ void PageWalker::check_free_list() {
   for (const uint64_t number : free) {
     if (!claim(number, 1)) damage(number, "a page that is called free is in use or out of range");
   }
+}
+
+std::string first_damage(std::span<const std::byte> file, uint64_t transaction) {
+  std::string first;
+  PageWalker walker(file, [&](uint64_t page, const std::string& what) {
+    if (first.empty()) first = "page " + std::to_string(page) + ": " + what;
+  });
+  if (!walker.load_meta(transaction))
+    return "no meta page of transaction " + std::to_string(transaction);
+  for (const auto& [name, tree] : walker.databases()) {
+    walker.walk(tree, [](std::string_view, std::string_view) {});
+  }
+  walker.check_free_list();
+  return first;
 }
 
 }  // namespace memlong::membank

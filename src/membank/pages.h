@@ -61,10 +61,15 @@ class PageWalker {
   std::span<const std::byte> file_;
   DamageFn on_damage_;
   size_t page_size_ = 0;
-  uint64_t last_page_ = 0;
+  uint64_t file_pages_ = 0;
+  uint64_t last_page_ = 0;  ///< pages that were never written may be missing at the file's end
   Tree free_list_;
   Tree main_;
   std::vector<bool> claimed_;
 };
+
+/// What is wrong with the trees of this transaction, "" when they are sound. Records are not
+/// looked at.
+std::string first_damage(std::span<const std::byte> file, uint64_t transaction);
 
 }  // namespace memlong::membank

@@ -1,12 +1,15 @@
 // A folder that goes when the test ends, and chunks that are told apart by a number.
 #pragma once
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <unistd.h>
 #include <vector>
 
+#include "common/error.h"
 #include "membank/bank.h"
 
 namespace memlong::membank::testing {
@@ -78,6 +81,13 @@ struct SampleChunk {
   }
 };
 
+inline NewDocument named(const std::string& name, DocumentKind kind = DocumentKind::text) {
+  NewDocument document;
+  document.name = name;
+  document.kind = kind;
+  return document;
+}
+
 inline ChunkId append(Transaction& t, DocumentId id, const Fingerprint& f, int seed,
                       int tokens = -1) {
   const SampleChunk c(f, seed, tokens < 0 ? f.chunk_tokens : tokens);
@@ -99,6 +109,26 @@ inline DocumentId add_text(Bank& bank, const std::string& name, int chunks, int 
     t.finish_document(id);
   });
   return id;
+}
+
+/// The error that fn throws.
+template <class Fn>
+Error error_of(const Fn& fn) {
+  try {
+    fn();
+  } catch (const Error& error) {
+    return error;
+  }
+  return {ErrorKind::internal, "nothing was thrown"};
+}
+
+/// "database key: what" for every finding; empty for a good bank.
+inline std::string findings(const Bank& bank) {
+  std::string text;
+  for (const BadRecord& bad : bank.verify()) {
+    text += bad.database + " " + bad.key + ": " + bad.what + "\n";
+  }
+  return text;
 }
 
 /// Whether the chunk holds what SampleChunk(seed) held.

@@ -1,0 +1,192 @@
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/file.h"
+#include "membank/bank_fixture.h"
+#include "membank/child_process.h"
+
+namespace memlong::membank {
+namespace {
+
+using testing::add_text;
+using testing::append;
+using testing::error_of;
+using testing::findings;
+using ::testing::HasSubstr;
+using testing::holds;
+using testing::in_child;
+using testing::open_reader;
+using testing::open_writer;
+using testing::small_fingerprint;
+using testing::TempFolder;
+using testing::wait_for;
+
+Fingerprint paged_chunks() {
+  Fingerprint f = small_fingerprint();
+  f.head_dim = 64;  // 4 KiB of K and V: pages of their own
+  return f;
+}
+
+void make_bank(const std::filesystem::path& folder) {
+  const auto bank = open_writer(folder, paged_chunks());
+  for (int i = 0; i < 6; ++i) add_text(*bank, "document " + std::to_string(i), 8, 10 * i);
+  bank->update([&](Transaction& t) {
+    const DocumentId id = t.create_document(testing::named("talk", DocumentKind::dialog));
+    t.append_turn(id, {"user", "hello", 0, 3, 1, 2, 5});
+    t.set_tail(id, std::vector<int32_t>{1, 2, 3});
+    t.set_blob("sif", std::string(9000, 's'));
+  });
+  bank->update([&](Transaction& t) { t.forget(2); });
+  bank->count_hits(std::vector<ChunkId>{1, 20});
+}
+
+/// Everything that can be read, as text.
+std::string content(const Bank& bank) {
+  std::ostringstream out;
+  const auto s = bank.snapshot();
+  out << s->stats().documents << ' ' << s->stats().chunks << ' ' << s->stats().tokens << '\n';
+  for (const Document& d : s->documents()) {
+    out << d.id << d.name << d.name_space << d.tokens << d.complete << s->text(d.id);
+    for (const ChunkInfo& c : s->document_chunks(d.id)) out << ' ' << c.id << '@' << c.begin;
+    out << s->find_name(d.name_space, d.name, d.kind).has_value() << d.tail.size() << '\n';
+  }
+  s->for_each_chunk(0, [&](const ChunkInfo& c) {
+    const Fingerprint& f = bank.fingerprint();
+    const Tensor k({f.kv_heads, c.tokens, f.head_dim}, DType::f32);
+    const Tensor v({f.kv_heads, c.tokens, f.head_dim}, DType::f32);
+    double sum = 0;
+    if (s->read_kv(c.id, k, v)) {
+      for (int64_t i = 0; i < k.view().elements(); ++i) {
+        sum += k.data<float>()[i] * static_cast<float>(i) + v.data<float>()[i];
+      }
+    }
+    out << c.id << ' ' << c.hits << ' ' << s->chunk_tokens(c.id).at(2) << ' ' << sum << '\n';
+  });
+  s->for_each_vector(0, [&](ChunkId id, std::span<const float> v) { out << id << v[3] << '\n'; });
+  out << sha256(s->blob("sif"))[0];
+  return out.str();
+}
+
+void flip(std::string& bytes, size_t bit) {
+  bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
+}
+
+void write_bank(const std::filesystem::path& folder, const std::string& bytes) {
+  std::ofstream(folder / "data.mdb", std::ios::binary | std::ios::trunc) << bytes;
+}
+
+/// 0: damage found; 1: nothing found and nothing different; 2: different, unnoticed.
+int judge(const std::filesystem::path& folder, const std::string& good) {
+  try {
+    const auto bank = open_reader(folder);
+    if (!bank->verify().empty()) return 0;
+    return content(*bank) == good ? 1 : 2;
+  } catch (const Error&) {
+    return 0;
+  }
+}
+
+TEST(Damage, FlippedBitsAreFoundOrHarmless) {
+  const TempFolder folder;
+  make_bank(folder.path());
+  const std::string good = content(*open_reader(folder.path()));
+  const std::string bytes = read_file(folder.path() / "data.mdb");
+  std::mt19937_64 random(11);
+  int found = 0;
+  for (int i = 0; i < 400; ++i) {
+    // The two meta pages carry no checksum: LMDB takes the other one, a commit earlier.
+    constexpr size_t kMetaBits = 2 * 4096 * 8;
+    const size_t bit = kMetaBits + random() % (bytes.size() * 8 - kMetaBits);
+    std::string damaged = bytes;
+    flip(damaged, bit);
+    std::filesystem::remove(folder.path() / "lock.mdb");
+    write_bank(folder.path(), damaged);
+    const int verdict = wait_for(in_child([&] { return judge(folder.path(), good); }));
+    EXPECT_TRUE(verdict == 0 || verdict == 1) << "bit " << bit % 8 << " of byte " << bit / 8 % 4096
+                                              << " of page " << bit / 32768 << ": " << verdict;
+    if (verdict == 0) ++found;
+  }
+  EXPECT_GT(found, 150);  // the rest lay in unused room
+}
+
+TEST(Damage, VerifyNamesDatabaseAndRecord) {
+  const TempFolder folder;
+  make_bank(folder.path());
+  std::string bytes = read_file(folder.path() / "data.mdb");
+  const std::string text = "text of document 5";
+  for (size_t at = bytes.find(text); at != std::string::npos; at = bytes.find(text, at + 1)) {
+    bytes[at + 3] = 'T';  // pages of earlier commits hold it too
+  }
+  write_bank(folder.path(), bytes);
+  const auto bank = open_reader(folder.path());
+  const auto bad = bank->verify();
+  ASSERT_FALSE(bad.empty());
+  EXPECT_EQ(bad[0].database, "texts");
+  EXPECT_EQ(bad[0].key, "6/0");
+  EXPECT_THAT(bad[0].what, HasSubstr("checksum"));
+  const Error error = error_of([&] { (void)bank->snapshot()->text(6); });
+  EXPECT_EQ(error.kind(), ErrorKind::corrupt);
+  EXPECT_THAT(error.what(), HasSubstr("record 6/0 of database texts is damaged"));
+  EXPECT_EQ(bank->snapshot()->text(5), "text of document 4");
+}
+
+TEST(Damage, ADamagedChunkCanBeForgottenWithItsDocument) {
+  const TempFolder folder;
+  const Fingerprint f = paged_chunks();
+  make_bank(folder.path());
+  std::string bytes = read_file(folder.path() / "data.mdb");
+  // The tokens 50*100.. of the first chunk of the last text, in its `chunks` record.
+  const std::vector<int32_t> ids = testing::SampleChunk(f, 50, 8).ids;
+  const size_t at = bytes.rfind({reinterpret_cast<const char*>(ids.data()), 32});
+  ASSERT_NE(at, std::string::npos);
+  bytes[at + 5] = 'x';
+  write_bank(folder.path(), bytes);
+  const auto bank = open_writer(folder.path(), f);
+  const ChunkId chunk = 41;
+  EXPECT_EQ(error_of([&] { (void)bank->snapshot()->chunk(chunk); }).kind(), ErrorKind::corrupt);
+  EXPECT_THAT(findings(*bank), HasSubstr("chunks 41: checksum"));
+  bank->update([&](Transaction& t) { EXPECT_EQ(t.forget(6).tokens, 64); });
+  EXPECT_EQ(findings(*bank), "");
+}
+
+TEST(Damage, AFileWhoseLastPagesWereNeverWrittenIsGood) {
+  const TempFolder folder;
+  const Fingerprint f = paged_chunks();
+  {
+    const auto bank = open_writer(folder.path(), f);
+    bank->update([&](Transaction& t) {
+      const DocumentId id = t.create_document(testing::named("a"));
+      for (int i = 0; i < 40; ++i) append(t, id, f, i);
+      t.forget(id);
+    });
+  }
+  const auto bank = open_writer(folder.path(), f);
+  EXPECT_EQ(findings(*bank), "");
+  add_text(*bank, "b", 40);
+  EXPECT_EQ(findings(*bank), "");
+}
+
+TEST(Damage, OtherFilesAndShortOnesAreRefused) {
+  const TempFolder folder;
+  write_bank(folder.path(), std::string(20000, 'z'));
+  EXPECT_EQ(error_of([&] { open_reader(folder.path()); }).kind(), ErrorKind::corrupt);
+  std::filesystem::remove_all(folder.path());
+  std::filesystem::create_directory(folder.path());
+  make_bank(folder.path());
+  const std::string good = content(*open_reader(folder.path()));
+  const std::string bytes = read_file(folder.path() / "data.mdb");
+  for (const size_t size : {size_t{100}, size_t{9000}, bytes.size() / 2, bytes.size() - 4096}) {
+    std::filesystem::remove(folder.path() / "lock.mdb");
+    write_bank(folder.path(), bytes.substr(0, size));
+    const int verdict = wait_for(in_child([&] { return judge(folder.path(), good); }));
+    const bool harmless = verdict == 1 && size == bytes.size() - 4096;  // a free page
+    EXPECT_TRUE(verdict == 0 || harmless) << size << " bytes left of " << bytes.size();
+  }
+}
+
+}  // namespace
+}  // namespace memlong::membank
