@@ -2,6 +2,7 @@
 #include "tools/common/progress.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -68,6 +69,16 @@ TEST(Progress, PrintsTheLastStateOnceFromManyThreads) {
   EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
   EXPECT_THAT(said, HasSubstr("write: 4.0k of 4.0k chunks (100 %)"));
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1);
+}
+
+TEST(Progress, LeavesTheLastWordToAnError) {
+  testing::internal::CaptureStderr();
+  try {
+    Progress progress("write", "chunks", 4, ProgressStyle::lines);
+    throw std::runtime_error("disk full");
+  } catch (const std::runtime_error&) {
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(Progress, QuietSaysNothing) {

@@ -45,15 +45,12 @@ std::string entry(const std::string& left, const std::string& right) {
 
 }  // namespace
 
-std::string format_help(const OptionSet& set) {
+std::string usage_line(const OptionSet& set) {
   std::string usage = "Usage: " + set.full_name();
   if (!set.commands_.empty()) usage += " COMMAND";
-  for (const Option& option : set.options_) {
-    if (option.positional_) continue;
-    if (option.required_) usage += " --" + option.name_ + " " + option.placeholder_;
-  }
-  for (const Option& option : set.parent_ != nullptr ? set.parent_->options_ : set.options_) {
-    if (set.parent_ != nullptr && option.required_) {
+  for (const OptionSet* each = &set; each != nullptr; each = each->parent_) {
+    for (const Option& option : each->options_) {
+      if (option.positional_ || !option.required_) continue;
       usage += " --" + option.name_ + " " + option.placeholder_;
     }
   }
@@ -62,41 +59,39 @@ std::string format_help(const OptionSet& set) {
     if (!option.positional_) continue;
     usage += option.required_ ? " " + option.placeholder_ : " [" + option.placeholder_ + "]";
   }
-  std::string out = usage + "\n\n" + wrap(set.description_, 0, kWidth) + "\n";
+  return usage + "\n\n";
+}
 
-  if (!set.commands_.empty()) {
-    out += "\nCommands:\n";
-    for (const auto& command : set.commands_) {
-      out += entry(command->program_, command->description_);
-    }
+std::string option_line(const Option& option) {
+  std::string left = option.positional_ ? option.placeholder_ : "--" + option.name_;
+  if (option.short_name_ != 0) left = std::string("-") + option.short_name_ + ", " + left;
+  if (!option.positional_ && !option.placeholder_.empty()) left += " " + option.placeholder_;
+  std::string right = option.help_;
+  for (size_t i = 0; i < option.choices_.size(); ++i) {
+    right += (i == 0 ? ": " : ", ") + option.choices_[i];
   }
-  std::vector<const Option*> options;
+  if (!option.default_text_.empty() && !option.positional_) {
+    right += " [" + option.default_text_ + "]";
+  }
+  return entry(left, right);
+}
+
+std::string format_help(const OptionSet& set) {
+  std::string out = usage_line(set) + wrap(set.description_, 0, kWidth) + "\n";
+  if (!set.commands_.empty()) out += "\nCommands:\n";
+  for (const auto& command : set.commands_) {
+    out += entry(command->program_, command->description_);
+  }
+  std::vector<std::pair<std::string, std::string>> groups;  // heading, lines
   for (const OptionSet* each = &set; each != nullptr; each = each->parent_) {
-    for (const Option& option : each->options_) options.push_back(&option);
-  }
-  std::vector<std::string> groups;
-  for (const Option* option : options) {
-    if (std::find(groups.begin(), groups.end(), option->group_) == groups.end()) {
-      groups.push_back(option->group_);
+    for (const Option& option : each->options_) {
+      const auto same = [&option](const auto& group) { return group.first == option.group_; };
+      auto group = std::find_if(groups.begin(), groups.end(), same);
+      if (group == groups.end()) group = groups.insert(group, {option.group_, ""});
+      group->second += option_line(option);
     }
   }
-  for (const std::string& group : groups) {
-    out += "\n" + group + ":\n";
-    for (const Option* option : options) {
-      if (option->group_ != group) continue;
-      std::string left = option->positional_ ? option->placeholder_ : "--" + option->name_;
-      if (option->short_name_ != 0) left = std::string("-") + option->short_name_ + ", " + left;
-      if (!option->positional_ && !option->placeholder_.empty()) left += " " + option->placeholder_;
-      std::string right = option->help_;
-      std::string list;
-      for (const std::string& name : option->choices_) list += (list.empty() ? "" : ", ") + name;
-      if (!list.empty()) right += ": " + list;
-      if (!option->default_text_.empty() && !option->positional_) {
-        right += " [" + option->default_text_ + "]";
-      }
-      out += entry(left, right);
-    }
-  }
+  for (const auto& [heading, lines] : groups) out += "\n" + heading + ":\n" + lines;
   out += "\nGeneral:\n";
   out += entry("--config FILE", "read options from a TOML file; flags win over it");
   out += entry("--dump-config", "print all options in force as TOML, and end");
@@ -104,9 +99,8 @@ std::string format_help(const OptionSet& set) {
   out += entry("--version", "print the version, and end");
   out += "\n" +
          wrap(
-             "Every option is also a key of the TOML file (top-k = 8) and an environment "
-             "variable (MEMLONG_TOP_K=8); a flag wins over the file, the file over the "
-             "environment.",
+             "Every option is also a key of the TOML file (top-k = 8) and an environment variable "
+             "(MEMLONG_TOP_K=8); a flag wins over the file, the file over the environment.",
              0, kWidth) +
          "\n";
   if (!set.epilog_.empty()) out += "\n" + set.epilog_ + (set.epilog_.back() == '\n' ? "" : "\n");

@@ -39,6 +39,8 @@ class Option {
   friend class OptionSet;
   friend class OptionSources;
   friend std::string format_help(const class OptionSet& set);
+  friend std::string usage_line(const class OptionSet& set);
+  friend std::string option_line(const Option& option);
   friend std::string format_config(const class OptionSet& set);
 
   /// Fills the target once; a source of lower rank leaves it alone.
@@ -94,6 +96,7 @@ class OptionSet {
   friend class OptionParser;
   friend class OptionSources;
   friend std::string format_help(const OptionSet& set);
+  friend std::string usage_line(const OptionSet& set);
   friend std::string format_config(const OptionSet& set);
 
   [[nodiscard]] Option* find(const std::string& name);

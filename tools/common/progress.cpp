@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <exception>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <utility>
@@ -98,7 +99,13 @@ Progress::Progress(std::string label, std::string unit, int64_t total, ProgressS
   }
 }
 
-Progress::~Progress() { finish(); }
+Progress::~Progress() {
+  if (std::uncaught_exceptions() == 0) {
+    finish();
+  } else if (bar_on_screen_) {
+    write_error("\n");
+  }
+}
 
 void Progress::set_total(int64_t total) {
   const std::lock_guard lock(mutex_);

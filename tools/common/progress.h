@@ -25,7 +25,8 @@ std::string format_progress_bar(const ProgressState& state, int width);
 /// "read: 12.0k of 24.0k tokens (50 %), 1.5k/s, 8s left, note"
 std::string format_progress_line(const ProgressState& state);
 
-/// Thread-safe. The last state is printed by finish(), or by the destructor.
+/// Thread-safe. The last state is printed by finish(), or by the destructor, unless an exception is
+/// on its way.
 class Progress {
  public:
   Progress(std::string label, std::string unit, int64_t total,

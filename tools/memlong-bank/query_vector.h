@@ -1,4 +1,4 @@
-// A query as the vector that the bank's embedder makes of it.
+// A query as what the bank's embedder makes of it.
 #pragma once
 
 #include <string>
@@ -8,9 +8,11 @@
 
 namespace memlong::bank_tool {
 
-/// [E]. Errors: usage (no model at hand), mismatch (another model).
-std::vector<float> query_vector(const membank::Bank& bank, const membank::Snapshot& snapshot,
-                                const tokenizer::Tokenizer& tokenizer,
-                                const BankArguments& arguments);
+/// Vectors [E], one or more (`pooled`: one for each chunk's length of the query). Errors: usage (no
+/// model at hand), mismatch (another model).
+std::vector<std::vector<float>> query_vectors(const membank::Bank& bank,
+                                              const membank::Snapshot& snapshot,
+                                              const tokenizer::Tokenizer& tokenizer,
+                                              const BankArguments& arguments);
 
 }  // namespace memlong::bank_tool

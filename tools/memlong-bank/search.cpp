@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <set>
 
@@ -24,8 +25,17 @@ struct Found {
   }
 };
 
+float best_score(std::span<const float> vector, const std::vector<std::vector<float>>& queries) {
+  float best = -std::numeric_limits<float>::infinity();
+  for (const std::vector<float>& query : queries) {
+    best = std::max(best, std::inner_product(vector.begin(), vector.end(), query.begin(), 0.0F));
+  }
+  return best;
+}
+
 /// The best chunks by inner product, best first; every vector is looked at.
-std::vector<Found> scan(const membank::Snapshot& snapshot, const std::vector<float>& query,
+std::vector<Found> scan(const membank::Snapshot& snapshot,
+                        const std::vector<std::vector<float>>& queries,
                         const std::set<uint32_t>& name_spaces, size_t limit) {
   std::set<membank::ChunkId> allowed;
   if (!name_spaces.empty()) {
@@ -37,7 +47,7 @@ std::vector<Found> scan(const membank::Snapshot& snapshot, const std::vector<flo
   snapshot.for_each_vector(0, [&](membank::ChunkId id, std::span<const float> vector) {
     tools::throw_if_stopped();
     if (!name_spaces.empty() && !allowed.contains(id)) return;
-    const Found found{std::inner_product(vector.begin(), vector.end(), query.begin(), 0.0F), id};
+    const Found found{best_score(vector, queries), id};
     if (best.size() == limit && !(found < best.back())) return;
     best.insert(std::lower_bound(best.begin(), best.end(), found), found);
     if (best.size() > limit) best.pop_back();
@@ -84,10 +94,10 @@ int run_search(const BankArguments& arguments) {
   const auto snapshot = bank->snapshot();
   const std::set<uint32_t> spaces = space_ids(*snapshot, arguments.name_spaces);
   const auto tokenizer = need_tokenizer(*bank, *snapshot, arguments);
-  const std::vector<float> query = query_vector(*bank, *snapshot, *tokenizer, arguments);
+  const auto queries = query_vectors(*bank, *snapshot, *tokenizer, arguments);
   const int64_t limit = arguments.limit > 0 ? arguments.limit : kDefaultLimit;
   auto hits = nlohmann::ordered_json::array();
-  for (const Found& found : scan(*snapshot, query, spaces, static_cast<size_t>(limit))) {
+  for (const Found& found : scan(*snapshot, queries, spaces, static_cast<size_t>(limit))) {
     hits.push_back(hit_json(*snapshot, *tokenizer, found));
   }
   if (arguments.common.json) {
