@@ -41,8 +41,8 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
   auto loaded = std::make_shared<LoadedModel>();
   loaded->folder = options.folder;
   loaded->config = model::load_config(options.folder);
-  loaded->settings =
-      options.settings ? *options.settings : model::find_settings(options.folder, loaded->config, {});
+  loaded->settings = options.settings ? *options.settings
+                                      : model::find_settings(options.folder, loaded->config, {});
   model::check_settings(loaded->settings, loaded->config);
   if (loaded->config.bos < 0) loaded->settings.window_bos = false;
 

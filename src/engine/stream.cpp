@@ -120,8 +120,11 @@ void Stream::keep_logits(const TensorView& x, int64_t lead, int64_t fresh_from, 
   const int64_t rows = x.dim(0);
   if (want == Want::last && known_ == size()) {
     model_->side_net->logits(context_, x.slice(0, rows - 1, rows), logits_);
-  } else if (want == Want::all && known_ > fresh_from) {
-    const int64_t first = lead + std::max<int64_t>(0, fresh_from - read_);
+  } else if (want == Want::all) {
+    // A new window reads tokens again whose logits are there already.
+    const int64_t next = fresh_from + logit_rows_;
+    const int64_t first = lead + std::max<int64_t>(0, next - read_);
+    if (first >= rows) return;
     const int64_t count = rows - first;
     model_->side_net->logits(context_, x.slice(0, first, rows),
                              logits_.slice(0, logit_rows_, logit_rows_ + count));

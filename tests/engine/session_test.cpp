@@ -1,0 +1,186 @@
+#include "engine/session.h"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "common/error.h"
+#include "support/reference_model.h"
+
+namespace memlong::engine {
+namespace {
+
+const char* const kFact = "My umbrella is under the stairs.";
+const char* const kQuestion = "Where did I leave my umbrella?";
+
+class SessionTest : public testing::Test {
+ protected:
+  SessionTest()
+      : model_(test::reference_model(context_, DType::f32)),
+        embedder_(make_embedder(context_, *model_)) {}
+
+  std::shared_ptr<membank::Bank> open_bank(membank::OpenMode mode = membank::OpenMode::write) {
+    return membank::Bank::open(folder_.path() / "bank",
+                               {.mode = mode, .fingerprint = model_->fingerprint()});
+  }
+
+  std::unique_ptr<Session> open(const std::shared_ptr<membank::Bank>& bank,
+                                const SessionOptions& options) {
+    std::shared_ptr<Memory> memory;
+    if (bank != nullptr) memory = std::make_shared<Memory>(bank, retriever::IndexOptions{});
+    return std::make_unique<Session>(context_, model_, embedder_, memory, options);
+  }
+
+  static void talk(Session& session, int count, int from = 0) {
+    for (const tokenizer::Message& message : test::small_talk(count, from)) session.add(message);
+  }
+
+  static GenerateOptions greedy(int64_t tokens = 24) {
+    GenerateOptions options;
+    options.sampling.temperature = 0.0F;
+    options.max_tokens = tokens;
+    return options;
+  }
+
+  Context context_;
+  std::shared_ptr<const LoadedModel> model_;
+  std::shared_ptr<const retriever::Embedder> embedder_;
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(SessionTest, StoppedAndResumedGoesOnAsIfNeverStopped) {
+  const auto never = open(nullptr, {.name = "a", .seed = 1});
+  never->add({"user", kFact});
+  never->add({"assistant", "Your umbrella: under the stairs. Noted."});
+  talk(*never, 40);
+  never->add({"user", kQuestion});
+  const Answer want = never->answer(greedy());
+  ASSERT_FALSE(want.ids.empty());
+  ASSERT_FALSE(want.retrieved.empty());
+
+  for (int part = 0; part < 3; ++part) {  // each in a bank that was closed and opened again
+    const auto bank = open_bank();
+    const auto session = open(bank, {.name = "a", .seed = 1});
+    EXPECT_EQ(session->resumed(), part > 0);
+    if (part == 0) {
+      session->add({"user", kFact});
+      session->add({"assistant", "Your umbrella: under the stairs. Noted."});
+      talk(*session, 23);
+      session->save();
+    } else if (part == 1) {
+      talk(*session, 17, 23);
+      session->save();
+    } else {
+      EXPECT_EQ(session->turns().size(), 82U);
+      session->add({"user", kQuestion});
+      const Answer got = session->answer(greedy());
+      EXPECT_EQ(got.ids, want.ids);
+      EXPECT_EQ(got.text, want.text);
+      ASSERT_EQ(got.retrieved.size(), want.retrieved.size());
+      for (size_t i = 0; i < got.retrieved.size(); ++i) {
+        EXPECT_EQ(got.retrieved[i].begin, want.retrieved[i].begin);
+        EXPECT_NEAR(got.retrieved[i].score, want.retrieved[i].score, 1e-5);
+        EXPECT_NEAR(got.retrieved[i].attention, want.retrieved[i].attention, 1e-4);
+      }
+      EXPECT_EQ(session->tokens(), never->tokens());
+      EXPECT_EQ(session->stream().tokens(), never->stream().tokens());
+    }
+  }
+}
+
+TEST_F(SessionTest, LogitsAfterResumeAgree) {
+  const auto never = open(nullptr, {.name = "a"});
+  talk(*never, 30);
+  {
+    const auto bank = open_bank();
+    const auto session = open(bank, {.name = "a"});
+    talk(*session, 30);
+    session->save();
+  }
+  const auto bank = open_bank();
+  const auto resumed = open(bank, {.name = "a"});
+  const std::vector<int32_t> more = {5, 400, 500, 600};
+  never->stream().read(more, Want::all);
+  resumed->stream().read(more, Want::all);
+  for (int64_t i = 0; i < never->stream().logits().elements(); ++i) {
+    ASSERT_NEAR(resumed->stream().logits().data<float>()[i],
+                never->stream().logits().data<float>()[i], 1e-4);
+  }
+}
+
+TEST_F(SessionTest, KeepsTurnsChunksAndTail) {
+  const auto bank = open_bank();
+  const auto session = open(bank, {.name = "a"});
+  talk(*session, 9);
+  session->save();
+  const auto snapshot = bank->snapshot();
+  const auto document = snapshot->document(session->document());
+  ASSERT_TRUE(document);
+  EXPECT_EQ(document->kind, membank::DocumentKind::dialog);
+  EXPECT_EQ(document->tokens, session->tokens());
+  EXPECT_EQ(document->chunks, session->tokens() / 64);
+  EXPECT_EQ(static_cast<int64_t>(document->tail.size()), session->tokens() % 64);
+  const auto turns = snapshot->turns(document->id);
+  ASSERT_EQ(turns.size(), 18U);
+  EXPECT_EQ(turns[3].content, session->turns()[3].content);
+  EXPECT_EQ(turns[3].begin, session->turns()[3].begin);
+  EXPECT_EQ(turns[17].end, session->tokens());
+}
+
+TEST_F(SessionTest, WithoutSaveNothingIsKept) {
+  {
+    const auto bank = open_bank();
+    const auto session = open(bank, {.name = "a"});
+    talk(*session, 12);
+    session->save();
+  }
+  const auto bank = open_bank(membank::OpenMode::read);
+  const auto generation = bank->snapshot()->generation();
+  const auto session = open(bank, {.name = "a", .save = false});
+  EXPECT_TRUE(session->resumed());
+  const int64_t before = session->tokens();
+  session->add({"user", kQuestion});
+  session->answer(greedy(8));
+  EXPECT_GT(session->tokens(), before);
+  EXPECT_EQ(bank->snapshot()->generation(), generation);
+  EXPECT_THROW(open(bank, {.name = "b"}), Error) << "a bank for reading keeps no session";
+}
+
+TEST_F(SessionTest, ReadsOnlyWhatItsScopeAllows) {
+  const auto bank = open_bank();
+  const auto other = open(bank, {.name = "other", .name_space = "work"});
+  talk(*other, 40);
+  other->save();
+  const auto found_with = [&](const ReadScope& scope) {
+    const auto session = open(bank, {.name = "", .scope = scope});
+    session->add({"user", "Can you find me a restaurant in Napa for noon?"});
+    session->answer(greedy(2));
+    return session->reading().size();
+  };
+  EXPECT_EQ(found_with({}), 0U);
+  EXPECT_EQ(found_with({.name_spaces = {"nobody"}}), 0U);
+  EXPECT_EQ(found_with({.name_spaces = {"work"}}), 8U);
+  EXPECT_EQ(found_with({.documents = {other->document()}}), 8U);
+  EXPECT_EQ(found_with({.everything = true}), 8U);
+}
+
+TEST_F(SessionTest, AnswersStopAtTheirEndOrWhenToldTo) {
+  const auto session = open(nullptr, {});
+  talk(*session, 3);
+  session->add({"user", "Yes, please reserve it."});
+  const Answer answer = session->answer(greedy(60));
+  EXPECT_EQ(answer.reason, StopReason::end);
+  EXPECT_EQ(session->turns().back().content, answer.text);
+  EXPECT_EQ(session->stream().tokens().back(), 6) << "an answer is closed with <|end|>";
+  session->add({"user", "And what about Napa?"});
+  int pieces = 0;
+  const Answer cut = session->answer(greedy(60), [&](std::string_view) { return ++pieces < 3; });
+  EXPECT_EQ(cut.reason, StopReason::interrupted);
+  EXPECT_EQ(session->stream().tokens().back(), 6);
+  session->add({"user", "Thanks."});
+  EXPECT_EQ(session->answer(greedy(2)).reason, StopReason::length);
+  EXPECT_THROW(session->add({"wizard", "hello"}), Error);
+}
+
+}  // namespace
+}  // namespace memlong::engine

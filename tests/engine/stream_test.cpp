@@ -1,0 +1,188 @@
+#include "engine/stream.h"
+
+#include <cmath>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "engine/dialog_memory.h"
+#include "support/reference_model.h"
+
+namespace memlong::engine {
+namespace {
+
+using Ids = std::vector<int32_t>;
+
+/// A stream over the reference model whose memory is its own past.
+struct Reader {
+  explicit Reader(DType dtype = DType::f32, bool use_memory = true)
+      : model(test::reference_model(context, dtype)),
+        memory(context, model, nullptr, {}),
+        stream(context, model, make_embedder(context, *model), memory, {.use_memory = use_memory}) {
+    stream.on_segment([this](const SegmentRecord& record) { segments.push_back(record); });
+  }
+
+  Context context;
+  std::shared_ptr<const LoadedModel> model;
+  DialogMemory memory;
+  Stream stream;
+  std::vector<SegmentRecord> segments;
+};
+
+/// Ids of a dialog of small talk, `count` tokens.
+Ids talk(const LoadedModel& model, size_t count) {
+  Ids ids = model.chat->opening();
+  size_t before = 0;
+  for (const tokenizer::Message& message : test::small_talk(200)) {
+    const Ids more = model.chat->encode(message, before++).ids;
+    ids.insert(ids.end(), more.begin(), more.end());
+  }
+  EXPECT_GE(ids.size(), count);
+  ids.resize(count);
+  return ids;
+}
+
+double largest_difference(const TensorView& a, const TensorView& b) {
+  EXPECT_EQ(a.elements(), b.elements());
+  double largest = 0.0;
+  for (int64_t i = 0; i < a.elements(); ++i) {
+    largest = std::max(largest, std::abs(double{a.data<float>()[i]} - b.data<float>()[i]));
+  }
+  return largest;
+}
+
+std::vector<int64_t> begins(const SegmentRecord& record) {
+  std::vector<int64_t> list;
+  if (record.set == nullptr) return list;
+  for (const RetrievedChunk& chunk : record.set->chunks) list.push_back(chunk.begin);
+  return list;
+}
+
+TEST(Stream, PiecesAndSingleTokensGiveWhatOneReadGives) {
+  Reader whole;
+  const Ids ids = talk(*whole.model, 1300);
+  whole.stream.read(ids, Want::all);
+  Reader pieces;
+  Reader single;
+  double worst = 0.0;
+  for (size_t at = 0; at < ids.size();) {
+    const size_t count = std::min(ids.size() - at, 1 + at % 97);
+    pieces.stream.read(std::span(ids).subspan(at, count), Want::all);
+    const auto rows =
+        whole.stream.logits().slice(0, static_cast<int64_t>(at), static_cast<int64_t>(at + count));
+    worst = std::max(worst, largest_difference(pieces.stream.logits(), rows));
+    at += count;
+  }
+  EXPECT_LE(worst, 1e-4);
+  for (size_t at = 0; at < ids.size(); ++at) {
+    single.stream.read(std::span(ids).subspan(at, 1), at % 100 == 99 ? Want::last : Want::nothing);
+    if (at % 100 != 99) continue;
+    const auto row =
+        whole.stream.logits().slice(0, static_cast<int64_t>(at), static_cast<int64_t>(at) + 1);
+    EXPECT_LE(largest_difference(single.stream.logits(), row), 1e-4) << at;
+  }
+  ASSERT_EQ(single.segments.size(), whole.segments.size());
+  ASSERT_EQ(pieces.segments.size(), whole.segments.size());
+  size_t with_memory = 0;
+  for (size_t i = 0; i < whole.segments.size(); ++i) {
+    EXPECT_EQ(begins(single.segments[i]), begins(whole.segments[i])) << i;
+    EXPECT_EQ(begins(pieces.segments[i]), begins(whole.segments[i])) << i;
+    with_memory += begins(whole.segments[i]).empty() ? 0 : 1;
+  }
+  EXPECT_GT(with_memory, 10U);
+}
+
+TEST(Stream, LaterTextChangesNothingEarlierBitForBit) {
+  Reader first;
+  Reader second;
+  Ids ids = talk(*first.model, 1200);
+  first.stream.read(ids, Want::all);
+  constexpr int64_t kChanged = 900;
+  for (size_t i = kChanged; i < ids.size(); ++i) ids[i] = 300 + (ids[i] * 7 + 13) % 3000;
+  second.stream.read(ids, Want::all);
+  const int64_t vocab = first.model->config.vocab;
+  EXPECT_EQ(std::memcmp(first.stream.logits().data<float>(), second.stream.logits().data<float>(),
+                        static_cast<size_t>(kChanged * vocab) * sizeof(float)),
+            0);
+  EXPECT_GT(largest_difference(first.stream.logits().slice(0, kChanged, kChanged + 50),
+                               second.stream.logits().slice(0, kChanged, kChanged + 50)),
+            0.1);
+  size_t compared = 0;
+  for (size_t i = 0; i < first.segments.size() && first.segments[i].position <= kChanged; ++i) {
+    EXPECT_EQ(begins(first.segments[i]), begins(second.segments[i]));
+    ++compared;
+  }
+  EXPECT_GT(compared, 10U);
+}
+
+TEST(Stream, NothingInsideTheWindowIsRetrieved) {
+  Reader reader;
+  reader.stream.read(talk(*reader.model, 2000), Want::nothing);
+  size_t chunks = 0;
+  for (const SegmentRecord& record : reader.segments) {
+    if (record.set == nullptr) continue;
+    EXPECT_LE(record.set->chunks.size(), 8U);
+    int64_t last = -1;
+    for (const RetrievedChunk& chunk : record.set->chunks) {
+      EXPECT_LE(chunk.begin + chunk.tokens, record.window_start);
+      EXPECT_GT(chunk.begin, last) << "oldest first";
+      last = chunk.begin;
+      ++chunks;
+    }
+  }
+  EXPECT_GT(chunks, 50U);
+}
+
+TEST(Stream, WindowsStandAtMultiplesOfTheStride) {
+  Reader reader;
+  const Ids ids = talk(*reader.model, 1000);
+  reader.stream.read(std::span(ids).first(512), Want::nothing);
+  EXPECT_EQ(reader.stream.window_start(), 0);
+  reader.stream.read(std::span(ids).subspan(512, 1), Want::nothing);
+  EXPECT_EQ(reader.stream.window_start(), 384);
+  EXPECT_EQ(reader.stream.completed(), 512);
+  EXPECT_EQ(reader.memory.pending().size(), 8U);
+}
+
+TEST(Stream, RestoredGoesOnAsIfNeverStopped) {
+  Reader whole;
+  const Ids ids = talk(*whole.model, 1100);
+  whole.stream.read(std::span(ids).first(1000));
+  whole.stream.begin_answer(940, 960);
+  whole.stream.read(std::span(ids).subspan(1000), Want::all);
+
+  Reader again;
+  const Ids past(ids.begin(), ids.begin() + 1000);
+  for (const EncodedChunk& chunk : whole.memory.pending()) {
+    EncodedChunk copy = chunk;
+    again.memory.completed(std::move(copy));
+  }
+  again.stream.restore(past, {}, 1000 / 64 * 64);
+  EXPECT_EQ(again.stream.window_start(), 768);
+  again.stream.begin_answer(940, 960);
+  again.stream.read(std::span(ids).subspan(1000), Want::all);
+  EXPECT_LE(largest_difference(again.stream.logits(), whole.stream.logits()), 1e-4);
+  EXPECT_EQ(begins(again.stream.segment()), begins(whole.stream.segment()));
+  EXPECT_FALSE(begins(whole.stream.segment()).empty());
+}
+
+TEST(Stream, MemoryMattersAndIsMeasured) {
+  Reader with(DType::f32, true);
+  Reader without(DType::f32, false);
+  const Ids ids = talk(*with.model, 1000);
+  with.stream.measure_attention(true);
+  with.stream.read(ids, Want::last);
+  without.stream.read(ids, Want::last);
+  EXPECT_GT(largest_difference(with.stream.logits(), without.stream.logits()), 0.01);
+  double total = 0.0;
+  for (const RetrievedChunk& chunk : with.stream.measured()) {
+    EXPECT_GT(chunk.attention, 0.0);
+    total += chunk.attention;
+  }
+  EXPECT_GT(total, 0.0);
+  EXPECT_LT(total, 1.0);
+  EXPECT_TRUE(without.segments.empty());
+}
+
+}  // namespace
+}  // namespace memlong::engine

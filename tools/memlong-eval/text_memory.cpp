@@ -1,0 +1,74 @@
+#include "tools/memlong-eval/text_memory.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "engine/gather.h"
+#include "ops/copy.h"
+
+namespace memlong::eval_tool {
+
+std::vector<engine::EncodedChunk> encode_text(
+    Context& context, const std::shared_ptr<const engine::LoadedModel>& model,
+    const std::shared_ptr<const retriever::Embedder>& embedder, std::span<const int32_t> ids,
+    const std::function<void(int64_t tokens)>& progress) {
+  std::vector<engine::EncodedChunk> chunks;
+  engine::Encoder encoder(context, model, embedder, DType::bf16, [&](engine::EncodedChunk&& chunk) {
+    if (progress) progress(chunk.begin + static_cast<int64_t>(chunk.ids.size()));
+    chunks.push_back(std::move(chunk));
+  });
+  encoder.begin();
+  encoder.push(ids);
+  encoder.finish();
+  return chunks;
+}
+
+std::vector<engine::RetrievedChunk> TextMemory::rank(std::span<const std::vector<float>> queries,
+                                                     int64_t window_start) {
+  std::vector<engine::RetrievedChunk> found;
+  for (const engine::EncodedChunk& chunk : chunks_) {
+    const auto tokens = static_cast<int64_t>(chunk.ids.size());
+    if (chunk.begin < from_) continue;
+    if (chunk.begin + tokens > window_start) break;
+    float best = -2.0F;
+    for (const std::vector<float>& query : queries) {
+      best = std::max(best,
+                      std::inner_product(query.begin(), query.end(), chunk.vector.begin(), 0.0F));
+    }
+    found.push_back(
+        {.id = 0, .document = 0, .begin = chunk.begin, .tokens = tokens, .score = best});
+  }
+  if (choice_ == Choice::random) {
+    std::shuffle(found.begin(), found.end(), generator_);
+  } else {
+    std::stable_sort(found.begin(), found.end(),
+                     [](const auto& a, const auto& b) { return a.score > b.score; });
+  }
+  return found;
+}
+
+std::shared_ptr<const engine::RetrievedSet> TextMemory::retrieve(
+    std::span<const std::vector<float>> queries, int64_t /*position*/, int64_t window_start) {
+  std::vector<engine::RetrievedChunk> found = rank(queries, window_start);
+  const auto top_k = static_cast<size_t>(model_->settings.top_k);
+  if (found.size() > top_k) found.resize(top_k);
+  std::sort(found.begin(), found.end(),
+            [](const auto& a, const auto& b) { return a.begin < b.begin; });
+  const int64_t tau = model_->settings.chunk;
+  return std::make_shared<engine::RetrievedSet>(engine::gather_set(
+      std::move(found), model_->config.kv_heads, model_->config.head_dim, model_->weights->dtype,
+      [&](const engine::RetrievedChunk& chunk, const TensorView& k, const TensorView& v) {
+        const engine::EncodedChunk& from = chunks_[static_cast<size_t>(chunk.begin / tau)];
+        ops::copy(context_, from.k, k);
+        ops::copy(context_, from.v, v);
+        return true;
+      }));
+}
+
+std::vector<float> TextMemory::known_vector(int64_t begin) {
+  const auto index = static_cast<size_t>(begin / model_->settings.chunk);
+  return index < chunks_.size() ? chunks_[index].vector : std::vector<float>();
+}
+
+}  // namespace memlong::eval_tool

@@ -1,0 +1,55 @@
+// The chunks of one text, held in this process, as a stream's memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <span>
+#include <vector>
+
+#include "engine/encoder.h"
+#include "engine/stream.h"
+
+namespace memlong::eval_tool {
+
+/// Encodes all of `ids` (one document) through the writer. `progress` gets tokens done, and may
+/// throw.
+std::vector<engine::EncodedChunk> encode_text(
+    Context& context, const std::shared_ptr<const engine::LoadedModel>& model,
+    const std::shared_ptr<const retriever::Embedder>& embedder, std::span<const int32_t> ids,
+    const std::function<void(int64_t tokens)>& progress = {});
+
+enum class Choice : uint8_t { nearest, random };
+
+/// Offers the chunks that begin at or after `from` and end at or before the window's start.
+class TextMemory : public engine::SetSource {
+ public:
+  TextMemory(Context& context, std::shared_ptr<const engine::LoadedModel> model,
+             const std::vector<engine::EncodedChunk>& chunks)
+      : context_(context), model_(std::move(model)), chunks_(chunks) {}
+
+  void limit(int64_t from) { from_ = from; }
+  void choose(Choice choice, uint64_t seed) {
+    choice_ = choice;
+    generator_.seed(seed);
+  }
+
+  std::shared_ptr<const engine::RetrievedSet> retrieve(std::span<const std::vector<float>> queries,
+                                                       int64_t position,
+                                                       int64_t window_start) override;
+  void completed(engine::EncodedChunk&& /*chunk*/) override {}
+  std::vector<float> known_vector(int64_t begin) override;
+
+ private:
+  [[nodiscard]] std::vector<engine::RetrievedChunk> rank(
+      std::span<const std::vector<float>> queries, int64_t window_start);
+
+  Context& context_;
+  std::shared_ptr<const engine::LoadedModel> model_;
+  const std::vector<engine::EncodedChunk>& chunks_;
+  int64_t from_ = 0;
+  Choice choice_ = Choice::nearest;
+  std::mt19937_64 generator_;
+};
+
+}  // namespace memlong::eval_tool
