@@ -1,0 +1,114 @@
+#include "ops/cpu/attention_decode.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "ops/cpu/attention_plan.h"
+#include "ops/cpu/attention_thin.h"
+#include "ops/cpu/convert.h"
+#include "ops/cpu/parallel.h"
+#include "ops/cpu/vec.h"
+#include "ops/dispatch.h"
+
+namespace memlong::ops::cpu {
+namespace {
+
+constexpr int64_t kStretch = 512;  // keys of an item
+
+struct Item {
+  int64_t task;
+  bool local;  ///< the window's keys, else the memory's
+  int64_t begin;
+  int64_t end;
+};
+
+std::vector<Item> cut(const AttentionArgs& args, const std::vector<AttentionTask>& tasks) {
+  std::vector<Item> items;
+  const auto add = [&](int64_t task, bool local, int64_t count) {
+    for (int64_t i = 0; i < count; i += kStretch) {
+      items.push_back({task, local, i, std::min(i + kStretch, count)});
+    }
+  };
+  for (int64_t i = 0; i < static_cast<int64_t>(tasks.size()); ++i) {
+    const AttentionTask& task = tasks[static_cast<size_t>(i)];
+    if (task.memory != nullptr) add(i, false, task.memory->k.dim(1));
+    add(i, true, args.offset + task.end);
+  }
+  return items;
+}
+
+template <class T>
+void run_item(const AttentionArgs& args, const AttentionTask& task, const Item& item,
+              ThinPart& part) {
+  const TaskRows<T> rows(args, task);
+  const int64_t dim = args.q.dim(2);
+  const int64_t stride = round_up(dim, kLanes);
+  float queries[kThinRows * kMaxHeadDim];
+  int64_t positions[kThinRows];
+  for (int64_t r = 0; r < rows.count(); ++r) {
+    for (int64_t d = 0; d < stride; d += kLanes) {
+      store(queries + r * stride + d, load_part(rows.q(r) + d, dim - d) * args.scale);
+    }
+    positions[r] = rows.position(r);
+  }
+  const KeyRows<T> k = rows.of_group(item.local ? args.k : task.memory->k);
+  const KeyRows<T> v = rows.of_group(item.local ? args.v : task.memory->v);
+  thin_attention({queries, rows.count(), dim, positions}, k, v, item.begin, item.end, item.local,
+                 part);
+}
+
+template <class T>
+void write(const AttentionArgs& args, const AttentionTask& task, const ThinPart& part) {
+  const TaskRows<T> rows(args, task);
+  const int64_t dim = args.q.dim(2);
+  for (int64_t r = 0; r < rows.count(); ++r) {
+    const float scale = 1.0F / part.total[r];
+    for (int64_t d = 0; d < dim; d += kLanes) {
+      store_part(rows.out(r) + d, load(part.sums[r] + d) * scale, dim - d);
+    }
+    rows.set_lse(r, part.largest[r] + std::log(part.total[r]));
+  }
+}
+
+/// The items of a task follow each other; its first part collects the others.
+template <class T>
+void merge_and_write(const AttentionArgs& args, const std::vector<AttentionTask>& tasks,
+                     const std::vector<Item>& items, ThinPart* parts) {
+  size_t next = 0;
+  for (int64_t t = 0; t < static_cast<int64_t>(tasks.size()); ++t) {
+    const AttentionTask& task = tasks[static_cast<size_t>(t)];
+    const int64_t rows = TaskRows<T>(args, task).count();
+    ThinPart& sum = parts[next];
+    for (++next; next < items.size() && items[next].task == t; ++next) {
+      merge(parts[next], rows, args.q.dim(2), sum);
+    }
+    write<T>(args, task, sum);
+  }
+}
+
+}  // namespace
+
+bool is_decode(const AttentionArgs& args) {
+  return args.q.dim(0) * (args.q.dim(1) / args.k.dim(0)) <= kThinRows;
+}
+
+void decode_attention(Context& context, const AttentionArgs& args) {
+  const std::vector<AttentionTask> tasks = plan_attention(args, args.q.dim(0));
+  const std::vector<Item> items = cut(args, tasks);
+  const auto count = static_cast<int64_t>(items.size());
+  auto* parts = static_cast<ThinPart*>(
+      context.scratch("attention", {count, static_cast<int64_t>(sizeof(ThinPart))}, DType::u8)
+          .raw());
+  dispatch_float(args.q.dtype(), [&](auto type) {
+    using T = decltype(type);
+    const double nanoseconds = attention_nanoseconds(args) / static_cast<double>(count);
+    parallel_for(context, count, nanoseconds, [&](int64_t i) {
+      const Item& item = items[static_cast<size_t>(i)];
+      run_item<T>(args, tasks[static_cast<size_t>(item.task)], item, parts[i]);
+    });
+    merge_and_write<T>(args, tasks, items, parts);
+  });
+}
+
+}  // namespace memlong::ops::cpu
