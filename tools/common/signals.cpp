@@ -9,10 +9,12 @@ namespace memlong::tools {
 namespace {
 
 std::atomic<bool> stop{false};
+std::atomic<int> which{0};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler must not lock");
 
-extern "C" void on_stop_signal(int /*signal*/) {
+extern "C" void on_stop_signal(int signal) {
   if (stop.exchange(true)) _exit(130);
+  which.store(signal);
 }
 
 }  // namespace
@@ -29,7 +31,11 @@ void catch_stop_signals() {
 
 bool stop_requested() { return stop.load(std::memory_order_relaxed); }
 const std::atomic<bool>& stop_flag() { return stop; }
-void clear_stop_request() { stop.store(false); }
+int stop_signal() { return which.load(); }
+void clear_stop_request() {
+  which.store(0);
+  stop.store(false);
+}
 
 void throw_if_stopped() {
   if (stop_requested()) fail(ErrorKind::stopped, "stopped");

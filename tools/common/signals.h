@@ -12,6 +12,8 @@ void catch_stop_signals();
 bool stop_requested();
 /// The flag itself, for parts that take one.
 const std::atomic<bool>& stop_flag();
+/// The signal that asked for the stop (SIGINT, SIGTERM); 0: none did.
+int stop_signal();
 /// Forgets a request that was honoured (a chat that only stopped its answer).
 void clear_stop_request();
 /// Throws Error{stopped} when a stop was asked for.

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <histedit.h>
 #include <string_view>
+#include <termios.h>
 #include <unistd.h>
 
 #include "tools/common/signals.h"
@@ -23,7 +24,7 @@ class LineEditor::Impl {
     el_set(editor_, EL_CLIENTDATA, this);
     el_set(editor_, EL_PROMPT, &Impl::prompt_text);
     el_set(editor_, EL_EDITOR, "emacs");
-    el_set(editor_, EL_SIGNAL, 0);
+    el_set(editor_, EL_SIGNAL, 1);  // gives the terminal back when a signal comes
     load_history();
     bind_keys();
     el_source(editor_, nullptr);
@@ -38,8 +39,8 @@ class LineEditor::Impl {
 
   [[nodiscard]] bool terminal() const { return editor_ != nullptr; }
 
-  Result read(const std::string& prompt, std::string& line) {
-    return editor_ != nullptr ? read_edited(prompt, line) : read_plain(line);
+  Result read(const std::string& prompt, std::string& line, bool keep) {
+    return editor_ != nullptr ? read_edited(prompt, line, keep) : read_plain(line);
   }
 
  private:
@@ -58,6 +59,8 @@ class LineEditor::Impl {
   static char* prompt_text(EditLine* editor) { return of(editor).prompt_.data(); }
 
   static unsigned char on_interrupt(EditLine* editor, int /*key*/) {
+    const LineInfo* info = el_line(editor);
+    of(editor).left_.assign(info->buffer, static_cast<size_t>(info->lastchar - info->buffer));
     of(editor).interrupted_ = true;
     return CC_EOF;
   }
@@ -77,11 +80,9 @@ class LineEditor::Impl {
   }
 
   void bind_keys() {
-    // Ctrl-C comes as a key while a line is typed; while an answer runs it is a signal.
-    el_set(editor_, EL_SETTY, "-d", "intr=", nullptr);
     el_set(editor_, EL_ADDFN, "memlong-interrupt", "leave the line", &Impl::on_interrupt);
-    el_set(editor_, EL_ADDFN, "memlong-complete", "complete a command", &Impl::on_tab);
     el_set(editor_, EL_BIND, "^C", "memlong-interrupt", nullptr);
+    el_set(editor_, EL_ADDFN, "memlong-complete", "complete a command", &Impl::on_tab);
     el_set(editor_, EL_BIND, "^I", "memlong-complete", nullptr);
     el_set(editor_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   }
@@ -106,14 +107,25 @@ class LineEditor::Impl {
     if (!history_file_.empty()) history(history_, &event, H_SAVE, history_file_.c_str());
   }
 
-  Result read_edited(const std::string& prompt, std::string& line) {
+  /// While a line is typed Ctrl-C is a key, for a signal would lose what was typed; while an answer
+  /// runs it is a signal.
+  void prepare_terminal() {
+    el_set(editor_, EL_PREP_TERM, 1);
+    termios mode{};
+    if (tcgetattr(STDIN_FILENO, &mode) != 0) return;
+    mode.c_cc[VINTR] = _POSIX_VDISABLE;
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &mode);
+  }
+
+  Result read_edited(const std::string& prompt, std::string& line, bool keep) {
     prompt_ = prompt;
     interrupted_ = false;
+    left_.clear();
+    prepare_terminal();
     int count = 0;
     const char* text = el_gets(editor_, &count);
-    if (interrupted_) {
-      const LineInfo* info = el_line(editor_);
-      line.assign(info->buffer, static_cast<size_t>(info->lastchar - info->buffer));
+    if (interrupted_ || stop_requested()) {
+      line = left_;
       std::fputs("^C\n", stdout);
       std::fflush(stdout);
       return Result::interrupted;
@@ -125,7 +137,7 @@ class LineEditor::Impl {
     }
     line.assign(text, static_cast<size_t>(count));
     while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
-    remember(line);
+    if (keep) remember(line);
     return Result::line;
   }
 
@@ -144,14 +156,15 @@ class LineEditor::Impl {
   History* history_ = nullptr;
   std::string prompt_;
   bool interrupted_ = false;
+  std::string left_;  ///< what was typed when the line was left
 };
 
 LineEditor::LineEditor(std::filesystem::path history, std::vector<std::string> words)
     : impl_(std::make_unique<Impl>(std::move(history), std::move(words))) {}
 LineEditor::~LineEditor() = default;
 
-LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line) {
-  return impl_->read(prompt, line);
+LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line, bool keep) {
+  return impl_->read(prompt, line, keep);
 }
 
 bool LineEditor::terminal() const { return impl_->terminal(); }

@@ -15,7 +15,7 @@ class LineEditor {
   enum class Result : uint8_t {
     line,
     end,          ///< Ctrl-D on an empty line, or the end of the input
-    interrupted,  ///< Ctrl-C; `line` holds what had been typed
+    interrupted,  ///< a stop was asked for (Ctrl-C); `line` holds what had been typed
   };
 
   /// `history`: file of earlier lines, made when it is not there (readable by its owner alone);
@@ -26,8 +26,9 @@ class LineEditor {
   LineEditor(const LineEditor&) = delete;
   LineEditor& operator=(const LineEditor&) = delete;
 
-  /// The next line without its newline. Without a terminal no prompt is shown.
-  Result read(const std::string& prompt, std::string& line);
+  /// The next line without its newline. Without a terminal no prompt is shown. `keep`: into the
+  /// history.
+  Result read(const std::string& prompt, std::string& line, bool keep = true);
   [[nodiscard]] bool terminal() const;
 
  private:

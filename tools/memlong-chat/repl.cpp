@@ -1,5 +1,6 @@
 #include "tools/memlong-chat/repl.h"
 
+#include <csignal>
 #include <cstdio>
 
 #include "common/error.h"
@@ -39,7 +40,7 @@ Result read_message(LineEditor& editor, std::string& message) {
 bool confirm(LineEditor& editor, const std::string& question) {
   if (!editor.terminal()) print_out(question + " [y/N]\n");
   std::string line;
-  const Result result = editor.read(question + " [y/N] ", line);
+  const Result result = editor.read(question + " [y/N] ", line, false);
   return result == Result::line && (line == "y" || line == "Y" || line == "yes");
 }
 
@@ -48,7 +49,6 @@ void answer(Chat& chat, const std::string& message, bool terminal) {
   const engine::Answer& result = chat.ask(message, answer_printer());
   print_out("\n");
   if (result.reason == engine::StopReason::interrupted) {
-    clear_stop_request();
     if (terminal) print_out("(stopped; Ctrl-C on an empty line quits)\n");
   } else if (result.reason == engine::StopReason::length && terminal) {
     print_out("(the answer was cut off after " + std::to_string(chat.options().predict) +
@@ -56,6 +56,9 @@ void answer(Chat& chat, const std::string& message, bool terminal) {
   }
   flush_out();
 }
+
+/// A stop that ends the talk, not only an answer or a line: SIGTERM, and any where no person types.
+bool must_end(const LineEditor& editor) { return !editor.terminal() || stop_signal() == SIGTERM; }
 
 /// False: the talk is over.
 bool take(Chat& chat, LineEditor& editor, std::string message) {
@@ -78,14 +81,14 @@ int run_repl(Chat& chat) {
     const Result result = read_message(editor, message);
     if (result == Result::end) return kExitOk;
     if (result == Result::interrupted) {
-      if (!editor.terminal()) return kExitStopped;
+      if (must_end(editor)) return kExitStopped;
+      clear_stop_request();
       if (message.empty()) return kExitOk;
       continue;
     }
     if (message.find_first_not_of(" \t\n") == std::string::npos) continue;
     try {
       if (!take(chat, editor, message)) return kExitOk;
-      if (!editor.terminal() && stop_requested()) return kExitStopped;
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::internal || error.kind() == ErrorKind::stopped) throw;
       flush_out();
@@ -93,6 +96,9 @@ int run_repl(Chat& chat) {
       if (!chat.is_open() && chat.knows_language()) throw;
     }
     flush_out();
+    if (!stop_requested()) continue;
+    if (must_end(editor)) return kExitStopped;
+    clear_stop_request();
   }
 }
 

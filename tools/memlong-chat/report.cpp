@@ -1,6 +1,9 @@
 #include "tools/memlong-chat/report.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -12,7 +15,20 @@ namespace memlong::tools {
 
 namespace {
 
-constexpr size_t kSnippet = 60;
+/// Columns that are left for a text beside `used` ones.
+size_t snippet_width(size_t used) {
+  winsize size{};
+  const bool terminal = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  const size_t columns = terminal ? size.ws_col : 120;
+  constexpr size_t kLeast = 24;
+  return columns > used + kLeast ? columns - used : kLeast;
+}
+
+constexpr size_t kNameWidth = 24;
+
+size_t name_width(const Chat& chat, membank::DocumentId id) {
+  return std::min(display_width(chat.document_name(id)), kNameWidth);
+}
 
 std::string count(int64_t n, const std::string& unit) {
   return group_digits(n) + " " + unit + (n == 1 ? "" : "s");
@@ -76,10 +92,14 @@ std::string timing_block(const Timing& timing) {
 
 std::string chunk_table(const Chat& chat, const std::vector<engine::RetrievedChunk>& chunks) {
   Table table({">#", "document", ">position", "time", ">score", ">attention", "text"});
+  size_t names = 8;
+  for (const auto& chunk : chunks) names = std::max(names, name_width(chat, chunk.document));
+  const size_t width = snippet_width(names + 56);
   for (const engine::RetrievedChunk& chunk : chunks) {
-    table.row({std::to_string(table.rows() + 1), one_line(chat.document_name(chunk.document), 24),
+    table.row({std::to_string(table.rows() + 1),
+               one_line(chat.document_name(chunk.document), kNameWidth),
                std::to_string(chunk.begin), chunk_time(chat, chunk.id), fixed(chunk.score, 3),
-               percent(chunk.attention), one_line(chat.session().text_of(chunk), kSnippet)});
+               percent(chunk.attention), one_line(chat.session().text_of(chunk), width)});
   }
   return table.text();
 }
@@ -87,11 +107,15 @@ std::string chunk_table(const Chat& chat, const std::vector<engine::RetrievedChu
 std::string found_table(const Chat& chat, const std::vector<engine::FoundChunk>& found) {
   Table table({">chunk", "document", ">position", "time", ">score", "text"});
   const auto snapshot = chat.memory()->bank().snapshot();
+  size_t names = 8;
+  for (const auto& hit : found) names = std::max(names, name_width(chat, hit.info.document));
+  const size_t width = snippet_width(names + 50);
   for (const engine::FoundChunk& hit : found) {
     const std::string text = chat.model().tokens->decode(snapshot->chunk_tokens(hit.info.id));
-    table.row({std::to_string(hit.info.id), one_line(chat.document_name(hit.info.document), 24),
+    table.row({std::to_string(hit.info.id),
+               one_line(chat.document_name(hit.info.document), kNameWidth),
                std::to_string(hit.info.begin), format_time(hit.info.created), fixed(hit.score, 3),
-               one_line(text, kSnippet)});
+               one_line(text, width)});
   }
   return table.text();
 }
