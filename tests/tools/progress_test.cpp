@@ -55,7 +55,7 @@ TEST(Progress, PrintsTheLastStateOnceFromManyThreads) {
   testing::internal::CaptureStderr();
   testing::internal::CaptureStdout();
   {
-    Progress progress("write", "chunks", 4000, ProgressStyle::lines);
+    Progress progress("write", "chunks", 4000, ProgressStyle::bar);
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([&progress] {
@@ -67,14 +67,24 @@ TEST(Progress, PrintsTheLastStateOnceFromManyThreads) {
   }
   const std::string said = testing::internal::GetCapturedStderr();
   EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
-  EXPECT_THAT(said, HasSubstr("write: 4.0k of 4.0k chunks (100 %)"));
+  const std::string last = said.substr(said.rfind('\r'));
+  EXPECT_THAT(last, HasSubstr("100 %  4.0k/4.0k chunks"));
   EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1);
+}
+
+TEST(Progress, AShortJobNeedsNoLines) {
+  testing::internal::CaptureStderr();
+  {
+    Progress progress("write", "chunks", 10, ProgressStyle::lines);
+    for (int i = 0; i < 10; ++i) progress.add(1);
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(Progress, LeavesTheLastWordToAnError) {
   testing::internal::CaptureStderr();
   try {
-    Progress progress("write", "chunks", 4, ProgressStyle::lines);
+    Progress progress("write", "chunks", 4, ProgressStyle::bar);
     throw std::runtime_error("disk full");
   } catch (const std::runtime_error&) {
   }

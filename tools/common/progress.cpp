@@ -151,9 +151,10 @@ void Progress::show(bool last) {
   if (style_ == ProgressStyle::none || (finished_ && !last)) return;
   const Clock::time_point now = Clock::now();
   const bool bar = style_ == ProgressStyle::bar;
-  if (!last && now - shown_ < (bar ? Clock::duration(kBarPause) : Clock::duration(kLinePause))) {
-    return;
-  }
+  const Clock::duration pause = bar ? Clock::duration(kBarPause) : Clock::duration(kLinePause);
+  const bool due = now - shown_ >= pause;
+  if (!due && !(last && (bar || spoke_))) return;
+  spoke_ = true;
   shown_ = now;
   state_.seconds = std::chrono::duration<double>(now - start_).count();
   if (bar) {

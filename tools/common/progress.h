@@ -26,7 +26,7 @@ std::string format_progress_bar(const ProgressState& state, int width);
 std::string format_progress_line(const ProgressState& state);
 
 /// Thread-safe. The last state is printed by finish(), or by the destructor, unless an exception is
-/// on its way.
+/// on its way; in the style of lines only when the job took long enough for a line before.
 class Progress {
  public:
   Progress(std::string label, std::string unit, int64_t total,
@@ -53,6 +53,7 @@ class Progress {
   Clock::time_point shown_;
   bool finished_ = false;
   bool bar_on_screen_ = false;
+  bool spoke_ = false;
 };
 
 }  // namespace memlong::tools
