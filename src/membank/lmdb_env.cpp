@@ -123,6 +123,7 @@ void Env::check_length() {
   MDB_stat stat{};
   mdb_env_info(env_, &info);
   mdb_env_stat(env_, &stat);
+  page_size_ = stat.ms_psize;
   const auto size = std::filesystem::file_size(file_);
   if (size / stat.ms_psize > info.me_last_pgno) return;
   MDB_txn* txn = begin(false);

@@ -83,6 +83,7 @@ class Env {
   bool write_ = false;
   bool registered_ = false;
   std::pair<uint64_t, uint64_t> identity_;
+  size_t page_size_ = 4096;
   MDB_env* env_ = nullptr;
   std::array<unsigned, kDbCount> databases_{};
   Gate gate_;
@@ -114,6 +115,7 @@ class Txn {
  private:
   friend class Cursor;
   void check(int code, const char* what) const;
+  void check_inside(std::string_view bytes) const;
   unsigned handle(Db db) const { return env_->databases_[static_cast<size_t>(db)]; }
 
   std::shared_ptr<Env> env_;

@@ -1,13 +1,15 @@
+#include <cstring>
 #include <utility>
 
 #include <lmdb.h>
 
 #include "common/error.h"
 #include "membank/lmdb_env.h"
-#include "membank/records.h"
 
 namespace memlong::membank {
 namespace {
+
+constexpr size_t kPageHeader = 16;
 
 MDB_val to_val(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
 
@@ -38,12 +40,30 @@ std::optional<std::string_view> Txn::get(Db db, std::string_view key) const {
   const int code = mdb_get(txn_, handle(db), &k, &v);
   if (code == MDB_NOTFOUND) return std::nullopt;
   check(code, "read");
-  // A damaged length must not lead beyond the file.
-  if (!write_ && v.mv_size > env_->map_bytes()) {
-    fail(ErrorKind::corrupt, "record " + printable_key(key) + " of database " + db_name(db) +
-                                 " has an impossible length");
-  }
+  check_inside(to_view(v));
   return to_view(v);
+}
+
+/// A damaged length must not lead beyond the file. What LMDB hands out lies within one page, or at
+/// the start of a run of pages, right behind the run's header.
+void Txn::check_inside(std::string_view bytes) const {
+  if (write_) return;  // pages in memory, checked when they were first read
+  MDB_envinfo info{};
+  mdb_env_info(env_->env_, &info);
+  const size_t page_size = env_->page_size_;
+  const size_t offset = reinterpret_cast<uintptr_t>(bytes.data()) % page_size;
+  bool inside = bytes.size() <= page_size - offset;
+  if (!inside && offset == kPageHeader) {
+    uint64_t first = 0;
+    std::memcpy(&first, bytes.data() - kPageHeader, sizeof(first));
+    const uint64_t pages = (kPageHeader + bytes.size() + page_size - 1) / page_size;
+    inside = first <= info.me_last_pgno && pages <= info.me_last_pgno + 1 - first;
+  }
+  if (!inside) {
+    fail(ErrorKind::corrupt, env_->file_.string() +
+                                 " has a record of impossible length; memlong-bank verify says "
+                                 "where");
+  }
 }
 
 size_t Txn::entries(Db db) const {
@@ -112,9 +132,8 @@ bool Cursor::move(int operation, std::string_view key) {
   txn_.check(code, "read");
   key_ = to_view(k);
   value_ = to_view(v);
-  if (!txn_.write_ && value_.size() > txn_.env_->map_bytes()) {
-    fail(ErrorKind::corrupt, "record " + printable_key(key_) + " has an impossible length");
-  }
+  txn_.check_inside(key_);
+  txn_.check_inside(value_);
   return true;
 }
 

@@ -97,7 +97,7 @@ TEST(Damage, FlippedBitsAreFoundOrHarmless) {
   const std::string bytes = read_file(folder.path() / "data.mdb");
   std::mt19937_64 random(11);
   int found = 0;
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < 250; ++i) {
     // The two meta pages carry no checksum: LMDB takes the other one, a commit earlier.
     constexpr size_t kMetaBits = 2 * 4096 * 8;
     const size_t bit = kMetaBits + random() % (bytes.size() * 8 - kMetaBits);
@@ -110,7 +110,7 @@ TEST(Damage, FlippedBitsAreFoundOrHarmless) {
                                               << " of page " << bit / 32768 << ": " << verdict;
     if (verdict == 0) ++found;
   }
-  EXPECT_GT(found, 150);  // the rest lay in unused room
+  EXPECT_GT(found, 90);  // the rest lay in unused room
 }
 
 TEST(Damage, VerifyNamesDatabaseAndRecord) {
