@@ -1,0 +1,81 @@
+#include "tools/memlong-bench/arguments.h"
+
+#include <algorithm>
+
+#include "tools/memlong-bench/shapes.h"
+
+namespace memlong::bench_tool {
+namespace {
+
+constexpr double kMost = 1e9;
+
+constexpr const char* kEpilog =
+    "Rows\n"
+    "  Every figure is a median and stands beside a floor: what the machine itself did between "
+    "the\n"
+    "  runs, in the same unit. share = value / floor.\n"
+    "  ppT         T tokens read at once, logits of the last. Floor: the rate of a large matmul "
+    "of\n"
+    "              the same dtype over L*(2*P*T + 4*H*D*T*(T+1)/2) + R*4*H*D*T*M + 2*C*V\n"
+    "              operations, P = C*(H*D + 2*G*D) + H*D*C + 3*C*F\n"
+    "  tgN         N tokens one after the other from an empty window. Floor: all threads reading "
+    "as\n"
+    "              many bytes as a token needs: weights, cached keys and values, memory\n"
+    "  ppT+mM      the same with M tokens of memory read by the R reading layers\n"
+    "  ingest      text into a fresh bank, with all stages of memlong-ingest. Floor: the matmul "
+    "rate\n"
+    "              over m*(2*P + 4*H*D*(W+1)/2) + 4*C*G*D operations a token (the tokens that\n"
+    "              overlapping windows read twice count once)\n"
+    "  bank-write  chunks into a fresh bank, synced. Floor: a plain file of the same bytes, "
+    "synced\n"
+    "  bank-read   all keys and values of a bank, checked. Floor: memcpy of the same bytes\n"
+    "  search-N    queries over N vectors. Floor: all threads reading as many bytes\n"
+    "  L layers, m memory layer, C hidden, F ffn, H heads, G kv heads, D head dim, V vocabulary,\n"
+    "  W window.\n"
+    "\n"
+    "Example\n"
+    "  memlong-bench --shape openllama-3b --prompt 512,2048 --tests prefill,decode\n";
+
+}  // namespace
+
+bool BenchArguments::wants(const std::string& test) const {
+  return std::find(tests.begin(), tests.end(), test) != tests.end();
+}
+
+void add_options(tools::OptionSet& options, BenchArguments& arguments) {
+  options.group("What is measured");
+  options.add("shape", &arguments.shape, "random weights of a well-known shape; needs no --model")
+      .choices(shape_names());
+  options.add("tests", &arguments.tests, "which tests")
+      .choices({"prefill", "decode", "ingest", "bank", "search"});
+  options.add("prompt", &arguments.prompt, "tokens of a prompt").short_name('p').range(1, kMost);
+  options.add("generate", &arguments.generate, "tokens to generate")
+      .short_name('n')
+      .range(1, kMost);
+  options.add("memory", &arguments.memory, "memory tokens that each token reads").range(0, kMost);
+  options.add("ingest", &arguments.ingest_tokens, "tokens to ingest; 0: about two seconds of them")
+      .range(0, kMost);
+  options.add("bank-mib", &arguments.bank_mib, "size of the bank to write and read")
+      .range(1, 1 << 20);
+  options.add("vectors", &arguments.vectors, "vectors to search").range(1, kMost);
+  options.add("repeat", &arguments.repeat, "runs of each test").short_name('r').range(1, 1000);
+  options.add("folder", &arguments.folder, "where banks are written, and removed again")
+      .value("DIR")
+      .default_text("the folder for temporary files");
+  tools::add_model_options(options, arguments.common);
+  tools::add_memory_options(options, arguments.common);
+  tools::add_output_options(options, arguments.common);
+  options.add("output", &arguments.output, "form of the table").choices({"md", "csv", "json"});
+  options.epilog(kEpilog);
+}
+
+void finish_arguments(const tools::OptionSet& options, BenchArguments& arguments) {
+  if (arguments.shape.empty() == arguments.common.model.empty()) {
+    options.fail_usage("give --model DIR or --shape NAME, one of them");
+  }
+  if (arguments.common.json) arguments.output = "json";
+  arguments.top_k = arguments.common.top_k.value_or(arguments.top_k);
+  if (arguments.folder.empty()) arguments.folder = std::filesystem::temp_directory_path();
+}
+
+}  // namespace memlong::bench_tool

@@ -1,0 +1,36 @@
+// The options of memlong-bench.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tools/common/model_options.h"
+#include "tools/common/options.h"
+
+namespace memlong::bench_tool {
+
+struct BenchArguments {
+  tools::CommonOptions common;
+  std::string shape;
+  std::vector<std::string> tests = {"prefill", "decode", "ingest", "bank", "search"};
+  std::vector<int64_t> prompt = {512};
+  std::vector<int64_t> generate = {128};
+  std::vector<int64_t> memory = {0};
+  int64_t ingest_tokens = 0;
+  int64_t bank_mib = 64;
+  int64_t vectors = 100000;
+  int64_t top_k = 8;
+  int repeat = 5;
+  std::string output = "md";
+  std::filesystem::path folder;
+
+  [[nodiscard]] bool wants(const std::string& test) const;
+};
+
+void add_options(tools::OptionSet& options, BenchArguments& arguments);
+/// After parse(): what one option alone cannot tell. Errors: usage.
+void finish_arguments(const tools::OptionSet& options, BenchArguments& arguments);
+
+}  // namespace memlong::bench_tool

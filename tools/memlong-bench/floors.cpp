@@ -1,0 +1,120 @@
+#include "tools/memlong-bench/floors.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <thread>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/error.h"
+
+namespace memlong::bench_tool {
+namespace {
+
+constexpr int64_t kRows = 512;
+constexpr int64_t kSide = 4096;
+constexpr size_t kMiB = size_t{1} << 20;
+constexpr double kReadSeconds = 0.05;
+constexpr int kSomeNumber = 0x3F;  // four of these bytes are 0.747 in f32, two in bf16
+
+/// Adds up n words; eight sums, so that the loop waits for memory and not for additions.
+uint64_t add_up(const uint64_t* words, size_t n) {
+  std::array<uint64_t, 8> sums{};
+  for (size_t i = 0; i + 8 <= n; i += 8) {
+    for (size_t j = 0; j < 8; ++j) sums[j] += words[i + j];
+  }
+  uint64_t sum = 0;
+  for (const uint64_t each : sums) sum += each;
+  return sum;
+}
+
+}  // namespace
+
+MatmulFloor::MatmulFloor(Context& context, DType dtype)
+    : context_(context), x_({kRows, kSide}, dtype), out_({kRows, kSide}, dtype) {
+  const Tensor weight({kSide, kSide}, dtype);
+  for (const TensorView& view : {x_.view(), weight.view()}) {
+    std::memset(view.raw(), kSomeNumber, view.bytes());
+  }
+  weight_ = ops::pack_weight(context, std::array{weight.view()}, dtype);
+  ops::matmul(context_, x_, weight_, out_);
+}
+
+double MatmulFloor::flops_per_second() {
+  const Stopwatch watch;
+  ops::matmul(context_, x_, weight_, out_);
+  return 2.0 * static_cast<double>(kRows * kSide * kSide) / watch.seconds();
+}
+
+ReadFloor::ReadFloor(double bytes, int threads) : threads_(threads) {
+  const auto size = std::clamp(static_cast<size_t>(bytes), kMiB, 1024 * kMiB);
+  block_.assign(size / sizeof(uint64_t), 1);
+}
+
+double ReadFloor::bytes_per_second() {
+  std::atomic<uint64_t> total{0};
+  std::atomic<size_t> bytes{0};
+  const size_t share = block_.size() / static_cast<size_t>(threads_);
+  const Stopwatch watch;
+  const auto work = [&](int thread) {
+    const uint64_t* from = block_.data() + static_cast<size_t>(thread) * share;
+    do {
+      total += add_up(from, share);
+      bytes += share * sizeof(uint64_t);
+    } while (watch.seconds() < kReadSeconds);
+  };
+  std::vector<std::thread> others;
+  for (int thread = 1; thread < threads_; ++thread) others.emplace_back(work, thread);
+  work(0);
+  for (std::thread& other : others) other.join();
+  MEMLONG_CHECK(total > 0, "the block holds ones");
+  return static_cast<double>(bytes) / watch.seconds();
+}
+
+double copy_bytes_per_second(size_t bytes) {
+  const std::vector<char> from(bytes, 'x');
+  std::vector<char> to(bytes, 'y');
+  const Stopwatch watch;
+  std::memcpy(to.data(), from.data(), bytes);
+  const double seconds = watch.seconds();
+  MEMLONG_CHECK(to.back() == 'x', "memcpy copies");
+  return static_cast<double>(bytes) / seconds;
+}
+
+double write_bytes_per_second(const std::filesystem::path& folder, size_t bytes) {
+  const std::vector<char> block(kMiB, 'x');
+  const std::string path = (folder / "plain").string();
+  const int file = open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+  if (file < 0) fail_errno("cannot create", path);
+  const Stopwatch watch;
+  bool good = true;
+  for (size_t done = 0; good && done < bytes;) {
+    const ssize_t put = write(file, block.data(), std::min(block.size(), bytes - done));
+    good = put > 0;
+    done += good ? static_cast<size_t>(put) : 0;
+  }
+  good = good && fsync(file) == 0;
+  const double seconds = watch.seconds();
+  close(file);
+  unlink(path.c_str());
+  if (!good) fail_errno("cannot write to", path);
+  return static_cast<double>(bytes) / seconds;
+}
+
+std::string machine_name() {
+  std::string name = "unknown processor";
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    const size_t colon = line.find(": ");
+    if (!line.starts_with("model name") || colon == std::string::npos) continue;
+    name = line.substr(colon + 2);
+    break;
+  }
+  return name + ", " + std::to_string(std::thread::hardware_concurrency()) + " CPUs";
+}
+
+}  // namespace memlong::bench_tool

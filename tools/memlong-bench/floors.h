@@ -1,0 +1,50 @@
+// What the machine itself can do, measured beside the tests that are held against it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "ops/matmul.h"
+#include "tensor/context.h"
+#include "tensor/tensor.h"
+
+namespace memlong::bench_tool {
+
+/// Rate of ops::matmul on 512 rows and a [4096, 4096] matrix.
+class MatmulFloor {
+ public:
+  MatmulFloor(Context& context, DType dtype);
+  double flops_per_second();
+
+ private:
+  Context& context_;
+  Tensor x_;
+  Tensor out_;
+  ops::PackedWeight weight_;
+};
+
+/// All threads read a block of memory again and again. Of the size that the test itself reads (at
+/// least 1 MiB, at most 1 GiB), so that what fits a cache for one fits it for the other.
+class ReadFloor {
+ public:
+  ReadFloor(double bytes, int threads);
+  double bytes_per_second();
+
+ private:
+  std::vector<uint64_t> block_;
+  int threads_;
+};
+
+/// One thread copies `bytes` from one place to another.
+double copy_bytes_per_second(size_t bytes);
+
+/// Writes a file of `bytes` into the folder and syncs it; the file is removed.
+double write_bytes_per_second(const std::filesystem::path& folder, size_t bytes);
+
+/// "Intel(R) Xeon(R) Processor, 2 CPUs"
+std::string machine_name();
+
+}  // namespace memlong::bench_tool

@@ -1,0 +1,72 @@
+// memlong-bench: how fast, and how fast it could be.
+#include <algorithm>
+#include <string>
+
+#include "bench_commit.h"
+#include "tools/common/output.h"
+#include "tools/common/run.h"
+#include "tools/memlong-bench/arguments.h"
+#include "tools/memlong-bench/floors.h"
+#include "tools/memlong-bench/suite.h"
+#include "tools/memlong-bench/work.h"
+
+namespace memlong::bench_tool {
+
+void Bench::add(const Measurement& measurement) {
+  rows.push_back(measure(measurement, arguments.repeat, progress));
+}
+
+namespace {
+
+/// Tokens of the longest window that a test needs.
+int64_t longest_window(const BenchArguments& arguments) {
+  int64_t longest = 1;
+  for (const int64_t tokens : arguments.prompt) longest = std::max(longest, tokens);
+  for (const int64_t tokens : arguments.generate) longest = std::max(longest, tokens);
+  return longest;
+}
+
+std::string print(const Report& report, const std::string& form) {
+  if (form == "json") return format_json(report);
+  return form == "csv" ? format_csv(report) : format_markdown(report);
+}
+
+int run(int argc, char** argv) {
+  BenchArguments arguments;
+  tools::OptionSet options("memlong-bench",
+                           "Measures the parts of memlong beside what the machine can do.");
+  add_options(options, arguments);
+  if (!options.parse(argc, argv)) return tools::kExitOk;
+  tools::apply_output_options(arguments.common);
+  finish_arguments(options, arguments);
+
+  Context context(tools::context_options(arguments.common));
+  const Network network =
+      open_network(context, arguments.common, arguments.shape, longest_window(arguments));
+  tools::Progress progress(
+      "bench", "runs", 0,
+      arguments.common.quiet ? tools::ProgressStyle::none : tools::ProgressStyle::automatic);
+  Bench bench{context, arguments, network, progress, {}};
+  bench_network(bench);
+  if (arguments.wants("ingest")) bench_ingest(bench);
+  if (arguments.wants("bank")) bench_bank(bench);
+  if (arguments.wants("search")) bench_search(bench);
+  progress.finish();
+  const Report report{.model = network.name,
+                      .parameters = parameters(network),
+                      .dtype = std::string(dtype_name(network.weights->dtype)),
+                      .threads = context.threads(),
+                      .machine = machine_name(),
+                      .commit = MEMLONG_COMMIT,
+                      .repeat = arguments.repeat,
+                      .rows = bench.rows};
+  tools::print_out(print(report, arguments.output));
+  return tools::kExitOk;
+}
+
+}  // namespace
+}  // namespace memlong::bench_tool
+
+int main(int argc, char** argv) {
+  return memlong::tools::run_tool(argc, argv, memlong::bench_tool::run);
+}

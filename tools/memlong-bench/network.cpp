@@ -1,0 +1,104 @@
+#include "tools/memlong-bench/network.h"
+
+#include <algorithm>
+#include <array>
+#include <random>
+#include <utility>
+
+#include "common/error.h"
+#include "model/config.h"
+#include "ops/copy.h"
+#include "tools/memlong-bench/shapes.h"
+
+namespace memlong::bench_tool {
+namespace {
+
+constexpr uint64_t kSeed = 1;
+
+std::shared_ptr<const backbone::LlamaWeights> random_weights(Context& context,
+                                                             const model::ModelConfig& config,
+                                                             DType dtype, int64_t window) {
+  const auto random = [&](int64_t layers, int64_t vocab) {
+    model::ModelConfig part = config;
+    part.layers = layers;
+    part.vocab = vocab;
+    return std::pair{part, std::make_shared<const model::WeightStore>(
+                               model::WeightStore::random(part, dtype, kSeed))};
+  };
+  const auto [ends, ends_store] = random(0, config.vocab);
+  auto weights = std::make_shared<backbone::LlamaWeights>(
+      *backbone::load_weights(context, ends_store, ends, dtype, window));
+  weights->config = config;
+  const auto [one, one_store] = random(1, 1);
+  for (int64_t layer = 0; layer < config.layers; ++layer) {
+    weights->blocks.push_back(
+        backbone::load_weights(context, one_store, one, dtype, window)->blocks.at(0));
+  }
+  return weights;
+}
+
+}  // namespace
+
+Network open_network(Context& context, const tools::CommonOptions& common, const std::string& shape,
+                     int64_t window) {
+  Network network;
+  network.random = !shape.empty();
+  tools::CommonOptions options = common;
+  if (network.random) options.model = shape;  // a name that no folder of settings has
+  network.name = network.random ? shape : common.model.lexically_normal().filename().string();
+  if (network.name.empty()) network.name = common.model.parent_path().filename().string();
+  network.config = network.random ? shape_config(shape) : model::load_config(common.model);
+  network.settings = tools::resolve_settings(options, network.config);
+  network.window = std::max(window, network.settings.window);
+  const DType dtype = tools::compute_dtype(common);
+  const int64_t layer = network.settings.memory_layer;
+  if (network.random) {
+    network.weights = random_weights(context, network.config, dtype, network.window);
+  } else {
+    auto store = std::make_shared<model::WeightStore>(model::WeightStore::open(common.model));
+    const auto& adapter = network.settings.adapter;
+    if (!adapter.empty()) store->overlay_upper(adapter, network.config, layer);
+    network.weights = backbone::load_weights(context, store, network.config, dtype, network.window);
+  }
+  network.writer = std::make_shared<backbone::Writer>(network.weights, layer);
+  network.side_net =
+      std::make_shared<sidenet::SideNet>(network.weights, layer, network.settings.reading_layers);
+  return network;
+}
+
+MemorySet random_memory(const Network& network, int64_t tokens) {
+  if (tokens == 0) return {};
+  const Shape shape{network.config.kv_heads, tokens, network.config.head_dim};
+  Context context({.device = Device::cpu, .threads = 1});
+  std::mt19937 random(kSeed);
+  std::normal_distribution<float> normal;
+  const auto draw = [&] {
+    Tensor numbers(shape, DType::f32);
+    std::generate_n(numbers.data<float>(), numbers.view().elements(),
+                    [&] { return normal(random); });
+    return ops::convert(context, numbers, network.weights->dtype);
+  };
+  Tensor k = draw();
+  return {.k = std::move(k), .v = draw()};
+}
+
+Pass::Pass(Context& context, const Network& network)
+    : context_(context),
+      network_(network),
+      cache_(network.config, network.config.layers, network.window, network.weights->dtype) {}
+
+void Pass::run(std::span<const int32_t> ids, int64_t offset, const MemorySet& memory) {
+  const auto rows = static_cast<int64_t>(ids.size());
+  const model::ModelConfig& config = network_.config;
+  const TensorView x = context_.scratch("bench.x", {rows, config.hidden}, DType::f32);
+  const std::array<ops::MemorySegment, 1> segments = {
+      {{.begin = 0, .end = rows, .k = memory.k, .v = memory.v}}};
+  network_.writer->forward(context_, ids, cache_, offset, x);
+  sidenet::SideNetCall call{.x = x, .offset = offset};
+  if (!memory.k.empty()) call.memory = segments;
+  network_.side_net->forward(context_, cache_, call);
+  const TensorView logits = context_.scratch("bench.logits", {1, config.vocab}, DType::f32);
+  network_.side_net->logits(context_, x.slice(0, rows - 1, rows), logits);
+}
+
+}  // namespace memlong::bench_tool

@@ -1,0 +1,62 @@
+#include "tools/memlong-bench/work.h"
+
+namespace memlong::bench_tool {
+namespace {
+
+double number(int64_t value) { return static_cast<double>(value); }
+
+double block_parameters(const model::ModelConfig& c) {
+  const int64_t q = c.heads * c.head_dim;
+  const int64_t kv = c.kv_heads * c.head_dim;
+  return number(c.hidden * (q + 2 * kv) + q * c.hidden + 3 * c.hidden * c.ffn);
+}
+
+double head_parameters(const model::ModelConfig& c) { return number(c.hidden * c.vocab); }
+
+double flops_per_key(const model::ModelConfig& c) { return 4.0 * number(c.heads * c.head_dim); }
+
+double block_bytes(const backbone::BlockWeights& block) {
+  size_t bytes = 0;
+  for (const auto* weight : {&block.q, &block.kv, &block.o, &block.gate_up, &block.down}) {
+    bytes += weight->bytes();
+  }
+  return static_cast<double>(bytes);
+}
+
+}  // namespace
+
+double parameters(const Network& network) {
+  const model::ModelConfig& c = network.config;
+  const double norms = number(c.hidden * (2 * c.layers + 1));
+  const double biases = c.qkv_bias ? number(c.layers * (c.heads + 2 * c.kv_heads) * c.head_dim) : 0;
+  return number(c.layers) * block_parameters(c) + norms + biases +
+         head_parameters(c) * (c.tied_head ? 1 : 2);
+}
+
+double prefill_flops(const Network& network, int64_t tokens, int64_t memory) {
+  const model::ModelConfig& c = network.config;
+  const double t = number(tokens);
+  const double local = 2.0 * block_parameters(c) * t + flops_per_key(c) * t * (t + 1) / 2;
+  const double read = number(network.side_net->reading_layer_count()) * flops_per_key(c) * t;
+  return number(c.layers) * local + read * number(memory) + 2.0 * head_parameters(c);
+}
+
+double writer_flops_per_token(const Network& network, int64_t window) {
+  const model::ModelConfig& c = network.config;
+  const double block = 2.0 * block_parameters(c) + flops_per_key(c) * number(window + 1) / 2;
+  return number(network.settings.memory_layer) * block +
+         4.0 * number(c.hidden * c.kv_heads * c.head_dim);
+}
+
+double decode_bytes_per_token(const Network& network, int64_t tokens, int64_t memory) {
+  const model::ModelConfig& c = network.config;
+  double bytes = static_cast<double>(network.weights->head.bytes());
+  for (const auto& block : network.weights->blocks) bytes += block_bytes(block);
+  const double key_bytes = 2.0 * number(c.kv_heads * c.head_dim) *
+                           static_cast<double>(dtype_size(network.weights->dtype));
+  const double cached = number(c.layers) * number(tokens + 1) / 2;
+  const double read = number(network.side_net->reading_layer_count() * memory);
+  return bytes + key_bytes * (cached + read);
+}
+
+}  // namespace memlong::bench_tool
