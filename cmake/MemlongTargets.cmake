@@ -49,7 +49,8 @@ function(memlong_test name)
   target_compile_definitions(${name}_test PRIVATE
     MEMLONG_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" MEMLONG_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     MEMLONG_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
-  gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name} TIMEOUT 600)
+  gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name} TIMEOUT 600
+    ENVIRONMENT GOMP_SPINCOUNT=1000)
 endfunction()
 
 # memlong_tool(name DEPS folder... LIBS library...): the executable memlong-<name> of the folder.

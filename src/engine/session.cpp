@@ -36,6 +36,7 @@ class Session::Impl {
   void open_dialog();
   void begin_turn(const std::string& role);
   void read(std::span<const int32_t> ids, Want want = Want::nothing);
+  void catch_up();
   void generate(const GenerateOptions& options, const TextSink& sink, Answer& answer);
   bool emit(std::string_view text, const TextSink& sink, Answer& answer);
 };
@@ -60,8 +61,19 @@ Session::Impl::Impl(Context& context, std::shared_ptr<const LoadedModel> loaded,
 
 void Session::Impl::read(std::span<const int32_t> ids, Want want) {
   const Stopwatch watch;
-  stream.read(ids, want);
+  if (want == Want::nothing) {
+    stream.append(ids);
+    if (stream.unread() > 4 * model->window_capacity()) stream.catch_up();
+  } else {
+    stream.read(ids, want);
+  }
   read_since_answer += static_cast<int64_t>(ids.size());
+  seconds_since_answer += watch.seconds();
+}
+
+void Session::Impl::catch_up() {
+  const Stopwatch watch;
+  stream.catch_up();
   seconds_since_answer += watch.seconds();
 }
 
@@ -133,6 +145,7 @@ void Session::Impl::generate(const GenerateOptions& generate_options, const Text
 Answer Session::Impl::answer(const GenerateOptions& generate_options, const TextSink& sink) {
   open_dialog();
   begin_turn("assistant");
+  catch_up();
   stream.measure_attention(generate_options.measure_attention);
   const int64_t begin = stream.size();
   const tokenizer::Ids prefix = model->chat->answer_prefix(store.turns().size());
@@ -159,7 +172,7 @@ Answer Session::Impl::answer(const GenerateOptions& generate_options, const Text
   if (!closing.empty()) closing.resize(1);
   const tokenizer::Ids suffix = model->chat->answer_suffix();
   closing.insert(closing.end(), suffix.begin(), suffix.end());
-  stream.read(closing);
+  stream.append(closing);
   store.add_turn({.role = "assistant",
                   .content = answer.text,
                   .begin = begin,
@@ -172,6 +185,7 @@ Answer Session::Impl::answer(const GenerateOptions& generate_options, const Text
 
 void Session::Impl::save() {
   if (!store.keeps()) return;
+  catch_up();
   store.save(dialog.pending(), std::span(stream.tokens()).subspan(stream.completed()));
   dialog.set_document(store.document());
   dialog.committed();

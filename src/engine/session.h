@@ -64,8 +64,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// A message that is known: the user's, a system prompt, or an answer from elsewhere. Errors:
-  /// format, for an unknown role.
+  /// A message that is known: the user's, a system prompt, or an answer from elsewhere. The network
+  /// reads it at the latest with the next answer() or save(). Errors: format, for an unknown role.
   void add(const tokenizer::Message& message);
   /// The model answers the last message.
   Answer answer(const GenerateOptions& options, const TextSink& sink = {});

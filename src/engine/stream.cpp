@@ -63,6 +63,12 @@ void Stream::read(std::span<const int32_t> ids, Want want) {
   read_pending(fresh_from, want);
 }
 
+void Stream::append(std::span<const int32_t> ids) {
+  tokens_.insert(tokens_.end(), ids.begin(), ids.end());
+}
+
+void Stream::catch_up() { read_pending(size(), Want::nothing); }
+
 void Stream::read_pending(int64_t fresh_from, Want want) {
   if (want != Want::nothing && size() > fresh_from) {
     const int64_t rows = want == Want::last ? 1 : size() - fresh_from;
@@ -100,7 +106,24 @@ void Stream::read_piece(int64_t count, int64_t fresh_from, Want want) {
   }
   known_ = read_ + count;
 
-  const Plan plan = plan_segments(read_, count, lead);
+  // A window that is full and left behind in this very call needs no upper layers.
+  const bool left_behind = size() > window_start_ + model_->window_capacity();
+  const bool unwanted = want != Want::all || known_ <= fresh_from;
+  if (left_behind && unwanted && !measuring_) {
+    model_->writer->keys_values(context_, x, raw_k_.view().slice(1, filled_, filled_ + rows),
+                                raw_v_.view().slice(1, filled_, filled_ + rows));
+  } else {
+    read_upper(x, lead);
+  }
+  keep_logits(x, lead, fresh_from, want);
+  read_ += count;
+  filled_ += rows;
+  complete_chunks();
+}
+
+void Stream::read_upper(const TensorView& x, int64_t lead) {
+  const int64_t rows = x.dim(0);
+  const Plan plan = plan_segments(read_, rows - lead, lead);
   backbone::MassProbe probe;
   model_->side_net->forward(context_, cache_,
                             {.x = x,
@@ -110,10 +133,6 @@ void Stream::read_piece(int64_t count, int64_t fresh_from, Want want) {
                              .raw_v = raw_v_.view().slice(1, filled_, filled_ + rows),
                              .probe = measuring_ ? &probe : nullptr});
   if (measuring_) add_measured(probe, plan);
-  keep_logits(x, lead, fresh_from, want);
-  read_ += count;
-  filled_ += rows;
-  complete_chunks();
 }
 
 void Stream::keep_logits(const TensorView& x, int64_t lead, int64_t fresh_from, Want want) {

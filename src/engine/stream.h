@@ -97,8 +97,16 @@ class Stream {
   /// end at or before `completed` are known. Reads the current window again.
   void restore(std::vector<int32_t> tokens, std::vector<AnswerSpan> spans, int64_t completed);
 
-  /// Reads tokens. Logits (see logits()) are of the last or of all of `ids`.
+  /// Reads tokens. Logits (see logits()) are of the last or of all of `ids`. Of a window that ends
+  /// within `ids`, and of which no logits are wanted, only memory is made: its upper layers have no
+  /// use.
   void read(std::span<const int32_t> ids, Want want = Want::nothing);
+  /// Takes tokens that the next read() or catch_up() reads, so that short messages are read at
+  /// once.
+  void append(std::span<const int32_t> ids);
+  void catch_up();
+  /// Tokens taken, not read yet.
+  [[nodiscard]] int64_t unread() const { return size() - read_; }
 
   /// The next token begins an answer to the message of tokens [query_begin, query_end).
   void begin_answer(int64_t query_begin, int64_t query_end);
@@ -137,6 +145,7 @@ class Stream {
   void open_window(int64_t start);
   void read_pending(int64_t fresh_from, Want want);
   void read_piece(int64_t count, int64_t fresh_from, Want want);
+  void read_upper(const TensorView& x, int64_t lead);
   void keep_logits(const TensorView& x, int64_t lead, int64_t fresh_from, Want want);
   Plan plan_segments(int64_t begin, int64_t count, int64_t lead);
   [[nodiscard]] bool is_boundary(int64_t position) const;

@@ -1,10 +1,12 @@
 #include "tools/common/run.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <new>
 #include <string>
+#include <unistd.h>
 
 #include "common/error.h"
 #include "tools/common/output.h"
@@ -31,9 +33,19 @@ int exit_code(ErrorKind kind) {
   return kind == ErrorKind::stopped ? kExitStopped : kExitFailure;
 }
 
+/// Threads that wait for each other in libgomp's default way burn a core each: on a machine with
+/// other work that is many times slower than a short spin and then a sleep. libgomp reads its
+/// environment when it is loaded, so the tool starts itself once more.
+void wait_politely(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
+  ::setenv("GOMP_SPINCOUNT", "1000", 1);
+  ::execv("/proc/self/exe", argv);  // where that fails, the tool runs as it is
+}
+
 }  // namespace
 
 int run_tool(int argc, char** argv, const std::function<int(int, char**)>& tool) {
+  wait_politely(argv);
   const std::string program = program_name(argc, argv);
   catch_stop_signals();
   try {
