@@ -1,6 +1,7 @@
 #include "tools/memlong-ingest/arguments.h"
 
 #include "membank/retention.h"
+#include "tools/common/size.h"
 
 namespace memlong::ingest_tool {
 namespace {
@@ -61,8 +62,9 @@ void add_bank_options(tools::OptionSet& options, IngestArguments& arguments) {
       .choices({"none", "memlong", "fifo", "lru"});
   options.add("budget-chunks", &ingest.retention.chunks, "chunks the bank may hold; 0: any")
       .range(0, kMost);
-  options.add("budget-bytes", &ingest.retention.bytes, "bytes its chunks may take; 0: any")
-      .range(0, kMost);
+  options
+      .add("budget-bytes", &arguments.budget_bytes, "bytes its chunks may take, as 1500000 or 2GiB")
+      .value("SIZE");
   options.add("commit-chunks", &ingest.commit_chunks, "commit after so many chunks")
       .range(1, kMost);
   options.add("commit-bytes", &ingest.commit_bytes, "commit after so many bytes").range(1, kMost);
@@ -86,6 +88,9 @@ void finish_arguments(const tools::OptionSet& options, IngestArguments& argument
   if (arguments.paths.empty()) options.fail_usage("nothing to read: name files or folders");
   if (ingest.name_space.empty()) options.fail_usage("--namespace must not be empty");
   ingest.row_name_spaces = !options.given("namespace");
+  if (!arguments.budget_bytes.empty()) {
+    ingest.retention.bytes = tools::parse_size(arguments.budget_bytes, "--budget-bytes");
+  }
   ingest.retention.policy = membank::parse_retention(arguments.retain);
   const bool budget = ingest.retention.chunks > 0 || ingest.retention.bytes > 0;
   if (budget != (ingest.retention.policy != membank::RetentionPolicy::none)) {

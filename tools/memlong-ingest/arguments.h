@@ -18,6 +18,7 @@ struct IngestArguments {
   std::vector<std::string> paths;
   std::string kv_dtype = "bf16";
   std::string retain = "none";
+  std::string budget_bytes;
   engine::IngestOptions ingest;
   engine::SourceOptions sources;
   bool dry_run = false;
