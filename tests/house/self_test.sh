@@ -52,11 +52,11 @@ planted src/membank/bank.h '<lmdb.h>'
 planted src/retriever/index.h '<faiss/IndexFlat.h>'
 planted src/common/threads.cpp '<boost/asio.hpp>'
 planted src/retriever/tokens.cpp '<sentencepiece_processor.h>'
-planted tools/demo/main.cpp '<CLI/CLI.hpp>'
+planted tools/common/options.h '<histedit.h>'
 allowed src/ops/cpu/matmul.cpp '<dnnl.hpp>'
 allowed src/membank/bank.cpp '<lmdb.h>'
 allowed src/retriever/index.cpp '"model/config.h"'
-allowed tools/common/options.h '<CLI/CLI.hpp>'
+allowed tools/demo/line_editor.cpp '<histedit.h>'
 allowed tools/demo/main.cpp '"membank/bank.h"'
 
 mkdir "$tree/src/attic" && echo '#include "common/error.h"' >"$tree/src/attic/old.h"
