@@ -1,5 +1,6 @@
 // An ingest that is killed or stopped at any moment, and run again, leaves the same bank as one
-// that ran in one go. MEMLONG_TEST_KILLS: how many SIGKILLs (3).
+// that ran in one go. MEMLONG_TEST_KILLS: how many SIGKILLs (3). MEMLONG_TEST_TEXTS: a folder to
+// ingest in place of the small texts.
 #include <chrono>
 #include <cstdio>
 #include <fcntl.h>
@@ -59,6 +60,12 @@ class Running {
 class IngestKill : public testing::Test {
  protected:
   void SetUp() override {
+    const char* texts = getenv("MEMLONG_TEST_TEXTS");
+    if (texts != nullptr) {
+      sources_ = {texts};
+      return;
+    }
+    sources_ = {folder_ / "rows.jsonl", folder_ / "texts"};
     const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
     (void)folder_.write("texts/a.txt", novel.substr(0, 30000));
     (void)folder_.write("texts/b.md", novel.substr(200000, 50000));
@@ -70,19 +77,24 @@ class IngestKill : public testing::Test {
   }
 
   [[nodiscard]] std::vector<std::string> words(const std::string& bank) const {
-    return {"--model", reference_model(), "--bank", folder_ / bank,         "--commit-chunks",
-            "16",      "--quiet",         "--json", folder_ / "rows.jsonl", folder_ / "texts"};
+    std::vector<std::string> all = {
+        "--model", reference_model(), "--bank", folder_ / bank, "--commit-chunks", "16", "--quiet"};
+    all.insert(all.end(), sources_.begin(), sources_.end());
+    return all;
   }
 
   /// In one go; how long it took.
   double whole(const std::string& bank) {
     const auto start = Clock::now();
-    const ToolResult result = run_tool("memlong-ingest", words(bank));
+    ToolCall call;
+    call.timeout_seconds = 900;
+    const ToolResult result = run_tool("memlong-ingest", words(bank), call);
     EXPECT_EQ(result.code, 0) << result.err;
     return seconds_since(start);
   }
 
   TempFolder folder_;
+  std::vector<std::string> sources_;
 };
 
 TEST_F(IngestKill, LeavesTheSameBankAsOneRun) {

@@ -217,6 +217,7 @@ TEST_F(IngestTool, EstimatesWhatSifNeedsWhenTheModelDoesNotSay) {
 TEST_F(IngestTool, RefusesWhatCannotBeMeant) {
   const std::string file = folder_.write("story.txt", kText);
   EXPECT_EQ(ingest({}).code, 2);
+  EXPECT_EQ(run_tool("memlong-ingest", {"--bank", bank(), file}).code, 2);
   EXPECT_EQ(ingest({file, "--budget-chunks", "5"}).code, 2);
   EXPECT_EQ(ingest({file, "--retain", "lru"}).code, 2);
   totals({file, "--kv-dtype", "f32"});

@@ -86,6 +86,9 @@ void add_options(tools::OptionSet& options, IngestArguments& arguments) {
 void finish_arguments(const tools::OptionSet& options, IngestArguments& arguments) {
   engine::IngestOptions& ingest = arguments.ingest;
   if (arguments.paths.empty()) options.fail_usage("nothing to read: name files or folders");
+  if (arguments.common.model.empty() && !arguments.dry_run) {
+    options.fail_usage("--model DIR is missing: the model whose memory this is");
+  }
   if (ingest.name_space.empty()) options.fail_usage("--namespace must not be empty");
   ingest.row_name_spaces = !options.given("namespace");
   if (!arguments.budget_bytes.empty()) {
