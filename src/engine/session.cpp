@@ -8,6 +8,7 @@
 #include "engine/dialog_memory.h"
 #include "engine/session_store.h"
 #include "engine/stop_filter.h"
+#include "tokenizer/readable_text.h"
 #include "tokenizer/stream_decoder.h"
 
 namespace memlong::engine {
@@ -223,12 +224,12 @@ std::vector<RetrievedChunk> Session::reading() const {
 std::string Session::text_of(const RetrievedChunk& chunk) const {
   if (chunk.id != 0) {
     const auto ids = impl_->memory->bank().snapshot()->chunk_tokens(chunk.id);
-    return impl_->model->tokens->decode(ids);
+    return tokenizer::readable_text(*impl_->model->tokens, ids);
   }
   const auto ids =
       std::span(impl_->stream.tokens())
           .subspan(static_cast<size_t>(chunk.begin), static_cast<size_t>(chunk.tokens));
-  return impl_->model->tokens->decode(ids);
+  return tokenizer::readable_text(*impl_->model->tokens, ids);
 }
 
 }  // namespace memlong::engine

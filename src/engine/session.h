@@ -81,7 +81,7 @@ class Session {
   [[nodiscard]] bool resumed() const;
   /// Tokens of the current window, and what the last segment reads (for /memory).
   [[nodiscard]] std::vector<RetrievedChunk> reading() const;
-  /// Text of a retrieved chunk.
+  /// Text of a retrieved chunk, " | " between messages.
   [[nodiscard]] std::string text_of(const RetrievedChunk& chunk) const;
 
  private:

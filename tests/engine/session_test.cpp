@@ -1,5 +1,6 @@
 #include "engine/session.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>
@@ -162,6 +163,25 @@ TEST_F(SessionTest, ReadsOnlyWhatItsScopeAllows) {
   EXPECT_EQ(found_with({.name_spaces = {"work"}}), 8U);
   EXPECT_EQ(found_with({.documents = {other->document()}}), 8U);
   EXPECT_EQ(found_with({.everything = true}), 8U);
+}
+
+TEST_F(SessionTest, TextOfAChunkKeepsMessagesApart) {
+  const auto bank = open_bank();
+  for (const bool kept : {false, true}) {
+    const auto session = open(kept ? bank : nullptr, {.name = "a"});
+    session->add({"user", kFact});
+    session->add({"assistant", "Noted."});
+    talk(*session, 14);
+    session->save();  // nothing where there is no bank: then the chunk is in this process alone
+    session->add({"user", kQuestion});
+    const Answer answer = session->answer(greedy(1));
+    const auto first = std::find_if(answer.retrieved.begin(), answer.retrieved.end(),
+                                    [](const RetrievedChunk& chunk) { return chunk.begin == 0; });
+    ASSERT_NE(first, answer.retrieved.end());
+    EXPECT_EQ(first->id != 0, kept);
+    EXPECT_TRUE(session->text_of(*first).starts_with(std::string(kFact) + " | Noted. | Can you "))
+        << session->text_of(*first);
+  }
 }
 
 TEST_F(SessionTest, AnswersStopAtTheirEndOrWhenToldTo) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "tokenizer/readable_text.h"
 #include "tools/common/output.h"
 #include "tools/common/run.h"
 #include "tools/common/signals.h"
@@ -81,7 +82,7 @@ nlohmann::ordered_json hit_json(const membank::Snapshot& snapshot,
           {"position", chunk->begin},
           {"tokens", chunk->tokens},
           {"score", found.score},
-          {"text", tokenizer.decode(snapshot.chunk_tokens(chunk->id))}};
+          {"text", tokenizer::readable_text(tokenizer, snapshot.chunk_tokens(chunk->id))}};
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/error.h"
+#include "tokenizer/readable_text.h"
 #include "tools/common/output.h"
 #include "tools/common/run.h"
 #include "tools/common/text.h"
@@ -49,7 +50,7 @@ Document find_document(const Snapshot& snapshot, const BankArguments& arguments)
 std::string chunk_text(const Snapshot& snapshot, const tokenizer::Tokenizer* tokenizer,
                        membank::ChunkId id) {
   const std::vector<int32_t> ids = snapshot.chunk_tokens(id);
-  if (tokenizer != nullptr) return tokenizer->decode(ids);
+  if (tokenizer != nullptr) return tokenizer::readable_text(*tokenizer, ids);
   std::string text;
   for (const int32_t each : ids) text += (text.empty() ? "" : " ") + std::to_string(each);
   return text;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/clock.h"
+#include "tokenizer/readable_text.h"
 #include "tools/common/text.h"
 #include "tools/memlong-chat/open_bank.h"
 
@@ -111,7 +112,8 @@ std::string found_table(const Chat& chat, const std::vector<engine::FoundChunk>&
   for (const auto& hit : found) names = std::max(names, name_width(chat, hit.info.document));
   const size_t width = snippet_width(names + 50);
   for (const engine::FoundChunk& hit : found) {
-    const std::string text = chat.model().tokens->decode(snapshot->chunk_tokens(hit.info.id));
+    const std::string text =
+        tokenizer::readable_text(*chat.model().tokens, snapshot->chunk_tokens(hit.info.id));
     table.row({std::to_string(hit.info.id),
                one_line(chat.document_name(hit.info.document), kNameWidth),
                std::to_string(hit.info.begin), format_time(hit.info.created), fixed(hit.score, 3),
