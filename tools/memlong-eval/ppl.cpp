@@ -166,18 +166,24 @@ std::vector<int64_t> parse_lengths(const Arguments& arguments) {
   return lengths;
 }
 
-/// Standard deviation of the texts' means.
-double spread(const Row& row) {
+double mean_nats(const std::pair<double, int64_t>& text) {
+  return text.first / static_cast<double>(text.second);
+}
+
+/// Mean over texts of what a row gains over the row without memory, and the standard error of that
+/// mean: texts differ far more from each other than memory makes a difference, so they are paired.
+std::pair<double, double> paired_gain(const Row& off, const Row& row) {
   double sum = 0.0;
   double squares = 0.0;
   for (const auto& [text, value] : row.by_text) {
-    const double mean = value.first / static_cast<double>(value.second);
-    sum += mean;
-    squares += mean * mean;
+    const double gain = mean_nats(off.by_text.at(text)) - mean_nats(value);
+    sum += gain;
+    squares += gain * gain;
   }
   const auto count = static_cast<double>(row.by_text.size());
-  if (count < 2) return 0.0;
-  return std::sqrt(std::max(0.0, (squares - sum * sum / count) / (count - 1)));
+  if (count < 2) return {sum / count, 0.0};
+  const double variance = std::max(0.0, (squares - sum * sum / count) / (count - 1));
+  return {sum / count, std::sqrt(variance / count)};
 }
 
 nlohmann::ordered_json to_json(const Arguments& arguments, const Measurement& measurement) {
@@ -191,9 +197,14 @@ nlohmann::ordered_json to_json(const Arguments& arguments, const Measurement& me
                     {"query", arguments.query},
                     {"ppl", std::exp(nats)},
                     {"nats", nats},
-                    {"spread_over_texts", spread(row)},
                     {"tokens", row.tokens},
                     {"windows", row.windows}});
+    const auto off = std::find(arguments.memory.begin(), arguments.memory.end(), "off");
+    if (off == arguments.memory.end()) continue;
+    const auto without = static_cast<size_t>(off - arguments.memory.begin());
+    const auto [gain, error] = paired_gain(measurement.rows().at({key.first, without}), row);
+    rows.back()["gain"] = gain;
+    rows.back()["gain_error"] = error;
   }
   return rows;
 }
@@ -222,12 +233,15 @@ int run_ppl(const Arguments& arguments) {
     tools::print_json({{"rows", rows}});
     return 0;
   }
-  tools::Table table(
-      {">context", "memory", "query", ">ppl", ">nats/token", ">+- texts", ">tokens", ">windows"});
+  tools::Table table({">context", "memory", "query", ">ppl", ">nats/token", ">gain over off", ">+-",
+                      ">tokens", ">windows"});
+  const auto cell = [](const nlohmann::ordered_json& row, const char* key) {
+    return row.contains(key) ? tools::fixed(row[key], 4) : std::string("-");
+  };
   for (const auto& row : rows) {
     table.row({row["context"].is_string() ? "all" : std::to_string(row["context"].get<int64_t>()),
                row["memory"], row["query"], tools::fixed(row["ppl"], 3),
-               tools::fixed(row["nats"], 4), tools::fixed(row["spread_over_texts"], 3),
+               tools::fixed(row["nats"], 4), cell(row, "gain"), cell(row, "gain_error"),
                std::to_string(row["tokens"].get<int64_t>()),
                std::to_string(row["windows"].get<int64_t>())});
   }
