@@ -44,9 +44,9 @@ class Error : public std::runtime_error {
 }  // namespace memlong
 
 /// A broken invariant throws Error{internal}, in release builds too.
-#define MEMLONG_CHECK(condition, message)                                       \
-  do {                                                                          \
-    if (!(condition)) {                                                         \
-      ::memlong::check_failed(#condition, __FILE__, __LINE__, (message));       \
-    }                                                                           \
+#define MEMLONG_CHECK(condition, message)                                 \
+  do {                                                                    \
+    if (!(condition)) {                                                   \
+      ::memlong::check_failed(#condition, __FILE__, __LINE__, (message)); \
+    }                                                                     \
   } while (false)

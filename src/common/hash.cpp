@@ -1,8 +1,8 @@
 #include "common/hash.h"
 
-#include <openssl/evp.h>
-
 #include <cstring>
+
+#include <openssl/evp.h>
 #if defined(__SSE4_2__)
 #include <nmmintrin.h>
 #endif

@@ -19,16 +19,16 @@ enum class RopeScaling : uint8_t { none, linear, dynamic, llama3, yarn };
 struct RopeParameters {
   double theta = 10000.0;
   RopeScaling scaling = RopeScaling::none;
-  double factor = 1.0;                 ///< linear, dynamic, llama3, yarn
-  int64_t original_positions = 0;      ///< original_max_position_embeddings (dynamic, llama3, yarn)
-  double low_freq_factor = 1.0;        ///< llama3
-  double high_freq_factor = 4.0;       ///< llama3
-  double beta_fast = 32.0;             ///< yarn
-  double beta_slow = 1.0;              ///< yarn
-  double attention_factor = 0.0;       ///< yarn; 0: derived from factor and the mscales
-  double mscale = 0.0;                 ///< yarn; 0: not given
-  double mscale_all_dim = 0.0;         ///< yarn; 0: not given
-  bool truncate = true;                ///< yarn: round the correction range to whole dimensions
+  double factor = 1.0;             ///< linear, dynamic, llama3, yarn
+  int64_t original_positions = 0;  ///< original_max_position_embeddings (dynamic, llama3, yarn)
+  double low_freq_factor = 1.0;    ///< llama3
+  double high_freq_factor = 4.0;   ///< llama3
+  double beta_fast = 32.0;         ///< yarn
+  double beta_slow = 1.0;          ///< yarn
+  double attention_factor = 0.0;   ///< yarn; 0: derived from factor and the mscales
+  double mscale = 0.0;             ///< yarn; 0: not given
+  double mscale_all_dim = 0.0;     ///< yarn; 0: not given
+  bool truncate = true;            ///< yarn: round the correction range to whole dimensions
 };
 
 /// The D/2 frequencies f_i after scaling, and the factor on cos and sin (1 except for yarn).

@@ -10,14 +10,14 @@
 namespace memlong::ops {
 
 struct SamplingOptions {
-  float temperature = 0.8F;       ///< <= 0: greedy
-  int32_t top_k = 40;             ///< <= 0: off
-  float top_p = 0.95F;            ///< 1: off
-  float min_p = 0.05F;            ///< 0: off
-  float typical_p = 1.0F;         ///< 1: off
-  float top_n_sigma = -1.0F;      ///< <= 0: off
-  float repeat_penalty = 1.0F;    ///< 1: off
-  int32_t repeat_last_n = 64;     ///< 0: off, -1: everything
+  float temperature = 0.8F;     ///< <= 0: greedy
+  int32_t top_k = 40;           ///< <= 0: off
+  float top_p = 0.95F;          ///< 1: off
+  float min_p = 0.05F;          ///< 0: off
+  float typical_p = 1.0F;       ///< 1: off
+  float top_n_sigma = -1.0F;    ///< <= 0: off
+  float repeat_penalty = 1.0F;  ///< 1: off
+  int32_t repeat_last_n = 64;   ///< 0: off, -1: everything
   float frequency_penalty = 0.0F;
   float presence_penalty = 0.0F;
 };

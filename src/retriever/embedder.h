@@ -30,10 +30,10 @@ class Embedder {
 /// What the `sif` embedder knows of a model's language.
 struct SifParameters {
   float a = 1e-4F;
-  std::vector<float> token_probability;  ///< [V]
-  std::vector<float> component;          ///< [C], length 1 (or zero: none removed)
-  [[nodiscard]] std::string serialize() const;               ///< for the bank's manifest
-  static SifParameters deserialize(const std::string& blob); ///< Errors: corrupt
+  std::vector<float> token_probability;         ///< [V]
+  std::vector<float> component;                 ///< [C], length 1 (or zero: none removed)
+  [[nodiscard]] std::string serialize() const;  ///< for the bank's manifest
+  static SifParameters deserialize(const std::string& blob);  ///< Errors: corrupt
 };
 
 /// `folder`/sif.safetensors (`token_probability` [V], `component` [C]); nothing when there is no

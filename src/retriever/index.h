@@ -60,8 +60,8 @@ struct LoadedIndex {
   uint64_t generation = 0;
 };
 
-/// A snapshot, or nothing (index == nullptr) when it is missing, damaged (CRC-32C), of another kind,
-/// dimension or key: the caller rebuilds. Never throws for what the file holds.
+/// A snapshot, or nothing (index == nullptr) when it is missing, damaged (CRC-32C), of another
+/// kind, dimension or key: the caller rebuilds. Never throws for what the file holds.
 LoadedIndex load_index(const std::filesystem::path& path, int64_t dim, const std::string& key,
                        const IndexOptions& options);
 

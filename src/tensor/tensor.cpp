@@ -109,8 +109,8 @@ Tensor::Tensor(const Shape& shape, DType dtype, Device device) {
   const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   void* memory = std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded);
   if (memory == nullptr) {
-    fail(ErrorKind::capacity, "out of memory: " + std::to_string(bytes) + " bytes for a tensor " +
-                                  shape.to_string());
+    fail(ErrorKind::capacity,
+         "out of memory: " + std::to_string(bytes) + " bytes for a tensor " + shape.to_string());
   }
   storage_ = std::shared_ptr<void>(memory, std::free);
   view_ = TensorView(memory, dtype, shape, device);
