@@ -5,36 +5,67 @@
 #include <set>
 #include <utility>
 
+#include "common/error.h"
+#include "common/log.h"
 #include "retriever/merge.h"
 
 namespace memlong::engine {
+namespace {
+
+std::filesystem::path snapshot_name(const std::filesystem::path& folder,
+                                    retriever::IndexKind kind) {
+  return folder / ("index." + std::string(retriever::index_kind_name(kind)) + ".snapshot");
+}
+
+}  // namespace
 
 Memory::Memory(std::shared_ptr<membank::Bank> bank, const retriever::IndexOptions& options)
     : bank_(std::move(bank)), options_(options) {
   const auto snapshot = bank_->snapshot();
-  if (options_.kind != retriever::IndexKind::flat) {
-    const membank::Fingerprint& fingerprint = bank_->fingerprint();
-    retriever::LoadedIndex loaded = retriever::load_index(snapshot_path(), fingerprint.embedder_dim,
-                                                          fingerprint.digest(), options_);
-    // Chunks that were added later are appended below; after a removal everything is built anew.
-    if (loaded.index != nullptr && loaded.generation >= snapshot->removal_generation() &&
-        loaded.generation <= snapshot->generation()) {
-      index_ = std::move(loaded.index);
-      const uint64_t last = index_->last_id();
-      snapshot->for_each_chunk(0, [&](const membank::ChunkInfo& info) {
-        if (info.id <= last) chunks_.push_back(info);
-      });
-      append_new(*snapshot);
-      generation_ = snapshot->generation();
-      return;
-    }
+  if (options_.kind == retriever::IndexKind::flat) {
+    rebuild(*snapshot);
+    return;
   }
-  rebuild(*snapshot);
+  if (!load(*snapshot)) {
+    rebuild(*snapshot);
+    save();
+    return;
+  }
+  const int64_t known = index_->size();
+  append_new(*snapshot);
+  generation_ = snapshot->generation();
+  if (index_->size() > known + known / 10) save();
+}
+
+/// The index as it was saved, and the headers of the chunks in it.
+bool Memory::load(const membank::Snapshot& snapshot) {
+  const membank::Fingerprint& fingerprint = bank_->fingerprint();
+  retriever::LoadedIndex loaded = retriever::load_index(snapshot_path(), fingerprint.embedder_dim,
+                                                        fingerprint.digest(), options_);
+  if (loaded.index == nullptr || loaded.generation < snapshot.removal_generation() ||
+      loaded.generation > snapshot.generation()) {
+    return false;
+  }
+  index_ = std::move(loaded.index);
+  const uint64_t last = index_->last_id();
+  snapshot.for_each_chunk(0, [&](const membank::ChunkInfo& info) {
+    if (info.id <= last) chunks_.push_back(info);
+  });
+  return true;
+}
+
+/// A snapshot saves time at the next start; without one everything still works.
+void Memory::save() const {
+  if (!bank_->writable()) return;
+  try {
+    index_->save(snapshot_path(), generation_, bank_->fingerprint().digest());
+  } catch (const Error& error) {
+    log::warn("the index is not kept for the next start: " + std::string(error.what()));
+  }
 }
 
 std::filesystem::path Memory::snapshot_path() const {
-  return bank_->folder() /
-         ("index." + std::string(retriever::index_kind_name(options_.kind)) + ".snapshot");
+  return snapshot_name(bank_->folder(), options_.kind);
 }
 
 void Memory::rebuild(const membank::Snapshot& snapshot) {
@@ -71,11 +102,6 @@ void Memory::refresh() {
     append_new(*snapshot);
     generation_ = snapshot->generation();
   }
-}
-
-void Memory::save_snapshot() const {
-  if (options_.kind == retriever::IndexKind::flat || !bank_->writable()) return;
-  index_->save(snapshot_path(), generation_, bank_->fingerprint().digest());
 }
 
 const membank::ChunkInfo* Memory::info(membank::ChunkId id) const {
@@ -122,6 +148,12 @@ bool Memory::read(membank::ChunkId id, const TensorView& k, const TensorView& v)
 
 std::vector<float> Memory::vector(membank::ChunkId id) const {
   return bank_->snapshot()->chunk_vector(id);
+}
+
+void drop_index_snapshots(const std::filesystem::path& bank_folder) {
+  for (const retriever::IndexKind kind : {retriever::IndexKind::flat, retriever::IndexKind::hnsw}) {
+    std::filesystem::remove(snapshot_name(bank_folder, kind));
+  }
 }
 
 }  // namespace memlong::engine

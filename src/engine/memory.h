@@ -34,7 +34,8 @@ using ChunkFilter = std::function<bool(const membank::ChunkInfo&)>;
 /// Not thread-safe; each session has its own, the bank may be shared.
 class Memory {
  public:
-  /// Loads or builds the index. `snapshots`: HNSW indexes are kept in the bank's folder and reused.
+  /// Loads or builds the index. An hnsw index is kept in the bank's folder (where the bank is open
+  /// for writing) and reused; a snapshot that is damaged or older than a removal is built anew.
   Memory(std::shared_ptr<membank::Bank> bank, const retriever::IndexOptions& options);
 
   [[nodiscard]] membank::Bank& bank() const { return *bank_; }
@@ -42,8 +43,6 @@ class Memory {
 
   /// Follows commits since the last call, of this process and of others.
   void refresh();
-  /// Writes an index snapshot where that saves time at the next start (hnsw).
-  void save_snapshot() const;
 
   /// The k best chunks over all queries (each [E]; best score of each chunk), best first.
   [[nodiscard]] std::vector<FoundChunk> search(std::span<const std::vector<float>> queries,
@@ -60,6 +59,8 @@ class Memory {
   [[nodiscard]] const std::vector<membank::ChunkInfo>& chunks() const { return chunks_; }
 
  private:
+  bool load(const membank::Snapshot& snapshot);
+  void save() const;
   void rebuild(const membank::Snapshot& snapshot);
   void append_new(const membank::Snapshot& snapshot);
   [[nodiscard]] std::filesystem::path snapshot_path() const;
@@ -70,5 +71,9 @@ class Memory {
   std::vector<membank::ChunkInfo> chunks_;  ///< by id
   uint64_t generation_ = 0;
 };
+
+/// Removes the index snapshots in a bank's folder: they hold vectors of what was forgotten. The
+/// next start builds them anew.
+void drop_index_snapshots(const std::filesystem::path& bank_folder);
 
 }  // namespace memlong::engine

@@ -1,0 +1,152 @@
+#include "engine/memory.h"
+
+#include <fstream>
+#include <random>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "support/reference_model.h"
+
+namespace memlong::engine {
+namespace {
+
+constexpr int32_t kDim = 16;
+
+class MemoryTest : public testing::TestWithParam<retriever::IndexKind> {
+ protected:
+  MemoryTest() : bank_(open()) {}
+
+  std::shared_ptr<membank::Bank> open() {
+    membank::Fingerprint fingerprint;
+    fingerprint.tokenizer = "t";
+    fingerprint.writer = "w";
+    fingerprint.kv_heads = 1;
+    fingerprint.head_dim = 2;
+    fingerprint.chunk_tokens = 4;
+    fingerprint.embedder = "sif";
+    fingerprint.embedder_dim = kDim;
+    return membank::Bank::open(folder_.path() / "bank",
+                               {.mode = membank::OpenMode::write, .fingerprint = fingerprint});
+  }
+
+  std::vector<float> random_vector() {
+    std::normal_distribution<float> normal;
+    std::vector<float> vector(kDim);
+    for (float& value : vector) value = normal(generator_);
+    return vector;
+  }
+
+  membank::DocumentId add_document(int chunks, const std::string& name_space = "default") {
+    membank::DocumentId id = 0;
+    bank_->update([&](membank::Transaction& transaction) {
+      id = transaction.create_document({.name = "d", .name_space = name_space});
+      const Tensor kv = Tensor::zeros({1, 4, 2}, DType::bf16);
+      const std::vector<int32_t> ids = {1, 2, 3, 4};
+      for (int i = 0; i < chunks; ++i) transaction.append_chunk(id, ids, random_vector(), kv, kv);
+      transaction.finish_document(id);
+    });
+    return id;
+  }
+
+  [[nodiscard]] retriever::IndexOptions options() const { return {.kind = GetParam()}; }
+
+  static void expect_same(const Memory& a, const Memory& b,
+                          std::span<const std::vector<float>> queries) {
+    const auto all = [](const membank::ChunkInfo&) { return true; };
+    const auto x = a.search(queries, 10, all);
+    const auto y = b.search(queries, 10, all);
+    ASSERT_EQ(x.size(), y.size());
+    EXPECT_FALSE(x.empty());
+    for (size_t i = 0; i < x.size(); ++i) {
+      EXPECT_EQ(x[i].info.id, y[i].info.id);
+      EXPECT_EQ(x[i].score, y[i].score);
+    }
+  }
+
+  test::TemporaryFolder folder_;
+  std::mt19937 generator_{7};
+  std::shared_ptr<membank::Bank> bank_;
+};
+
+TEST_P(MemoryTest, GrownIsTheSameAsRebuilt) {
+  add_document(30);
+  Memory grown(bank_, options());
+  add_document(50);
+  grown.refresh();
+  add_document(1);
+  grown.refresh();
+  EXPECT_EQ(grown.chunks().size(), 81U);
+  drop_index_snapshots(bank_->folder());
+  const Memory rebuilt(bank_, options());
+  for (int i = 0; i < 20; ++i) {
+    expect_same(grown, rebuilt, std::vector<std::vector<float>>{random_vector(), random_vector()});
+  }
+}
+
+TEST_P(MemoryTest, WhatIsForgottenIsNeverFound) {
+  const membank::DocumentId gone = add_document(40);
+  add_document(40);
+  Memory memory(bank_, options());
+  bank_->update([&](membank::Transaction& transaction) { transaction.forget(gone); });
+  memory.refresh();
+  EXPECT_EQ(memory.chunks().size(), 40U);
+  const std::vector<std::vector<float>> query = {random_vector()};
+  for (const FoundChunk& found : memory.search(query, 80, [](const auto&) { return true; })) {
+    EXPECT_NE(found.info.document, gone);
+  }
+  const Memory fresh(bank_, options());  // the snapshot of before must not be trusted
+  EXPECT_EQ(fresh.search(query, 80, [](const auto&) { return true; }).size(), 40U);
+}
+
+TEST_P(MemoryTest, ScopesChooseDocumentsAndNamespaces) {
+  const membank::DocumentId one = add_document(10, "a");
+  const membank::DocumentId two = add_document(10, "b");
+  const membank::DocumentId three = add_document(10, "b");
+  const Memory memory(bank_, options());
+  const std::vector<std::vector<float>> query = {random_vector()};
+  const auto documents = [&](const ReadScope& scope) {
+    std::set<membank::DocumentId> found;
+    for (const FoundChunk& chunk : memory.search(query, 30, memory.scope_filter(scope))) {
+      found.insert(chunk.info.document);
+    }
+    return found;
+  };
+  using Set = std::set<membank::DocumentId>;
+  EXPECT_EQ(documents({}), Set());
+  EXPECT_EQ(documents({.name_spaces = {"b"}}), (Set{two, three}));
+  EXPECT_EQ(documents({.name_spaces = {"a"}, .documents = {three}}), (Set{one, three}));
+  EXPECT_EQ(documents({.everything = true}), (Set{one, two, three}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, MemoryTest,
+                         testing::Values(retriever::IndexKind::flat, retriever::IndexKind::hnsw));
+
+class HnswSnapshot : public MemoryTest {};
+
+TEST_P(HnswSnapshot, IsKeptReusedAndRebuiltWhenDamaged) {
+  const auto path = bank_->folder() / "index.hnsw.snapshot";
+  add_document(200);
+  const Memory first(bank_, options());
+  ASSERT_TRUE(std::filesystem::exists(path));
+  const auto written = std::filesystem::last_write_time(path);
+  add_document(5);  // fewer than a tenth: added on top of the snapshot, which stays
+  const Memory second(bank_, options());
+  EXPECT_EQ(std::filesystem::last_write_time(path), written);
+  EXPECT_EQ(second.chunks().size(), 205U);
+  const std::vector<std::vector<float>> query = {random_vector()};
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(200);
+    file.put('x');
+  }
+  const Memory third(bank_, options());
+  expect_same(second, third, query);
+  drop_index_snapshots(bank_->folder());
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+INSTANTIATE_TEST_SUITE_P(Hnsw, HnswSnapshot, testing::Values(retriever::IndexKind::hnsw));
+
+}  // namespace
+}  // namespace memlong::engine
