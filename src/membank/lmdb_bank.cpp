@@ -142,12 +142,12 @@ void LmdbBank::update_once(const std::function<void(Transaction&)>& fn) {
     transaction.add_hits(hits);
     transaction.commit();
   } catch (...) {
-    give_back(std::move(hits));
+    give_back(hits);
     throw;
   }
 }
 
-void LmdbBank::give_back(Hits hits) {
+void LmdbBank::give_back(const Hits& hits) {
   const std::scoped_lock lock(hits_mutex_);
   for (const auto& [id, usage] : hits) {
     Usage& pending = hits_[id];

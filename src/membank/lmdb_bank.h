@@ -39,7 +39,7 @@ class LmdbBank final : public Bank {
   std::shared_ptr<Env> env() const;
   void run_growing(const std::function<void()>& attempt);
   void update_once(const std::function<void(Transaction&)>& fn);
-  void give_back(Hits hits);
+  void give_back(const Hits& hits);
   void require_writable() const;
 
   std::filesystem::path folder_;

@@ -338,7 +338,7 @@ std::unique_ptr<VectorIndex> rows_to_index(Snapshot& snapshot, int64_t dim,
   if (options.kind == IndexKind::flat) {
     auto* flat = dynamic_cast<faiss::IndexFlat*>(loaded.get());
     if (!holds(flat, rows, dim)) return nullptr;
-    loaded.release();
+    (void)loaded.release();  // the line below owns it
     return std::make_unique<FlatIndex>(std::unique_ptr<faiss::IndexFlat>(flat), snapshot,
                                        options.threads);
   }
@@ -347,7 +347,7 @@ std::unique_ptr<VectorIndex> rows_to_index(Snapshot& snapshot, int64_t dim,
       !sound(*graph, rows, options.hnsw_links)) {
     return nullptr;
   }
-  loaded.release();
+  (void)loaded.release();  // the line below owns it
   return std::make_unique<HnswIndex>(std::unique_ptr<faiss::IndexHNSWFlat>(graph), snapshot,
                                      options);
 }

@@ -68,6 +68,7 @@ class OptionSet {
   OptionSet(std::string program, std::string description);
   OptionSet(const OptionSet&) = delete;
   OptionSet& operator=(const OptionSet&) = delete;
+  ~OptionSet() = default;
 
   /// Options added from here on stand under this heading in --help.
   OptionSet& group(std::string heading);

@@ -1,6 +1,7 @@
 #include "tools/common/size.h"
 
 #include <charconv>
+#include <string_view>
 
 #include "common/error.h"
 
@@ -12,7 +13,7 @@ int64_t parse_size(const std::string& text, const std::string& source) {
   const auto [stop, error] = std::from_chars(text.data(), end, number);
   std::string unit(stop, end);
   std::erase(unit, ' ');
-  const std::string kUnits = "KMGT";
+  constexpr std::string_view kUnits = "KMGT";
   double factor = 1;
   if (!unit.empty() && unit != "B") {
     const size_t power = kUnits.find(unit[0]);
