@@ -13,6 +13,10 @@ add_library(memlong_flags INTERFACE)
 target_include_directories(memlong_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(memlong_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
   -Werror=return-type -fno-math-errno -fopenmp-simd)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # False alarms inside libstdc++'s std::string (GCC bug 105651).
+  target_compile_options(memlong_flags INTERFACE -Wno-restrict)
+endif()
 if(MEMLONG_NATIVE)
   target_compile_options(memlong_flags INTERFACE -march=native)
 endif()

@@ -25,7 +25,7 @@ struct ModelOptions {
   std::filesystem::path folder;
   /// Settings to run with, checked (the adapter to lay over the base is among them); nothing: the
   /// folder's own.
-  std::optional<model::MemorySettings> settings;
+  std::optional<model::MemorySettings> settings = std::nullopt;
   DType dtype = DType::bf16;  ///< f32 or bf16
   bool writer_only = false;   ///< ingest: load nothing above the memory layer's K and V
 };
@@ -50,6 +50,11 @@ struct LoadedModel {
   }
   /// How far one window's start lies behind the one before.
   [[nodiscard]] int64_t window_stride() const { return window_capacity() - settings.overlap; }
+  /// Where the window begins that holds the last of the first `size` tokens of a stream.
+  [[nodiscard]] int64_t window_of(int64_t size) const {
+    const int64_t beyond = size - window_capacity();
+    return beyond <= 0 ? 0 : (beyond + window_stride() - 1) / window_stride() * window_stride();
+  }
   /// What a bank written with this model is bound to.
   [[nodiscard]] membank::Fingerprint fingerprint(DType kv_dtype = DType::bf16) const;
 };

@@ -170,7 +170,7 @@ Answer Session::Impl::answer(const GenerateOptions& generate_options, const Text
 
   const int64_t content_end = stream.size();
   tokenizer::Ids closing = model->chat->stop_ids();
-  if (!closing.empty()) closing.resize(1);
+  if (closing.size() > 1) closing.erase(closing.begin() + 1, closing.end());
   const tokenizer::Ids suffix = model->chat->answer_suffix();
   closing.insert(closing.end(), suffix.begin(), suffix.end());
   stream.append(closing);
