@@ -1,11 +1,11 @@
 #include "common/file.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "common/error.h"
+#include "support/temp_folder.h"
 
 namespace memlong {
 namespace {
@@ -14,12 +14,6 @@ namespace fs = std::filesystem;
 
 class FileTest : public testing::Test {
  protected:
-  FileTest()
-      : folder_(fs::path(testing::TempDir()) / ("memlong-file-" + std::to_string(::getpid()))) {
-    fs::create_directories(folder_);
-  }
-  ~FileTest() override { fs::remove_all(folder_); }
-
   template <class Fn>
   static ErrorKind kind_of(Fn&& fn) {
     try {
@@ -31,7 +25,8 @@ class FileTest : public testing::Test {
     return ErrorKind::stopped;
   }
 
-  fs::path folder_;
+  const test::TempFolder temporary_;
+  const fs::path folder_ = temporary_.path();
 };
 
 TEST_F(FileTest, WhatIsWrittenIsRead) {

@@ -10,6 +10,7 @@
 #include "engine/session.h"
 #include "support/golden.h"
 #include "support/reference_model.h"
+#include "support/temp_folder.h"
 
 namespace memlong::engine {
 namespace {
@@ -56,7 +57,7 @@ TEST_F(ForeignModelRun, IsIngestedWithAndTellsAStory) {
   const std::string blob = make_sif_blob(context_, *model_, ids);
   const auto embedder = make_embedder(context_, *model_, blob);
 
-  const test::TemporaryFolder folder;
+  const test::TempFolder folder;
   const std::shared_ptr<membank::Bank> bank =
       membank::Bank::open(folder.path() / "bank",
                           {.mode = membank::OpenMode::write, .fingerprint = model_->fingerprint()});

@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <stdlib.h>
 #include <string>
 #include <thread>
 
@@ -12,6 +11,7 @@
 #include "common/error.h"
 #include "engine/ingest.h"
 #include "engine/ingest_queue.h"
+#include "support/temp_folder.h"
 
 namespace memlong::engine {
 namespace {
@@ -51,9 +51,6 @@ class FailingBank : public Bank {
 class Pipeline : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "memlong-test-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    top_ = pattern;
     model_ = load_model(context_, {.folder = MEMLONG_SOURCE_DIR "/models/reference",
                                    .settings = std::nullopt,
                                    .dtype = DType::bf16,
@@ -61,7 +58,6 @@ class Pipeline : public testing::Test {
     std::ofstream text(top_ / "text.txt");
     for (int i = 0; i < 3000; ++i) text << "Line " << i << " of a long story about the sea.\n";
   }
-  void TearDown() override { fs::remove_all(top_); }
 
   std::shared_ptr<Bank> bank(int commits) {
     return std::make_shared<FailingBank>(
@@ -76,7 +72,8 @@ class Pipeline : public testing::Test {
 
   Context context_;
   std::shared_ptr<const LoadedModel> model_;
-  fs::path top_;
+  const test::TempFolder folder_;
+  const fs::path top_ = folder_.path();
 };
 
 TEST_F(Pipeline, EndsWhenTheBankFailsAndKeepsWhatWasCommitted) {

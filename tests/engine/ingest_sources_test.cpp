@@ -1,13 +1,13 @@
 #include "engine/ingest_sources.h"
 
 #include <fstream>
-#include <stdlib.h>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "engine/ingest_rows.h"
+#include "support/temp_folder.h"
 
 namespace memlong::engine {
 namespace {
@@ -17,16 +17,12 @@ namespace fs = std::filesystem;
 class Sources : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "memlong-test-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    top_ = pattern;
     for (const char* name : {"b.txt", "a.md", "skip.pdf", ".hidden.txt", "sub/c.text",
                              "sub/.git/d.txt", "sub/deep/e.txt", "rows.jsonl"}) {
       fs::create_directories((top_ / name).parent_path());
       std::ofstream(top_ / name) << "text of " << name;
     }
   }
-  void TearDown() override { fs::remove_all(top_); }
 
   [[nodiscard]] std::vector<std::string> names(const std::vector<std::string>& paths,
                                                const SourceOptions& options = {}) {
@@ -39,7 +35,8 @@ class Sources : public testing::Test {
     return found;
   }
 
-  fs::path top_;
+  const test::TempFolder folder_;
+  const fs::path top_ = folder_.path();
   std::vector<std::string> problems_;
 };
 

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "support/reference_model.h"
+#include "support/temp_folder.h"
 
 namespace memlong::engine {
 namespace {
@@ -64,7 +65,7 @@ class MemoryTest : public testing::TestWithParam<retriever::IndexKind> {
     }
   }
 
-  test::TemporaryFolder folder_;
+  test::TempFolder folder_;
   std::mt19937 generator_{7};
   std::shared_ptr<membank::Bank> bank_;
 };

@@ -5,12 +5,13 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
-#include "temp_folder.h"
+#include "support/temp_folder.h"
 
 namespace memlong::model {
 namespace {
 
 using nlohmann::json;
+using test::TempFolder;
 using testing::ElementsAre;
 using testing::HasSubstr;
 

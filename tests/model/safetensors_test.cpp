@@ -6,11 +6,12 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
-#include "temp_folder.h"
+#include "support/temp_folder.h"
 
 namespace memlong::model {
 namespace {
 
+using test::TempFolder;
 using testing::ElementsAre;
 using testing::HasSubstr;
 

@@ -7,12 +7,13 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
-#include "temp_folder.h"
+#include "support/temp_folder.h"
 
 namespace memlong::model {
 namespace {
 
 namespace fs = std::filesystem;
+using test::TempFolder;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;

@@ -3,12 +3,9 @@
 
 #include <cmath>
 #include <cstdint>
-#include <filesystem>
 #include <numeric>
 #include <random>
 #include <span>
-#include <string>
-#include <unistd.h>
 #include <vector>
 
 namespace memlong::retriever {
@@ -33,27 +30,5 @@ inline std::vector<uint64_t> rising_ids(int64_t n, uint64_t first, uint64_t step
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = first + step * i;
   return ids;
 }
-
-/// A folder of this test's own, removed at the end.
-class ScratchFolder {
- public:
-  explicit ScratchFolder(const std::string& name)
-      : path_(std::filesystem::temp_directory_path() /
-              ("memlong-" + name + "-" + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(path_);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  ~ScratchFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] std::filesystem::path operator/(const std::string& name) const {
-    return path_ / name;
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace memlong::retriever

@@ -8,6 +8,7 @@
 #include "model/safetensors.h"
 #include "retriever/embedder.h"
 #include "retriever/random_vectors.h"
+#include "support/temp_folder.h"
 
 namespace memlong::retriever {
 namespace {
@@ -45,7 +46,7 @@ TEST(SifParameters, DamagedBlobIsCorrupt) {
 struct SifFile {
   std::vector<float> probability{0.1F, 0.2F, 0.3F, 0.4F};
   std::vector<float> component{0.6F, 0.8F};
-  ScratchFolder folder{"sif"};
+  const test::TempFolder folder;
   std::optional<SifParameters> load() {
     const Shape v{static_cast<int64_t>(probability.size())};
     const Shape c{static_cast<int64_t>(component.size())};
@@ -66,7 +67,7 @@ TEST(LoadSif, ReadsTheModelsFile) {
 }
 
 TEST(LoadSif, MissingFileIsNothing) {
-  const ScratchFolder folder("nosif");
+  const test::TempFolder folder;
   EXPECT_FALSE(load_sif(folder / "", 4, 2).has_value());
 }
 

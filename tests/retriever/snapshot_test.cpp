@@ -7,6 +7,7 @@
 
 #include "common/hash.h"
 #include "retriever/random_vectors.h"
+#include "support/temp_folder.h"
 
 namespace memlong::retriever {
 namespace {
@@ -39,7 +40,7 @@ class Snapshots : public testing::TestWithParam<IndexKind> {
   [[nodiscard]] LoadedIndex load() const {
     return load_index(path_, kDim, "key", options_of(GetParam()));
   }
-  ScratchFolder folder_{"snapshot"};
+  test::TempFolder folder_;
   std::filesystem::path path_ = folder_ / "index.snapshot";
 };
 INSTANTIATE_TEST_SUITE_P(Index, Snapshots, testing::Values(IndexKind::flat, IndexKind::hnsw),
@@ -137,7 +138,7 @@ TEST_P(Snapshots, ForeignBytesInTheRightFrameAreNotBelieved) {
 }
 
 TEST(Snapshot, HnswOfOtherLinksIsNotUsed) {
-  const ScratchFolder folder("links");
+  const test::TempFolder folder;
   filled(IndexKind::hnsw)->save(folder / "index", 1, "key");
   IndexOptions options = options_of(IndexKind::hnsw);
   options.hnsw_links = 8;
@@ -145,7 +146,7 @@ TEST(Snapshot, HnswOfOtherLinksIsNotUsed) {
 }
 
 TEST(Snapshot, EmptyIndexComesBackEmpty) {
-  const ScratchFolder folder("empty");
+  const test::TempFolder folder;
   for (const IndexKind kind : {IndexKind::flat, IndexKind::hnsw}) {
     make_index(kDim, options_of(kind))->save(folder / "index", 7, "");
     const LoadedIndex loaded = load_index(folder / "index", kDim, "", options_of(kind));

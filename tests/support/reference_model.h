@@ -1,14 +1,13 @@
 // The bundled reference model, loaded once for a test process, and dialogs to feed it.
 #pragma once
 
-#include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/loaded_model.h"
+#include "support/temp_folder.h"
 #include "tensor/context.h"
 #include "tokenizer/chat_template.h"
 
@@ -40,23 +39,6 @@ inline std::vector<tokenizer::Message> small_talk(int count, int from = 0) {
   return messages;
 }
 
-/// A folder that goes away with the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "memlong-test-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using TemporaryFolder = TempFolder;
 
 }  // namespace memlong::test

@@ -19,7 +19,7 @@ const std::vector<Message> kNoSystem = {kDialog.begin() + 1, kDialog.end()};
 /// A tokenizer that has ChatML's marks too.
 std::shared_ptr<const Tokenizer> rich(const std::string& model_more = "") {
   const TempFolder folder;
-  folder.write_model(model_more);
+  write_model(folder, model_more);
   folder.write("added_tokens.json", R"({"<|im_start|>": 4096, "<|im_end|>": 4097})");
   return load_tokenizer(folder.path());
 }
@@ -194,7 +194,7 @@ TEST(ChatTemplate, Errors) {
                        }),
               HasSubstr("first message"));
   const TempFolder folder;
-  folder.write_model();
+  write_model(folder);
   folder.write("tokenizer_config.json", R"({"eos_token": null})");
   const auto endless = load_tokenizer(folder.path());
   for (const char* name : {"llama2", "mistral", "zephyr", "vicuna"}) {

@@ -146,7 +146,7 @@ TEST(Tokenizer, LongLinesAreCutWhereNothingChanges) {
 
 TEST(Tokenizer, ModelsThatRemoveSpacesKeepWordsApart) {
   const TempFolder folder;
-  folder.write_model(kRemoveSpaces);
+  write_model(folder, kRemoveSpaces);
   const auto tokenizer = load_tokenizer(folder.path());
   EXPECT_EQ(tokenizer->decode(tokenizer->encode("  hello   world  ")), "hello world");
   Ids ids = tokenizer->encode("hello");
@@ -160,7 +160,7 @@ TEST(Tokenizer, HashFollowsWhatDecidesTheIds) {
   EXPECT_EQ(reference()->hash(), base);
   EXPECT_NE(with_dummy_prefix()->hash(), base);
   const TempFolder folder;
-  folder.write_model();
+  write_model(folder);
   folder.write("tokenizer_config.json", R"({"bos_token": "<s>", "eos_token": "</s>",
                                            "chat_template": "does not matter"})");
   EXPECT_EQ(load_tokenizer(folder.path())->hash(), base);
@@ -170,7 +170,7 @@ TEST(Tokenizer, HashFollowsWhatDecidesTheIds) {
 
 TEST(Tokenizer, ConfigFilesSayWhatIsSpecial) {
   const TempFolder folder;
-  folder.write_model();
+  write_model(folder);
   folder.write("tokenizer_config.json", R"({"add_bos_token": false, "bos_token": null,
       "eos_token": {"content": "<|end|>"}, "additional_special_tokens": [{"content": "world"}],
       "added_tokens_decoder": {"4097": {"content": "<|tool|>", "special": true}}})");
@@ -198,7 +198,7 @@ TEST(Tokenizer, FoldersThatCannotBeReadSayWhy) {
   const std::string whole = read_file(reference_folder() / "tokenizer.model");
   folder.write("tokenizer.model", whole.substr(0, whole.size() / 2));
   EXPECT_NE(error_of(ErrorKind::format, folder.path()), "");
-  folder.write_model();
+  write_model(folder);
   folder.write("tokenizer_config.json", "{");
   EXPECT_THAT(error_of(ErrorKind::format, folder.path()), HasSubstr("tokenizer_config.json"));
   folder.write("tokenizer_config.json", R"({"bos_token": "<start>"})");

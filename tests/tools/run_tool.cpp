@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <sstream>
 #include <stdexcept>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,24 +120,6 @@ ToolResult run_tool(const std::string& name, const std::vector<std::string>& arg
   waitpid(child, &status, 0);
   result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return result;
-}
-
-TempFolder::TempFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "memlong-test-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
-  path_ = pattern;
-}
-
-TempFolder::~TempFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::string TempFolder::write(const std::string& name, const std::string& content) const {
-  const std::filesystem::path file = path_ / name;
-  std::filesystem::create_directories(file.parent_path());
-  std::ofstream(file, std::ios::binary) << content;
-  return file.string();
 }
 
 std::string slurp(const std::filesystem::path& path) {

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "support/temp_folder.h"
+
 namespace memlong::tools_test {
 
 struct ToolResult {
@@ -34,23 +36,7 @@ inline ToolResult run_tool(const std::string& name, const std::vector<std::strin
 /// Whether the binary was built (`GTEST_SKIP` where it was not).
 bool tool_exists(const std::string& name);
 
-/// A folder that disappears with the object.
-class TempFolder {
- public:
-  TempFolder();
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  ~TempFolder();
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  [[nodiscard]] std::string operator/(const std::string& name) const {
-    return (path_ / name).string();
-  }
-  /// Writes a file in the folder and returns its path.
-  [[nodiscard]] std::string write(const std::string& name, const std::string& content) const;
-
- private:
-  std::filesystem::path path_;
-};
+using test::TempFolder;
 
 /// The content of a file, "" when there is none.
 std::string slurp(const std::filesystem::path& path);
