@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "common/error.h"
 #include "engine/gather.h"
 #include "ops/copy.h"
 
@@ -99,6 +100,11 @@ const EncodedChunk* DialogMemory::pending_at(int64_t begin) const {
 }
 
 void DialogMemory::completed(EncodedChunk&& chunk) { pending_.push_back(std::move(chunk)); }
+
+void DialogMemory::dropped(int64_t begin) {
+  MEMLONG_CHECK(!pending_.empty() && pending_.back().begin == begin, "only what is not stored");
+  pending_.pop_back();
+}
 
 std::vector<float> DialogMemory::known_vector(int64_t begin) {
   if (const EncodedChunk* chunk = pending_at(begin)) return chunk->vector;

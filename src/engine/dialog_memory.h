@@ -22,6 +22,7 @@ class DialogMemory : public SetSource {
   std::shared_ptr<const RetrievedSet> retrieve(std::span<const std::vector<float>> queries,
                                                int64_t position, int64_t window_start) override;
   void completed(EncodedChunk&& chunk) override;
+  void dropped(int64_t begin) override;
   std::vector<float> known_vector(int64_t begin) override;
 
   /// The dialog's document in the bank; 0: none yet.

@@ -12,6 +12,18 @@
 #include "tokenizer/stream_decoder.h"
 
 namespace memlong::engine {
+namespace {
+
+/// So many new chunks are kept without waiting for an answer.
+constexpr size_t kPendingChunks = 64;
+
+/// What stands behind the content of an answer.
+tokenizer::Ids closing_of(const tokenizer::ChatTemplate& chat) {
+  const tokenizer::EncodedMessage some = chat.encode({"assistant", "x"}, 1);
+  return {some.ids.begin() + static_cast<std::ptrdiff_t>(some.content_end), some.ids.end()};
+}
+
+}  // namespace
 
 class Session::Impl {
  public:
@@ -32,6 +44,7 @@ class Session::Impl {
   std::mt19937_64 generator;
   int64_t read_since_answer = 0;
   double seconds_since_answer = 0.0;
+  int64_t saved_tokens = 0;
 
  private:
   void open_dialog();
@@ -39,6 +52,7 @@ class Session::Impl {
   void read(std::span<const int32_t> ids, Want want = Want::nothing);
   void catch_up();
   void generate(const GenerateOptions& options, const TextSink& sink, Answer& answer);
+  void close_answer(int64_t begin, int64_t content_begin, const Answer& answer);
   bool emit(std::string_view text, const TextSink& sink, Answer& answer);
 };
 
@@ -57,6 +71,7 @@ Session::Impl::Impl(Context& context, std::shared_ptr<const LoadedModel> loaded,
   if (std::optional<SavedDialog> saved = store.load()) {
     dialog.set_document(store.document());
     stream.restore(std::move(saved->tokens), answer_spans(store.turns()), saved->completed);
+    saved_tokens = stream.size();
   }
 }
 
@@ -92,7 +107,9 @@ void Session::Impl::begin_turn(const std::string& role) {
   const std::vector<membank::Turn>& turns = store.turns();
   const auto asked = std::find_if(turns.rbegin(), turns.rend(),
                                   [](const membank::Turn& turn) { return turn.role == "user"; });
-  if (asked != turns.rend()) stream.begin_answer(asked->begin, asked->end);
+  if (asked == turns.rend()) return;
+  const bool marked = !model->chat->answer_prefix(turns.size()).empty();
+  stream.begin_answer(asked->begin, asked->end, marked ? 0 : 1);
 }
 
 void Session::Impl::add(const tokenizer::Message& message) {
@@ -100,14 +117,16 @@ void Session::Impl::add(const tokenizer::Message& message) {
   open_dialog();
   begin_turn(message.role);
   const int64_t begin = stream.size();
-  read(encoded.ids);
+  // The turn first: where reading fails, its tokens are there all the same.
   store.add_turn({.role = message.role,
                   .content = message.content,
                   .begin = begin,
-                  .end = stream.size(),
+                  .end = begin + static_cast<int64_t>(encoded.ids.size()),
                   .content_begin = begin + static_cast<int64_t>(encoded.content_begin),
                   .content_end = begin + static_cast<int64_t>(encoded.content_end),
                   .time = now_micros()});
+  read(encoded.ids);
+  if (dialog.pending().size() >= kPendingChunks) save();
 }
 
 bool Session::Impl::emit(std::string_view text, const TextSink& sink, Answer& answer) {
@@ -123,6 +142,8 @@ void Session::Impl::generate(const GenerateOptions& generate_options, const Text
   StopFilter filter(std::move(stops));
   tokenizer::StreamDecoder decoder(model->tokens);
   std::vector<float> logits(static_cast<size_t>(model->config.vocab));
+  std::vector<size_t> text_before;  // of each token
+  size_t text_size = 0;
   answer.reason = StopReason::length;
   for (int64_t count = 0; count < generate_options.max_tokens; ++count) {
     const auto* row = stream.logits().data<float>();
@@ -134,13 +155,40 @@ void Session::Impl::generate(const GenerateOptions& generate_options, const Text
     }
     answer.ids.push_back(id);
     stream.read(std::span(&id, 1), Want::last);
-    const bool go_on = emit(filter.push(decoder.push(id)), sink, answer);
-    if (filter.stopped()) answer.reason = StopReason::stop_text;
-    if (!go_on) answer.reason = StopReason::interrupted;
-    if (answer.reason != StopReason::length) return;
+    const std::string text = decoder.push(id);
+    text_before.push_back(text_size);
+    text_size += text.size();
+    const bool go_on = emit(filter.push(text), sink, answer);
+    if (filter.stopped()) {
+      // The mark that the model wrote is not part of what it said.
+      const auto first =
+          std::lower_bound(text_before.begin(), text_before.end(), answer.text.size());
+      stream.drop_last(text_before.end() - first);
+      answer.ids.resize(static_cast<size_t>(first - text_before.begin()));
+      answer.reason = StopReason::stop_text;
+      return;
+    }
+    if (go_on) continue;
+    answer.reason = StopReason::interrupted;
+    answer.text += filter.push(decoder.finish()) + filter.finish();
+    return;
   }
   emit(filter.push(decoder.finish()), sink, answer);
   emit(filter.finish(), sink, answer);
+}
+
+/// Closes the answer as it stands.
+void Session::Impl::close_answer(int64_t begin, int64_t content_begin, const Answer& answer) {
+  stream.measure_attention(false);
+  const int64_t content_end = std::max(stream.size(), content_begin);
+  stream.append(closing_of(*model->chat));
+  store.add_turn({.role = "assistant",
+                  .content = answer.text,
+                  .begin = begin,
+                  .end = stream.size(),
+                  .content_begin = content_begin,
+                  .content_end = content_end,
+                  .time = now_micros()});
 }
 
 Answer Session::Impl::answer(const GenerateOptions& generate_options, const TextSink& sink) {
@@ -150,15 +198,21 @@ Answer Session::Impl::answer(const GenerateOptions& generate_options, const Text
   stream.measure_attention(generate_options.measure_attention);
   const int64_t begin = stream.size();
   const tokenizer::Ids prefix = model->chat->answer_prefix(store.turns().size());
-  MEMLONG_CHECK(!prefix.empty(), "a chat template opens an answer with at least one token");
-  read(prefix, Want::last);
+  if (begin == 0 && prefix.empty()) fail(ErrorKind::usage, "there is no message to answer");
+  const int64_t content_begin = begin + static_cast<int64_t>(prefix.size());
   Answer answer;
-  answer.prompt_tokens = std::exchange(read_since_answer, 0);
-  answer.prompt_seconds = std::exchange(seconds_since_answer, 0.0);
-  const int64_t content_begin = stream.size();
-  const Stopwatch watch;
-  generate(generate_options, sink, answer);
-  answer.seconds = watch.seconds();
+  try {
+    if (prefix.empty()) stream.read_last_again();
+    if (!prefix.empty()) read(prefix, Want::last);
+    answer.prompt_tokens = std::exchange(read_since_answer, 0);
+    answer.prompt_seconds = std::exchange(seconds_since_answer, 0.0);
+    const Stopwatch watch;
+    generate(generate_options, sink, answer);
+    answer.seconds = watch.seconds();
+  } catch (...) {
+    close_answer(begin, content_begin, answer);  // the dialog stays one that can go on
+    throw;
+  }
   answer.retrieved = stream.measured();
   if (!generate_options.measure_attention && stream.segment().set != nullptr) {
     answer.retrieved = stream.segment().set->chunks;
@@ -166,30 +220,18 @@ Answer Session::Impl::answer(const GenerateOptions& generate_options, const Text
   std::stable_sort(
       answer.retrieved.begin(), answer.retrieved.end(),
       [](const RetrievedChunk& a, const RetrievedChunk& b) { return a.score > b.score; });
-  stream.measure_attention(false);
-
-  const int64_t content_end = stream.size();
-  tokenizer::Ids closing = model->chat->stop_ids();
-  if (closing.size() > 1) closing.erase(closing.begin() + 1, closing.end());
-  const tokenizer::Ids suffix = model->chat->answer_suffix();
-  closing.insert(closing.end(), suffix.begin(), suffix.end());
-  stream.append(closing);
-  store.add_turn({.role = "assistant",
-                  .content = answer.text,
-                  .begin = begin,
-                  .end = stream.size(),
-                  .content_begin = content_begin,
-                  .content_end = content_end,
-                  .time = now_micros()});
+  close_answer(begin, content_begin, answer);
   return answer;
 }
 
 void Session::Impl::save() {
-  if (!store.keeps()) return;
+  if (!store.keeps() || stream.size() == saved_tokens) return;
   catch_up();
   store.save(dialog.pending(), std::span(stream.tokens()).subspan(stream.completed()));
   dialog.set_document(store.document());
   dialog.committed();
+  saved_tokens = stream.size();
+  store.retain();
 }
 
 Session::Session(Context& context, std::shared_ptr<const LoadedModel> model,

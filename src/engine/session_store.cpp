@@ -16,7 +16,8 @@ std::vector<AnswerSpan> answer_spans(const std::vector<membank::Turn>& turns) {
       if (!spans.empty() && spans.back().end < 0) spans.back().end = turn.begin;
       asked = &turn;
     } else if (turn.role == "assistant" && asked != nullptr) {
-      spans.push_back({.begin = turn.begin,
+      const bool marked = turn.content_begin > turn.begin;
+      spans.push_back({.begin = marked ? turn.begin : turn.begin - 1,
                        .end = -1,
                        .query_begin = asked->begin,
                        .query_end = asked->end,
@@ -64,15 +65,16 @@ SavedDialog SessionStore::read_tokens(const membank::Snapshot& snapshot,
   saved.completed = document.tokens - static_cast<int64_t>(document.tail.size());
   // Places of pruned chunks stay filled with id 0: nothing reads them but a window over them.
   saved.tokens.assign(static_cast<size_t>(saved.completed), 0);
-  int64_t found = 0;
+  const int64_t tau = model_->settings.chunk;
+  const auto size = saved.completed + static_cast<int64_t>(document.tail.size());
+  const int64_t window = std::min(model_->window_of(size), saved.completed) / tau * tau;
+  int64_t missing = (saved.completed - window) / tau;  // chunks of the window to be read again
   for (const membank::ChunkInfo& info : snapshot.document_chunks(document.id)) {
     const std::vector<int32_t> ids = snapshot.chunk_tokens(info.id);
     std::copy(ids.begin(), ids.end(), saved.tokens.begin() + info.begin);
-    if (info.begin + info.tokens > saved.completed - model_->window_capacity()) {
-      found += info.tokens;
-    }
+    if (info.begin >= window) --missing;
   }
-  if (found < std::min(saved.completed, model_->window_capacity() - model_->settings.chunk)) {
+  if (missing > 0) {
     log::warn("session '" + options_.name +
               "': chunks of its current window were pruned; the model has lost part of what was "
               "said last");
@@ -99,7 +101,8 @@ void SessionStore::save(std::span<const EncodedChunk> chunks, std::span<const in
   });
   document_ = id;
   saved_turns_ = turns_.size();
-  membank::apply_retention(memory_->bank(), options_.retention);
 }
+
+void SessionStore::retain() { membank::apply_retention(memory_->bank(), options_.retention); }
 
 }  // namespace memlong::engine

@@ -36,8 +36,10 @@ class SessionStore {
   [[nodiscard]] const std::vector<membank::Turn>& turns() const { return turns_; }
   void add_turn(membank::Turn turn) { turns_.push_back(std::move(turn)); }
 
-  /// One commit: `chunks` are new, `tail` are the tokens after them. Then the retention rule.
+  /// One commit: `chunks` are new, `tail` are the tokens after them.
   void save(std::span<const EncodedChunk> chunks, std::span<const int32_t> tail);
+  /// Applies the retention rule. Not part of save(): what was saved is saved, should this fail.
+  void retain();
 
  private:
   [[nodiscard]] SavedDialog read_tokens(const membank::Snapshot& snapshot,

@@ -40,12 +40,8 @@ void Stream::restore(std::vector<int32_t> tokens, std::vector<AnswerSpan> spans,
   tokens_ = std::move(tokens);
   spans_ = std::move(spans);
   completed_ = completed;
-  int64_t start = options_.first_window;
-  if (start < 0) {
-    start = 0;
-    while (size() > start + model_->window_capacity()) start += model_->window_stride();
-  }
-  open_window(std::min(start, size()));
+  const bool one_window = options_.first_window >= 0;
+  open_window(one_window ? std::min(options_.first_window, size()) : model_->window_of(size()));
   read_pending(size(), Want::nothing);
 }
 
@@ -55,6 +51,9 @@ void Stream::open_window(int64_t start) {
   known_ = start;
   filled_ = 0;
   segment_ = {};
+  if (!embedder_->needs_hidden()) return;
+  // Their vectors came from another window: a stream that is taken up here could not know them.
+  for (AnswerSpan& span : spans_) span.query.clear();
 }
 
 void Stream::read(std::span<const int32_t> ids, Want want) {
@@ -255,8 +254,40 @@ void Stream::complete_chunks() {
   }
 }
 
-void Stream::begin_answer(int64_t query_begin, int64_t query_end) {
-  spans_.push_back({.begin = size(),
+void Stream::drop_last(int64_t count) {
+  MEMLONG_CHECK(options_.first_window < 0, "a stream of one window takes nothing back");
+  tokens_.resize(tokens_.size() - static_cast<size_t>(count));
+  while (completed_ > size()) {
+    completed_ -= model_->settings.chunk;
+    source_.dropped(completed_);
+  }
+  if (read_ <= size()) return;
+  if (segment_.position < size() && window_start_ == model_->window_of(size())) {
+    step_back(size());
+  } else {
+    open_window(model_->window_of(size()));
+    read_pending(size(), Want::nothing);
+  }
+}
+
+/// Tokens of the window from `position` on are to be read again.
+void Stream::step_back(int64_t position) {
+  if (read_ <= position) return;
+  MEMLONG_CHECK(position >= window_start_, "a window steps back within itself");
+  filled_ -= read_ - position;
+  read_ = position;
+  known_ = position;
+}
+
+void Stream::read_last_again() {
+  step_back(size() - 1);
+  read_pending(size() - 1, Want::last);
+}
+
+void Stream::begin_answer(int64_t query_begin, int64_t query_end, int64_t marks) {
+  MEMLONG_CHECK(query_begin <= query_end && query_end <= size(), "an answer to what was said");
+  step_back(size() - marks);
+  spans_.push_back({.begin = size() - marks,
                     .end = -1,
                     .query_begin = query_begin,
                     .query_end = query_end,

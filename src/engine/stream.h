@@ -54,13 +54,16 @@ class SetSource {
                                                        int64_t position, int64_t window_start) = 0;
   /// A chunk of the own stream was completed for the first time.
   virtual void completed(EncodedChunk&& chunk) = 0;
+  /// The newest completed chunk, which begins at `begin`, is no longer part of the stream.
+  virtual void dropped(int64_t begin) = 0;
   /// The vector of the own stream's chunk that begins at `begin`; empty when it is not known. Asked
   /// only for chunks before the window, and only where the embedder needs hidden states.
   virtual std::vector<float> known_vector(int64_t begin) = 0;
 };
 
-/// An answer of the assistant: from token `begin` (its first mark) to `end`, where the user speaks
-/// again, the message that asked is a query of its own (DESIGN section 3).
+/// An answer of the assistant: from token `begin` (its first mark; where it has none, the token
+/// before it, whose logits give its first) to `end`, where the user speaks again, the message that
+/// asked is a query of its own (DESIGN section 3).
 struct AnswerSpan {
   int64_t begin = 0;
   int64_t end = -1;         ///< -1: not yet
@@ -105,11 +108,18 @@ class Stream {
   /// once.
   void append(std::span<const int32_t> ids);
   void catch_up();
+  /// Takes the last `count` tokens back, with the chunks that they completed; no logits remain. Not
+  /// for tokens of chunks that the source has handed on, nor before the current answer.
+  void drop_last(int64_t count);
   /// Tokens taken, not read yet.
   [[nodiscard]] int64_t unread() const { return size() - read_; }
 
-  /// The next token begins an answer to the message of tokens [query_begin, query_end).
-  void begin_answer(int64_t query_begin, int64_t query_end);
+  /// The next token begins an answer to the message of tokens [query_begin, query_end). `marks`: so
+  /// many of the last tokens (0 or 1) open it already, where a template has no mark of its own for
+  /// answers; they are read again.
+  void begin_answer(int64_t query_begin, int64_t query_end, int64_t marks = 0);
+  /// Reads what is unread, and at least the last token, for its logits (as Want::last).
+  void read_last_again();
   /// The next token is the user's.
   void end_answer();
 
@@ -143,6 +153,7 @@ class Stream {
   };
 
   void open_window(int64_t start);
+  void step_back(int64_t position);
   void read_pending(int64_t fresh_from, Want want);
   void read_piece(int64_t count, int64_t fresh_from, Want want);
   void read_upper(const TensorView& x, int64_t lead);

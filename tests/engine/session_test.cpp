@@ -14,6 +14,36 @@ namespace {
 const char* const kFact = "My umbrella is under the stairs.";
 const char* const kQuestion = "Where did I leave my umbrella?";
 
+/// A bank whose second update fails.
+class FailsOnSecondUpdate : public membank::Bank {
+ public:
+  explicit FailsOnSecondUpdate(std::shared_ptr<membank::Bank> bank) : bank_(std::move(bank)) {}
+  [[nodiscard]] const std::filesystem::path& folder() const override { return bank_->folder(); }
+  [[nodiscard]] const membank::Fingerprint& fingerprint() const override {
+    return bank_->fingerprint();
+  }
+  [[nodiscard]] bool writable() const override { return bank_->writable(); }
+  [[nodiscard]] std::unique_ptr<membank::Snapshot> snapshot() const override {
+    return bank_->snapshot();
+  }
+  void update(const std::function<void(membank::Transaction&)>& fn) override {
+    if (++updates == 2) fail(ErrorKind::io, "the disk is full");
+    bank_->update(fn);
+  }
+  void count_hits(std::span<const membank::ChunkId> ids) override { bank_->count_hits(ids); }
+  void flush_hits() override { bank_->flush_hits(); }
+  [[nodiscard]] std::vector<membank::BadRecord> verify(
+      const std::function<void(int64_t, int64_t)>& progress) const override {
+    return bank_->verify(progress);
+  }
+  void compact() override { bank_->compact(); }
+
+  int updates = 0;
+
+ private:
+  std::shared_ptr<membank::Bank> bank_;
+};
+
 class SessionTest : public testing::Test {
  protected:
   SessionTest()
@@ -200,6 +230,95 @@ TEST_F(SessionTest, AnswersStopAtTheirEndOrWhenToldTo) {
   session->add({"user", "Thanks."});
   EXPECT_EQ(session->answer(greedy(2)).reason, StopReason::length);
   EXPECT_THROW(session->add({"wizard", "hello"}), Error);
+}
+
+TEST_F(SessionTest, AFailedRetentionDoesNotStoreChunksTwice) {
+  const auto bank = open_bank();
+  const auto failing = std::make_shared<FailsOnSecondUpdate>(bank);
+  SessionOptions options{.name = "a"};
+  options.retention = {.policy = membank::RetentionPolicy::fifo, .chunks = 4, .bytes = 0};
+  const auto session = open(failing, options);
+  talk(*session, 20);
+  EXPECT_THROW(session->save(), Error);
+  talk(*session, 1, 20);
+  failing->updates = -1000;
+  session->save();
+  const auto document = bank->snapshot()->document(session->document());
+  ASSERT_TRUE(document);
+  EXPECT_EQ(document->tokens, session->tokens());
+}
+
+TEST_F(SessionTest, LongTalkIsKeptBeforeAnybodyAnswers) {
+  const auto bank = open_bank();
+  const auto session = open(bank, {.name = "a"});
+  talk(*session, 130);
+  ASSERT_GT(session->tokens(), 80 * 64);
+  EXPECT_GT(bank->snapshot()->last_chunk(), 60U);
+}
+
+TEST_F(SessionTest, NothingNewIsNoCommit) {
+  const auto bank = open_bank();
+  const auto session = open(bank, {.name = "a"});
+  session->save();
+  EXPECT_TRUE(bank->snapshot()->documents().empty());
+  talk(*session, 1);
+  session->save();
+  const auto generation = bank->snapshot()->generation();
+  session->save();
+  EXPECT_EQ(bank->snapshot()->generation(), generation);
+}
+
+TEST_F(SessionTest, ASinkThatThrowsLeavesADialogThatGoesOn) {
+  const auto bank = open_bank();
+  const auto session = open(bank, {.name = "a"});
+  session->add({"user", kQuestion});
+  EXPECT_THROW(session->answer(greedy(), [](std::string_view) -> bool { throw 1; }), int);
+  ASSERT_EQ(session->turns().size(), 2U);
+  EXPECT_EQ(session->turns().back().end, session->tokens());
+  session->add({"user", "Thanks."});
+  session->answer(greedy(2));
+  EXPECT_EQ(open(bank, {.name = "a", .save = false})->tokens(), session->tokens());
+}
+
+TEST_F(SessionTest, AnAnswerIsClosedLikeOneThatIsKnown) {
+  for (const std::string name : {"plain", "llama2", "vicuna"}) {
+    const auto model = std::make_shared<LoadedModel>(*model_);
+    model->chat = tokenizer::make_chat_template(name, model->tokens);
+    Session session(context_, model, embedder_, nullptr, {});
+    session.add({"user", kQuestion});
+    EXPECT_EQ(session.answer(greedy(4)).ids.size(), 4U) << name;
+    Session known(context_, model, embedder_, nullptr, {});
+    known.add({"user", kQuestion});
+    known.add({"assistant", "Under the stairs."});
+    const auto closing = [](const Session& of) {
+      const auto& tokens = of.stream().tokens();
+      return std::vector<int32_t>(tokens.begin() + of.turns().back().content_end, tokens.end());
+    };
+    EXPECT_EQ(closing(session), closing(known)) << name;
+  }
+}
+
+TEST_F(SessionTest, AStopTextIsNoPartOfTheDialog) {
+  const auto session = open(nullptr, {});
+  talk(*session, 3);
+  session->add({"user", "Yes, please reserve it."});
+  const auto whole = open(nullptr, {});
+  talk(*whole, 3);
+  whole->add({"user", "Yes, please reserve it."});
+  const Answer all = whole->answer(greedy(12));
+  ASSERT_GT(all.text.size(), 12U);
+  GenerateOptions options = greedy(40);
+  options.stop = {all.text.substr(9, 6)};
+  const Answer cut = session->answer(options);
+  EXPECT_EQ(cut.reason, StopReason::stop_text);
+  EXPECT_EQ(cut.text, all.text.substr(0, 9));
+  const membank::Turn& turn = session->turns().back();
+  const auto& tokens = session->stream().tokens();
+  const std::vector<int32_t> said(tokens.begin() + turn.content_begin,
+                                  tokens.begin() + turn.content_end);
+  EXPECT_EQ(said, cut.ids);
+  EXPECT_LT(cut.ids.size(), all.ids.size());
+  EXPECT_TRUE(std::equal(said.begin(), said.end(), all.ids.begin()));
 }
 
 }  // namespace

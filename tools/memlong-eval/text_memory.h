@@ -38,6 +38,7 @@ class TextMemory : public engine::SetSource {
                                                        int64_t position,
                                                        int64_t window_start) override;
   void completed(engine::EncodedChunk&& /*chunk*/) override {}
+  void dropped(int64_t /*begin*/) override {}
   std::vector<float> known_vector(int64_t begin) override;
 
  private:
