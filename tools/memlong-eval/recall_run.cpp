@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/error.h"
 #include "engine/dialog_memory.h"
 #include "engine/session_store.h"
 #include "ops/top_k.h"
@@ -88,6 +89,11 @@ class Questions {
 
   Outcome ask(const Probe& probe) {
     Outcome outcome = start_outcome(dialog_, probe);
+    if (outcome.answer_end - outcome.answer_begin > model_->window_capacity()) {
+      fail(ErrorKind::format, "an answer of " +
+                                  std::to_string(outcome.answer_end - outcome.answer_begin) +
+                                  " tokens fits into no window; try --protocol session");
+    }
     const int64_t tau = model_->settings.chunk;
     const int64_t before = std::min<int64_t>(256, model_->window_capacity() / 2);
     const int64_t start = std::max<int64_t>(0, (outcome.answer_end - before) / tau * tau);
@@ -122,8 +128,9 @@ class Questions {
     }
     stream->restore({dialog_.ids.begin(), dialog_.ids.begin() + answer_begin}, std::move(spans),
                     answer_begin);
-    const membank::Turn& question = dialog_.turns[asked_before(dialog_, probe.turn)];
-    stream->begin_answer(question.begin, question.end);
+    const size_t asked = asked_before(dialog_, probe.turn);
+    if (asked == probe.turn) return stream;  // nobody asked: it is not its own question
+    stream->begin_answer(dialog_.turns[asked].begin, dialog_.turns[asked].end);
     return stream;
   }
 
