@@ -49,4 +49,29 @@ void attention(Context& context, const AttentionArgs& args);
 void attention_memory_mass(Context& context, const TensorView& q, const TensorView& k_mem,
                            const TensorView& lse, float scale, const TensorView& mass);
 
+/// Where the gradient of a segment's memory goes: [G, M, D] f32, contiguous, added to. Empty views:
+/// this memory is constant.
+struct MemoryGradient {
+  TensorView dk;
+  TensorView dv;
+};
+
+struct AttentionBackwardArgs {
+  AttentionArgs forward;  ///< as it was called; out and lse hold what it wrote
+  TensorView dout;        ///< [T, H, D], q's dtype; strides free, last contiguous
+  TensorView dq;          ///< [T, H, D], its dtype, written; no overlap
+  TensorView dk;          ///< [G, S, D], q's dtype, written (keys that nobody reads: zero)
+  TensorView dv;          ///< [G, S, D]
+  /// Empty: all memory is constant. Else one for each of forward.memory.
+  std::span<const MemoryGradient> memory = {};
+};
+
+/// Gradients of a batch of attention() calls; none may write where another reads or writes. With
+/// P = exp(scores - lse), delta[t,h] = dout[t,h] . out[t,h] (FlashAttention-2, arXiv 2307.08691,
+/// section 3.1.2):
+///   dv += P^T dout,  dS = P (dout v^T - delta),  dq = scale dS k,  dk += scale dS^T q
+/// over local and memory keys alike. Heads of a group add up in dk, dv. Sums are f32; results do
+/// not depend on the number of threads.
+void attention_backward(Context& context, std::span<const AttentionBackwardArgs> calls);
+
 }  // namespace memlong::ops

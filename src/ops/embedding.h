@@ -14,4 +14,9 @@ namespace memlong::ops {
 void embedding(Context& context, const TensorView& table, std::span<const int32_t> ids,
                const TensorView& out);
 
+/// dtable[ids[t], :] += dout[t, :]; dtable [V, C] f32, dout [T, C] f32. In the order of t, whatever
+/// the number of threads.
+void embedding_backward(Context& context, std::span<const int32_t> ids, const TensorView& dout,
+                        const TensorView& dtable);
+
 }  // namespace memlong::ops

@@ -46,4 +46,9 @@ struct MatmulOptions {
 void matmul(Context& context, const TensorView& x, const PackedWeight& weight,
             const TensorView& out, const MatmulOptions& options = {});
 
+/// Packs the transpose of the stacked parts: from [sum N_i, K] a weight with out_features K and
+/// in_features sum N_i, so that matmul(dout [T, N]) gives the gradient of x [T, K].
+PackedWeight pack_weight_transposed(Context& context, std::span<const TensorView> parts,
+                                    DType dtype);
+
 }  // namespace memlong::ops

@@ -64,4 +64,9 @@ class RopeTable {
 void rope(Context& context, const TensorView& x, const RopeTable& table, int64_t start,
           const TensorView& out);
 
+/// Gradient of rope, which is the rotation back: dx from dout, shapes and rules as above (dx may be
+/// dout). The table's amplitude applies as in the forward call.
+void rope_backward(Context& context, const TensorView& dout, const RopeTable& table, int64_t start,
+                   const TensorView& dx);
+
 }  // namespace memlong::ops
