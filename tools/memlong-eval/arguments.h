@@ -24,6 +24,7 @@ struct Arguments {
   std::vector<std::filesystem::path> dialogs;
   std::string protocol = "question";
   bool no_memory = false;
+  bool oracle = false;
   int64_t limit = 0;
   std::filesystem::path rows;
   // logits

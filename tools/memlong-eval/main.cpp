@@ -14,7 +14,10 @@ void add_ppl(OptionSet& options, Arguments& a) {
   ppl.add("lengths", &a.lengths,
           "tokens of context, the last tokens included; 'all': from the start")
       .value("N,...");
-  ppl.add("memory", &a.memory, "what is read of what lies before the window: on, off, random")
+  ppl.add(
+         "memory", &a.memory,
+         "what is read of what lies before the window: on (the top-k chunks), off, random (as many "
+         "random chunks), all (every chunk: dense attention to the whole past)")
       .value("MODE,...");
   ppl.add("query", &a.query,
           "past: the chunk before; self: the text that is scored itself, as MemLong's published "
@@ -39,6 +42,9 @@ void add_recall(OptionSet& options, Arguments& a) {
           "answer; session: the dialog is read from start to end")
       .choices({"question", "session"});
   recall.add("no-memory", &a.no_memory, "read nothing that lies before the window");
+  recall.add("oracle", &a.oracle,
+             "the chunks that state the fact are handed over, the rest of a set is retrieved: what "
+             "reading alone can do");
   recall.add("limit", &a.limit, "at most so many dialogs of each file; 0: all").range(0, 1e9);
   recall.add("rows", &a.rows, "also write a JSON line for every question").value("FILE");
 }

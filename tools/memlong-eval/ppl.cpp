@@ -33,6 +33,11 @@ struct Row {
 /// Rows by length and memory mode, in the order in which they were asked for.
 using Rows = std::map<std::pair<size_t, size_t>, Row>;
 
+Choice choice_of(const std::string& mode) {
+  if (mode == "random") return Choice::random;
+  return mode == "all" ? Choice::all : Choice::nearest;
+}
+
 class Measurement {
  public:
   Measurement(const Arguments& arguments, Context& context,
@@ -112,7 +117,7 @@ class Measurement {
           nats = without.at(key);
         } else {
           memory.limit(end - length);
-          memory.choose(arguments_.memory[m] == "random" ? Choice::random : Choice::nearest,
+          memory.choose(choice_of(arguments_.memory[m]),
                         arguments_.seed + static_cast<uint64_t>(end));
           nats = score(ids, end, window, !off, embedder, memory);
           if (off) without[key] = nats;
@@ -213,8 +218,8 @@ nlohmann::ordered_json to_json(const Arguments& arguments, const Measurement& me
 
 int run_ppl(const Arguments& arguments) {
   for (const std::string& mode : arguments.memory) {
-    if (mode != "on" && mode != "off" && mode != "random") {
-      fail(ErrorKind::usage, "--memory: '" + mode + "' is none of on, off, random");
+    if (mode != "on" && mode != "off" && mode != "random" && mode != "all") {
+      fail(ErrorKind::usage, "--memory: '" + mode + "' is none of on, off, random, all");
     }
   }
   const std::vector<int64_t> lengths = parse_lengths(arguments);

@@ -94,6 +94,11 @@ class Questions {
                                   std::to_string(outcome.answer_end - outcome.answer_begin) +
                                   " tokens fits into no window; try --protocol session");
     }
+    memory_.hand_over(0, 0);
+    if (options_.oracle && outcome.asked) {
+      const membank::Turn& fact = dialog_.turns[*probe.fact_turn];
+      memory_.hand_over(fact.begin, fact.end);
+    }
     const int64_t tau = model_->settings.chunk;
     const int64_t before = std::min<int64_t>(256, model_->window_capacity() / 2);
     const int64_t start = std::max<int64_t>(0, (outcome.answer_end - before) / tau * tau);

@@ -41,7 +41,7 @@ std::vector<engine::RetrievedChunk> TextMemory::rank(std::span<const std::vector
   }
   if (choice_ == Choice::random) {
     std::shuffle(found.begin(), found.end(), generator_);
-  } else {
+  } else if (choice_ == Choice::nearest) {
     std::stable_sort(found.begin(), found.end(),
                      [](const auto& a, const auto& b) { return a.score > b.score; });
   }
@@ -52,11 +52,20 @@ std::shared_ptr<const engine::RetrievedSet> TextMemory::retrieve(
     std::span<const std::vector<float>> queries, int64_t /*position*/, int64_t window_start) {
   std::vector<engine::RetrievedChunk> found = rank(queries, window_start);
   const auto top_k = static_cast<size_t>(model_->settings.top_k);
-  if (found.size() > top_k) found.resize(top_k);
+  const auto handed = [this](const engine::RetrievedChunk& chunk) {
+    return chunk.begin < handed_end_ && chunk.begin + chunk.tokens > handed_begin_;
+  };
+  std::stable_partition(found.begin(), found.end(), handed);
+  if (choice_ != Choice::all && found.size() > top_k) found.resize(top_k);
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.begin < b.begin; });
+  const auto same = [](const auto& a, const auto& b) { return a.begin == b.begin; };
+  if (last_ != nullptr &&
+      std::equal(found.begin(), found.end(), last_->chunks.begin(), last_->chunks.end(), same)) {
+    return last_;
+  }
   const int64_t tau = model_->settings.chunk;
-  return std::make_shared<engine::RetrievedSet>(engine::gather_set(
+  last_ = std::make_shared<engine::RetrievedSet>(engine::gather_set(
       std::move(found), model_->config.kv_heads, model_->config.head_dim, model_->weights->dtype,
       [&](const engine::RetrievedChunk& chunk, const TensorView& k, const TensorView& v) {
         const engine::EncodedChunk& from = chunks_[static_cast<size_t>(chunk.begin / tau)];
@@ -64,6 +73,7 @@ std::shared_ptr<const engine::RetrievedSet> TextMemory::retrieve(
         ops::copy(context_, from.v, v);
         return true;
       }));
+  return last_;
 }
 
 std::vector<float> TextMemory::known_vector(int64_t begin) {

@@ -19,7 +19,11 @@ std::vector<engine::EncodedChunk> encode_text(
     const std::shared_ptr<const retriever::Embedder>& embedder, std::span<const int32_t> ids,
     const std::function<void(int64_t tokens)>& progress = {});
 
-enum class Choice : uint8_t { nearest, random };
+enum class Choice : uint8_t {
+  nearest,
+  random,
+  all  ///< every chunk, whatever top_k says: dense attention to the whole past
+};
 
 /// Offers the chunks that begin at or after `from` and end at or before the window's start.
 class TextMemory : public engine::SetSource {
@@ -29,6 +33,11 @@ class TextMemory : public engine::SetSource {
       : context_(context), model_(std::move(model)), chunks_(chunks) {}
 
   void limit(int64_t from) { from_ = from; }
+  /// Chunks that hold tokens [begin, end) come first in every set (where they may be read at all).
+  void hand_over(int64_t begin, int64_t end) {
+    handed_begin_ = begin;
+    handed_end_ = end;
+  }
   void choose(Choice choice, uint64_t seed) {
     choice_ = choice;
     generator_.seed(seed);
@@ -49,8 +58,11 @@ class TextMemory : public engine::SetSource {
   std::shared_ptr<const engine::LoadedModel> model_;
   const std::vector<engine::EncodedChunk>& chunks_;
   int64_t from_ = 0;
+  int64_t handed_begin_ = 0;
+  int64_t handed_end_ = 0;
   Choice choice_ = Choice::nearest;
   std::mt19937_64 generator_;
+  std::shared_ptr<const engine::RetrievedSet> last_;  // large sets are not gathered twice
 };
 
 }  // namespace memlong::eval_tool
