@@ -36,9 +36,7 @@ void check_heads(const TensorView& q, int64_t groups) {
                 "head_dim must be even and at most 256");
 }
 
-}  // namespace
-
-void attention(Context& context, const AttentionArgs& args) {
+void check_call(const Context& context, const AttentionArgs& args) {
   check_rank(args.q, 3, "attention q");
   check_rows(args.q, "attention q");
   check_rank(args.k, 3, "attention k");
@@ -57,6 +55,38 @@ void attention(Context& context, const AttentionArgs& args) {
     check_dtype(args.lse, DType::f32, "attention lse");
   }
   check_memory(args);
+}
+
+/// dout, dq like q; dk, dv like k; the memory's gradients f32 and contiguous.
+void check_gradients(const AttentionBackwardArgs& args) {
+  const AttentionArgs& forward = args.forward;
+  const auto check_like = [](const TensorView& x, const TensorView& other, const char* name) {
+    check_shape(x, other.shape(), name);
+    check_dtype(x, other.dtype(), name);
+    check_rows(x, name);
+  };
+  check_like(args.dout, forward.q, "attention dout");
+  check_like(args.dq, forward.q, "attention dq");
+  check_like(args.dk, forward.k, "attention dk");
+  check_like(args.dv, forward.v, "attention dv");
+  MEMLONG_CHECK(forward.lse.raw() != nullptr || forward.q.empty(),
+                "the gradient of attention needs its lse");
+  MEMLONG_CHECK(args.memory.empty() || args.memory.size() == forward.memory.size(),
+                "attention needs a gradient for each memory segment or for none");
+  for (size_t i = 0; i < args.memory.size(); ++i) {
+    for (const TensorView& x : {args.memory[i].dk, args.memory[i].dv}) {
+      if (x.empty()) continue;
+      check_shape(x, forward.memory[i].k.shape(), "attention memory gradient");
+      check_dtype(x, DType::f32, "attention memory gradient");
+      MEMLONG_CHECK(x.contiguous(), "attention memory gradient is not contiguous");
+    }
+  }
+}
+
+}  // namespace
+
+void attention(Context& context, const AttentionArgs& args) {
+  check_call(context, args);
   if (args.q.empty()) return;
   dispatch(context.device(),
            [&](auto tag) { attention_kernel<decltype(tag)::kDevice>(context, args); });
@@ -79,6 +109,17 @@ void attention_memory_mass(Context& context, const TensorView& q, const TensorVi
   dispatch(context.device(), [&](auto tag) {
     attention_memory_mass_kernel<decltype(tag)::kDevice>(context, q, k_mem, lse, scale, mass);
   });
+}
+
+void attention_backward(Context& context, std::span<const AttentionBackwardArgs> calls) {
+  if (calls.empty()) return;
+  for (const AttentionBackwardArgs& call : calls) {
+    check_call(context, call.forward);
+    check_dtype(call.forward.q, calls[0].forward.q.dtype(), "attention q of a batch");
+    check_gradients(call);
+  }
+  dispatch(context.device(),
+           [&](auto tag) { attention_backward_kernel<decltype(tag)::kDevice>(context, calls); });
 }
 
 }  // namespace memlong::ops

@@ -66,7 +66,8 @@ struct AttentionBackwardArgs {
   std::span<const MemoryGradient> memory = {};
 };
 
-/// Gradients of a batch of attention() calls; none may write where another reads or writes. With
+/// Gradients of a batch of attention() calls, all of one dtype; none may write where another reads
+/// or writes, and gradients of different memory segments are the same or do not overlap. With
 /// P = exp(scores - lse), delta[t,h] = dout[t,h] . out[t,h] (FlashAttention-2, arXiv 2307.08691,
 /// section 3.1.2):
 ///   dv += P^T dout,  dS = P (dout v^T - delta),  dq = scale dS k,  dk += scale dS^T q

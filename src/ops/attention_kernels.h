@@ -1,6 +1,8 @@
 // Device kernels of attention.h.
 #pragma once
 
+#include <span>
+
 #include "ops/attention.h"
 
 namespace memlong::ops {
@@ -10,6 +12,8 @@ void attention_kernel(Context& context, const AttentionArgs& args);
 template <Device D>
 void attention_memory_mass_kernel(Context& context, const TensorView& q, const TensorView& k_mem,
                                   const TensorView& lse, float scale, const TensorView& mass);
+template <Device D>
+void attention_backward_kernel(Context& context, std::span<const AttentionBackwardArgs> calls);
 
 template <>
 void attention_kernel<Device::cpu>(Context& context, const AttentionArgs& args);

@@ -36,9 +36,12 @@ class TaskRows {
   [[nodiscard]] const T* q(int64_t row) const { return at(args_.q, row); }
   [[nodiscard]] T* out(int64_t row) const { return at(args_.out, row); }
   void set_lse(int64_t row, float value) const {
-    if (args_.lse.raw() == nullptr) return;
-    args_.lse.data<float>()[query(row) * args_.lse.stride(0) + head(row) * args_.lse.stride(1)] =
-        value;
+    if (args_.lse.raw() != nullptr) *at<float>(args_.lse, row) = value;
+  }
+  /// The row's elements in x [T, H, D] or [T, H].
+  template <class U = T>
+  [[nodiscard]] U* at(const TensorView& x, int64_t row) const {
+    return x.data<U>() + query(row) * x.stride(0) + head(row) * x.stride(1);
   }
   [[nodiscard]] KeyRows<T> of_group(const TensorView& keys) const {
     return {keys.data<T>() + task_.group * keys.stride(0), keys.stride(1)};
@@ -47,9 +50,6 @@ class TaskRows {
  private:
   [[nodiscard]] int64_t query(int64_t row) const { return task_.begin + row / heads_; }
   [[nodiscard]] int64_t head(int64_t row) const { return task_.group * heads_ + row % heads_; }
-  [[nodiscard]] T* at(const TensorView& x, int64_t row) const {
-    return x.data<T>() + query(row) * x.stride(0) + head(row) * x.stride(1);
-  }
 
   const AttentionArgs& args_;
   const AttentionTask& task_;
