@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,10 @@ class Network {
   LossSums evaluate(Context& context, const Batch& batch);
   /// What layer m wrote for sequence i of the last pass.
   [[nodiscard]] WrittenMemory written(size_t i) const;
+  /// What layer m writes for tokens [T] at window positions 0..T-1: the writer alone runs. With
+  /// upper and lora the bits that written() gives after a pass over the same sequence: a stream
+  /// that is taken up again makes its memory anew with it.
+  WrittenMemory write(Context& context, std::span<const int32_t> ids);
 
   /// Floating point operations of the products and the attention of the last pass.
   [[nodiscard]] double flops() const;
