@@ -15,11 +15,8 @@
 namespace memlong::bench_tool {
 namespace {
 
-constexpr int64_t kRows = 512;
-constexpr int64_t kSide = 4096;
 constexpr size_t kMiB = size_t{1} << 20;
 constexpr double kReadSeconds = 0.05;
-constexpr int kSomeNumber = 0x3F;  // four of these bytes are 0.747 in f32, two in bf16
 
 /// Adds up n words; eight sums, so that the loop waits for memory and not for additions.
 uint64_t add_up(const uint64_t* words, size_t n) {
@@ -33,22 +30,6 @@ uint64_t add_up(const uint64_t* words, size_t n) {
 }
 
 }  // namespace
-
-MatmulFloor::MatmulFloor(Context& context, DType dtype)
-    : context_(context), x_({kRows, kSide}, dtype), out_({kRows, kSide}, dtype) {
-  const Tensor weight({kSide, kSide}, dtype);
-  for (const TensorView& view : {x_.view(), weight.view()}) {
-    std::memset(view.raw(), kSomeNumber, view.bytes());
-  }
-  weight_ = ops::pack_weight(context, std::array{weight.view()}, dtype);
-  ops::matmul(context_, x_, weight_, out_);
-}
-
-double MatmulFloor::flops_per_second() {
-  const Stopwatch watch;
-  ops::matmul(context_, x_, weight_, out_);
-  return 2.0 * static_cast<double>(kRows * kSide * kSide) / watch.seconds();
-}
 
 ReadFloor::ReadFloor(double bytes, int threads) : threads_(threads) {
   const auto size = std::clamp(static_cast<size_t>(bytes), kMiB, 1024 * kMiB);

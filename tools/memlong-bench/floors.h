@@ -7,24 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "ops/matmul.h"
-#include "tensor/context.h"
-#include "tensor/tensor.h"
+#include "tools/common/matmul_floor.h"
 
 namespace memlong::bench_tool {
 
-/// Rate of ops::matmul on 512 rows and a [4096, 4096] matrix.
-class MatmulFloor {
- public:
-  MatmulFloor(Context& context, DType dtype);
-  double flops_per_second();
-
- private:
-  Context& context_;
-  Tensor x_;
-  Tensor out_;
-  ops::PackedWeight weight_;
-};
+using tools::MatmulFloor;
 
 /// All threads read a block of memory again and again. Of the size that the test itself reads (at
 /// least 1 MiB, at most 1 GiB), so that what fits a cache for one fits it for the other.
