@@ -1,0 +1,43 @@
+#include "ops/adamw.h"
+
+#include "ops/adamw_kernels.h"
+#include "ops/checks.h"
+#include "ops/dispatch.h"
+
+namespace memlong::ops {
+namespace {
+
+void check_flat(const Context& context, const TensorView& x, const char* name) {
+  check_dtype(x, DType::f32, name);
+  MEMLONG_CHECK(x.contiguous(), std::string(name) + " is not contiguous");
+  check_device(context, x, name);
+}
+
+}  // namespace
+
+void adamw(Context& context, const TensorView& value, const TensorView& gradient,
+           const TensorView& m, const TensorView& v, const AdamWOptions& options) {
+  check_flat(context, value, "adamw value");
+  check_flat(context, gradient, "adamw gradient");
+  check_flat(context, m, "adamw m");
+  check_flat(context, v, "adamw v");
+  check_shape(gradient, value.shape(), "adamw gradient");
+  check_shape(m, value.shape(), "adamw m");
+  check_shape(v, value.shape(), "adamw v");
+  MEMLONG_CHECK(options.step >= 1, "adamw counts steps from 1");
+  if (value.empty()) return;
+  dispatch(context.device(), [&](auto tag) {
+    adamw_kernel<decltype(tag)::kDevice>(context, value, gradient, m, v, options);
+  });
+}
+
+double square_sum(Context& context, const TensorView& x) {
+  check_flat(context, x, "square_sum x");
+  if (x.empty()) return 0.0;
+  double sum = 0.0;
+  dispatch(context.device(),
+           [&](auto tag) { sum = square_sum_kernel<decltype(tag)::kDevice>(context, x); });
+  return sum;
+}
+
+}  // namespace memlong::ops
