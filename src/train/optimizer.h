@@ -18,7 +18,7 @@ enum class LrDecay : uint8_t { constant, linear, cosine };
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::adamw;
   double lr = 3e-4;
-  int64_t warmup = 100;  ///< steps from 0 to lr
+  int64_t warmup = 100;  ///< step s < warmup has lr (s + 1) / warmup
   LrDecay decay = LrDecay::cosine;
   double lr_end = 0.1;  ///< share of lr at the last step
   double beta1 = 0.9;
