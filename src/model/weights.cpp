@@ -1,11 +1,11 @@
 #include "model/weights.h"
 
-#include <algorithm>
 #include <set>
 
 #include "common/error.h"
 #include "common/file.h"
 #include "model/json_fields.h"
+#include "model/overlay_check.h"
 
 namespace memlong::model {
 namespace {
@@ -32,28 +32,6 @@ bool has_file(const fs::path& path) {
   }
   fail(ErrorKind::format,
        folder.string() + " has no model.safetensors and no model.safetensors.index.json");
-}
-
-bool is_float(DType dtype) {
-  return dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f16;
-}
-
-/// The file of upper-layer tensors that `path` names: itself, or the first known name in a folder.
-fs::path adapter_file(const fs::path& path) {
-  std::error_code error;
-  if (!fs::is_directory(path, error)) return path;
-  for (const char* name :
-       {"adapter.safetensors", "upper_layers.safetensors", "model.safetensors"}) {
-    if (has_file(path / name)) return path / name;
-  }
-  if (has_file(path / "adapter_model.safetensors")) {
-    fail(ErrorKind::format, path.string() +
-                                " is a PEFT adapter, which is not read; merge it and "
-                                "save the upper layers as adapter.safetensors");
-  }
-  fail(ErrorKind::io, "adapter folder " + path.string() +
-                          " has no adapter.safetensors, upper_layers.safetensors or "
-                          "model.safetensors");
 }
 
 }  // namespace
@@ -121,36 +99,6 @@ void WeightStore::check(const ModelConfig& config) const {
            origin_ + ": tensor " + name + " is a bias that config.json does not speak of");
     }
   }
-}
-
-void WeightStore::overlay_upper(const fs::path& path, const ModelConfig& config,
-                                int64_t memory_layer) {
-  const fs::path file = adapter_file(path);
-  auto adapter = std::make_shared<const SafetensorsFile>(file);
-  const std::vector<std::string> writer = writer_tensor_names(*this, memory_layer);
-  const auto refuse = [&](const std::string& name, const std::string& why) {
-    fail(ErrorKind::mismatch, "adapter " + file.string() + ": tensor " + name + " " + why);
-  };
-  const std::vector<std::string> names = adapter->names();
-  if (names.empty()) fail(ErrorKind::mismatch, "adapter " + file.string() + " has no tensors");
-  std::map<std::string, Shape> shapes;
-  for (const auto& [name, shape] : tensor_shapes(config)) shapes.emplace(name, shape);
-  for (const std::string& name : names) {
-    if (std::binary_search(writer.begin(), writer.end(), name)) {
-      refuse(name, "belongs to the writer of memory layer " + std::to_string(memory_layer) +
-                       ", which an adapter must not change");
-    }
-    const auto known = shapes.find(name);
-    if (known == shapes.end() || !contains(name)) refuse(name, "is not in the model");
-    const TensorView view = adapter->get(name);
-    if (view.shape() != known->second) {
-      refuse(name, "has shape " + view.shape().to_string() + "; the model's is " +
-                       known->second.to_string());
-    }
-    if (!is_float(view.dtype())) refuse(name, "is not f32, f16 or bf16");
-  }
-  for (const std::string& name : names) tensors_[name] = adapter->get(name);
-  files_.push_back(std::move(adapter));
 }
 
 bool WeightStore::contains(const std::string& name) const { return tensors_.contains(name); }

@@ -25,10 +25,12 @@ class WeightStore {
   /// Random weights of a shape (for benchmarks): N(0, 0.02), norms 1, of `dtype`.
   static WeightStore random(const ModelConfig& config, DType dtype, uint64_t seed);
 
-  /// Lays the tensors of a safetensors file (or of `adapter.safetensors`,
-  /// `upper_layers.safetensors` or `model.safetensors` in a folder) over the base. A tensor that
-  /// belongs to the writer of memory layer `memory_layer`, or that the base does not have, or of
-  /// another shape, is refused (mismatch), naming it.
+  /// Lays an adapter over the base: the tensors of a safetensors file (or of `adapter.safetensors`,
+  /// `upper_layers.safetensors` or `model.safetensors` in a folder), or a PEFT folder, whose LoRA
+  /// is merged in f32 and whose saved modules replace the base's. A tensor that changes the writer
+  /// of memory layer `memory_layer`, or what the base does not have, or is of another shape, is
+  /// refused (mismatch), naming it; then nothing is laid over. Errors of PEFT folders also: config,
+  /// for other methods than LoRA.
   void overlay_upper(const std::filesystem::path& path, const ModelConfig& config,
                      int64_t memory_layer);
 
