@@ -1,6 +1,7 @@
 #include "model/weights.h"
 
 #include <set>
+#include <utility>
 
 #include "common/error.h"
 #include "common/file.h"
@@ -99,6 +100,12 @@ void WeightStore::check(const ModelConfig& config) const {
            origin_ + ": tensor " + name + " is a bias that config.json does not speak of");
     }
   }
+}
+
+void WeightStore::replace(const std::string& name, Tensor tensor) {
+  (void)get(name, tensor.shape());
+  tensors_[name] = tensor;
+  owned_.push_back(std::move(tensor));
 }
 
 bool WeightStore::contains(const std::string& name) const { return tensors_.contains(name); }

@@ -34,6 +34,9 @@ class WeightStore {
   void overlay_upper(const std::filesystem::path& path, const ModelConfig& config,
                      int64_t memory_layer);
 
+  /// Puts `tensor` in the place of the tensor of that name and shape. Errors: format.
+  void replace(const std::string& name, Tensor tensor);
+
   [[nodiscard]] bool contains(const std::string& name) const;
   /// Errors: format, naming the missing tensor and the folder.
   [[nodiscard]] TensorView get(const std::string& name) const;

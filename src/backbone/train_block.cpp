@@ -1,0 +1,185 @@
+#include "backbone/train_block.h"
+
+#include <cmath>
+
+#include "ops/copy.h"
+#include "ops/rms_norm.h"
+#include "ops/swiglu.h"
+
+namespace memlong::backbone {
+namespace {
+
+/// Columns of kv as heads: keys (part 0) or values (part 1), [T, G, D].
+TensorView heads_of(const TensorView& kv, const model::ModelConfig& config, int part) {
+  const int64_t width = config.kv_heads * config.head_dim;
+  return kv.slice(1, part * width, (part + 1) * width).split_last(config.head_dim);
+}
+
+TensorView rows_of(const TensorView& packed, const PackedSequence& sequence) {
+  return packed.slice(0, sequence.begin, sequence.end);
+}
+
+TensorView normed_rows(Context& context, const BlockRun& run, const TensorView& x,
+                       const TensorView& weight) {
+  const TensorView normed = context.scratch("train_block.normed", x.shape(), run.dtype);
+  ops::rms_norm(context, x, weight, run.config->rms_eps, normed);
+  return normed;
+}
+
+ops::AttentionArgs attention_args(const BlockRun& run, const SavedBlock& saved,
+                                  const PackedSequence& sequence) {
+  const model::ModelConfig& config = *run.config;
+  const TensorView kv = rows_of(saved.kv, sequence);
+  ops::AttentionArgs args;
+  args.q = rows_of(saved.q, sequence).split_last(config.head_dim);
+  args.k = heads_of(kv, config, 0).permute({1, 0, 2});
+  args.v = heads_of(kv, config, 1).permute({1, 0, 2});
+  args.scale = 1.0F / std::sqrt(static_cast<float>(config.head_dim));
+  if (run.reads) args.memory = sequence.memory;
+  args.out = rows_of(saved.mixed, sequence).split_last(config.head_dim);
+  args.lse = rows_of(saved.lse, sequence);
+  return args;
+}
+
+/// Pairs of query and key of all heads, times the head's size.
+double attention_volume(const BlockRun& run) {
+  double pairs = 0.0;
+  for (const PackedSequence& sequence : run.sequences) {
+    const auto rows = static_cast<double>(sequence.end - sequence.begin);
+    pairs += 0.5 * rows * (rows + 1.0);
+    if (!run.reads) continue;
+    for (const ops::MemorySegment& segment : sequence.memory) {
+      pairs += static_cast<double>((segment.end - segment.begin) * segment.k.dim(1));
+    }
+  }
+  return pairs * static_cast<double>(run.config->heads * run.config->head_dim);
+}
+
+}  // namespace
+
+void TrainBlock::pack(Context& context) {
+  for (TrainLinear* linear : {&q, &kv, &o, &gate_up, &down}) linear->pack(context);
+}
+
+bool TrainBlock::trained() const {
+  return input_norm.trained() || post_norm.trained() || q.trained() || kv.trained() ||
+         o.trained() || gate_up.trained() || down.trained();
+}
+
+void train_project(Context& context, const TrainBlock& block, BlockRun& run,
+                   const SavedBlock& saved) {
+  const bool memory_layer = run.raw_kv.raw() != nullptr;
+  const int64_t kv_rows = memory_layer && !run.raw_given ? run.raw_kv.dim(0) : run.rows;
+  const TensorView normed =
+      normed_rows(context, run, saved.x.slice(0, 0, kv_rows), block.input_norm.value);
+  run.flops += block.q.forward(context, normed.slice(0, 0, run.rows), saved.q);
+  if (!run.raw_given) {
+    run.flops += block.kv.forward(context, normed, memory_layer ? run.raw_kv : saved.kv);
+  }
+  if (memory_layer) ops::copy(context, run.raw_kv.slice(0, 0, run.rows), saved.kv);
+  for (const PackedSequence& sequence : run.sequences) {
+    const TensorView q = rows_of(saved.q, sequence).split_last(run.config->head_dim);
+    const TensorView k = heads_of(rows_of(saved.kv, sequence), *run.config, 0);
+    ops::rope(context, q, *run.rope, sequence.position, q);
+    ops::rope(context, k, *run.rope, sequence.position, k);
+  }
+}
+
+void train_attend(Context& context, const TrainBlock& block, BlockRun& run,
+                  const SavedBlock& saved) {
+  for (const PackedSequence& sequence : run.sequences) {
+    ops::attention(context, attention_args(run, saved, sequence));
+  }
+  run.flops += 4.0 * attention_volume(run);
+  ops::copy(context, saved.x.slice(0, 0, run.rows), saved.middle);
+  run.flops += block.o.forward(context, saved.mixed, saved.middle, true);
+}
+
+void train_feed_forward(Context& context, const TrainBlock& block, BlockRun& run,
+                        const SavedBlock& saved, const TensorView& out) {
+  const TensorView normed = normed_rows(context, run, saved.middle, block.post_norm.value);
+  run.flops += block.gate_up.forward(context, normed, saved.gate_up);
+  if (out.raw() == nullptr) return;
+  const TensorView gated =
+      context.scratch("train_block.gated", {run.rows, run.config->ffn}, run.dtype);
+  ops::swiglu(context, saved.gate_up, gated);
+  ops::copy(context, saved.middle, out);
+  run.flops += block.down.forward(context, gated, out, true);
+}
+
+void train_feed_forward_backward(Context& context, const TrainBlock& block, BlockRun& run,
+                                 const SavedBlock& saved, const TensorView& dx) {
+  const Shape narrow{run.rows, run.config->hidden};
+  const Shape wide{run.rows, run.config->ffn};
+  const TensorView dy = context.scratch("train_block.dy", narrow, run.dtype);
+  ops::copy(context, dx, dy);
+  const TensorView gated = context.scratch("train_block.gated", wide, run.dtype);
+  ops::swiglu(context, saved.gate_up, gated);
+  const TensorView dgated = context.scratch("train_block.dgated", wide, run.dtype);
+  run.flops += block.down.backward(context, gated, dy, dgated);
+  ops::swiglu_backward(context, saved.gate_up, dgated, saved.gate_up);
+  const TensorView normed = normed_rows(context, run, saved.middle, block.post_norm.value);
+  const TensorView dnormed = context.scratch("train_block.dnormed", narrow, DType::f32);
+  run.flops += block.gate_up.backward(context, normed, saved.gate_up, dnormed);
+  ops::rms_norm_backward(context, saved.middle, block.post_norm.value, run.config->rms_eps, dnormed,
+                         dx, block.post_norm.gradient);
+}
+
+ProjectionGradient train_attend_backward(Context& context, const TrainBlock& block, BlockRun& run,
+                                         const SavedBlock& saved, const TensorView& dx) {
+  const model::ModelConfig& config = *run.config;
+  const TensorView dy = context.scratch("train_block.dy", {run.rows, config.hidden}, run.dtype);
+  ops::copy(context, dx, dy);
+  const TensorView dmixed = context.scratch("train_block.dmixed", saved.mixed.shape(), run.dtype);
+  run.flops += block.o.backward(context, saved.mixed, dy, dmixed);
+
+  const bool pasts = run.raw_kv.raw() != nullptr && !run.raw_given;
+  const int64_t kv_rows = pasts ? run.raw_kv.dim(0) : run.rows;
+  ProjectionGradient gradient;
+  gradient.dq = context.scratch("train_block.dq", saved.q.shape(), run.dtype);
+  gradient.dkv = context.scratch("train_block.dkv", {kv_rows, saved.kv.dim(1)}, run.dtype);
+  std::vector<ops::AttentionBackwardArgs> calls;
+  for (const PackedSequence& sequence : run.sequences) {
+    const TensorView dkv = rows_of(gradient.dkv, sequence);
+    ops::AttentionBackwardArgs args;
+    args.forward = attention_args(run, saved, sequence);
+    args.dout = rows_of(dmixed, sequence).split_last(config.head_dim);
+    args.dq = rows_of(gradient.dq, sequence).split_last(config.head_dim);
+    args.dk = heads_of(dkv, config, 0).permute({1, 0, 2});
+    args.dv = heads_of(dkv, config, 1).permute({1, 0, 2});
+    if (run.reads) args.memory = sequence.gradients;
+    calls.push_back(args);
+  }
+  ops::attention_backward(context, calls);
+  run.flops += 10.0 * attention_volume(run);
+  for (const PackedSequence& sequence : run.sequences) {
+    const TensorView dq = rows_of(gradient.dq, sequence).split_last(config.head_dim);
+    const TensorView dk = heads_of(rows_of(gradient.dkv, sequence), config, 0);
+    ops::rope_backward(context, dq, *run.rope, sequence.position, dq);
+    ops::rope_backward(context, dk, *run.rope, sequence.position, dk);
+  }
+  return gradient;
+}
+
+void train_project_backward(Context& context, const TrainBlock& block, BlockRun& run,
+                            const SavedBlock& saved, const ProjectionGradient& gradient,
+                            const TensorView& dx) {
+  const int64_t kv_rows = run.raw_given ? run.rows : gradient.dkv.dim(0);
+  const TensorView x = saved.x.slice(0, 0, kv_rows);
+  const TensorView normed = normed_rows(context, run, x, block.input_norm.value);
+  const TensorView normed_q = normed.slice(0, 0, run.rows);
+  if (dx.raw() == nullptr) {
+    run.flops += block.q.backward(context, normed_q, gradient.dq, {});
+    if (!run.raw_given) run.flops += block.kv.backward(context, normed, gradient.dkv, {});
+    return;
+  }
+  const TensorView dnormed =
+      context.scratch("train_block.dnormed", {kv_rows, run.config->hidden}, DType::f32);
+  run.flops += block.kv.backward(context, normed, gradient.dkv, dnormed);
+  run.flops +=
+      block.q.backward(context, normed_q, gradient.dq, dnormed.slice(0, 0, run.rows), true);
+  ops::rms_norm_backward(context, x, block.input_norm.value, run.config->rms_eps, dnormed, dx,
+                         block.input_norm.gradient);
+}
+
+}  // namespace memlong::backbone
