@@ -1,0 +1,106 @@
+"""Facts: a relation (family, key, sometimes a person), its value, and the sentences about it."""
+from dataclasses import dataclass, field
+
+from families import load_families, load_wrappers
+from templates import cap, slots_of
+from values import coined, make, noun, of, person
+from words import Words
+
+SPLITS = ("train", "held-relations", "held-wordings", "changed", "never")
+CLASSIC_SHARE = 0.2  # facts in the very words of the older generator
+NEAR_NUMBERS = 0.15  # numbers that differ from one in the dialog by a digit
+
+
+@dataclass
+class Fact:
+    family: object
+    key: object
+    word: str  # the key as it is said
+    name: str  # the person, or ""
+    value: str
+    classic: bool
+    held: str  # "", "relation", "family"
+    old: str = None
+    topic: str = ""
+    slots: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        topic = f"{self.family.topic}:{self.word}" + (f":{self.name}" if self.name else "")
+        self.topic = topic
+        self.fill()
+
+    def fill(self):
+        self.slots = slots_of(self.word, self.name, self.value, self.key.plural, self.old)
+        if self.family.np:
+            self.slots["np"] = self.family.np_template.render(self.slots)
+
+    def change(self, value):
+        self.old, self.value = self.value, value
+        self.fill()
+
+
+class World:
+    """Draws facts for one split. Not for several threads; everything random comes from the rng given."""
+
+    def __init__(self, split):
+        if split not in SPLITS:
+            raise ValueError(f"no split {split}: {', '.join(SPLITS)}")
+        self.split = split
+        self.words = Words(split == "train")
+        self.wrappers = load_wrappers()
+        self.families = load_families(self.wrappers)
+        relations = split == "held-relations"
+        self.pool = []
+        for family in self.families:
+            keys = [key for key in family.keys if (key.held or family.held) == relations]
+            if keys:
+                weight = family.weight * (len(keys) / len(family.keys) if relations and not family.held else 1)
+                self.pool.append((family, keys, weight))
+        total = sum(entry[2] for entry in self.pool)
+        edge = 0.0
+        self.edges = []
+        for entry in self.pool:
+            edge += entry[2] / total
+            self.edges.append(edge)
+        self.classic = [family for family in self.families if family.classic["keys"] or family.classic["statements"] and family.subject]
+
+    def draw(self, rng, family=None, name=None):
+        """A new fact; of a family, about a person, where given."""
+        classic = family is None and self.split != "held-relations" and rng.random() < CLASSIC_SHARE
+        if classic:
+            family = of(rng, self.classic)
+            word = of(rng, family.classic["keys"]) if family.classic["keys"] else ""
+            key = next(key for key in family.keys if key.text == (word or "-"))
+            value = make(family.classic["values"] or key.value, rng, self.words)
+            return Fact(family, key, key.text, coined(rng, self.words) if family.subject else "", value, True, "")
+        if family is None:
+            x = rng.random()
+            family, keys, _ = next(entry for entry, edge in zip(self.pool, self.edges) if x < edge or edge == self.edges[-1])
+        else:
+            keys = next(entry[1] for entry in self.pool if entry[0] is family)
+        key = of(rng, keys)
+        word = key.text
+        if key.source:
+            word = noun(rng, self.words) if key.source == "noun" else self.words.pick(rng, key.source)
+            if rng.random() < 0.4:
+                word = self.words.pick(rng, "adjective") + " " + word
+        held = "family" if family.held else "relation" if key.held else ""
+        who = (name or person(rng, self.words)) if family.subject else ""
+        return Fact(family, key, word, who, make(key.value, rng, self.words), False, held)
+
+    def new_value(self, rng, fact, taken):
+        """Another value for a fact that is told: none of `taken`."""
+        kind = fact.family.classic["values"] if fact.classic and fact.family.classic["values"] else fact.key.value
+        for _ in range(50):
+            value = make(kind, rng, self.words)
+            if value not in taken:
+                return value
+        return None
+
+
+def near_number(rng, text):
+    """The same number but for a digit."""
+    places = [i for i, c in enumerate(text) if c.isdigit()]
+    i = of(rng, places)
+    return text[:i] + of(rng, [d for d in "123456789" if d != text[i]]) + text[i + 1:]
+
