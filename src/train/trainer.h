@@ -19,13 +19,13 @@ namespace memlong::train {
 struct TrainerOptions {
   int64_t steps = 1000;
   int64_t accumulate = 1;        ///< batches a step
-  int64_t evaluate_every = 200;  ///< 0: never
+  int64_t evaluate_every = 200;  ///< and after the last step; 0: never
   int64_t evaluate_batches = 8;
   int64_t save_every = 200;  ///< 0: only at the end and when stopped
   int64_t keep = 2;          ///< checkpoints that stay
   double spike = 6.0;        ///< a gradient norm beyond spike x its running mean is skipped; 0: off
   int64_t give_up = 20;      ///< so many steps skipped in a row are an error
-  std::filesystem::path out;  ///< checkpoints go to out/checkpoint-<step>
+  std::filesystem::path out;  ///< checkpoints go to out/checkpoint-<step>; empty: none are made
   std::string fingerprint;    ///< of recipe, model and data; a checkpoint with another is refused
 };
 
@@ -43,7 +43,8 @@ struct StepReport {
   double flops = 0.0;
 };
 
-/// One set of held-out data.
+/// One set of held-out data. Its batches are those of the last step, whatever the step is: what a
+/// schedule makes harder is as hard at every evaluation.
 struct EvaluationSet {
   std::string name;
   std::unique_ptr<BatchSource> source;  ///< starts from its first state each time
@@ -75,8 +76,9 @@ class Trainer {
   /// Goes on from the newest complete checkpoint in `out`; false when there is none. Errors:
   /// mismatch (another recipe or model), corrupt.
   bool resume();
-  /// Steps until `steps` are done or a stop is asked for; true when all are done. Errors:
-  /// those of its parts; failure after `give_up` bad steps.
+  /// Steps until `steps` are done or a stop is asked for; true when all are done. Errors: usage,
+  /// when `out` has checkpoints and was not resumed from; config, after `give_up` bad steps; those
+  /// of its parts.
   bool run(const TrainerEvents& events);
 
  private:
