@@ -11,7 +11,10 @@ int64_t PackedWeight::in_features() const { return impl_ == nullptr ? 0 : impl_-
 DType PackedWeight::dtype() const { return impl_ == nullptr ? DType::f32 : impl_->dtype; }
 size_t PackedWeight::bytes() const { return impl_ == nullptr ? 0 : impl_->bytes(); }
 
-PackedWeight pack_weight(Context& context, std::span<const TensorView> parts, DType dtype) {
+namespace {
+
+PackedWeight pack(Context& context, std::span<const TensorView> parts, DType dtype,
+                  bool transposed) {
   MEMLONG_CHECK(!parts.empty(), "pack_weight without a matrix");
   MEMLONG_CHECK(dtype == DType::f32 || dtype == DType::bf16, "weights are packed as f32 or bf16");
   for (const TensorView& part : parts) {
@@ -22,9 +25,20 @@ PackedWeight pack_weight(Context& context, std::span<const TensorView> parts, DT
   }
   std::shared_ptr<const PackedWeight::Impl> packed;
   dispatch(context.device(), [&](auto tag) {
-    packed = pack_weight_kernel<decltype(tag)::kDevice>(context, parts, dtype);
+    packed = pack_weight_kernel<decltype(tag)::kDevice>(context, parts, dtype, transposed);
   });
   return PackedWeight(std::move(packed));
+}
+
+}  // namespace
+
+PackedWeight pack_weight(Context& context, std::span<const TensorView> parts, DType dtype) {
+  return pack(context, parts, dtype, false);
+}
+
+PackedWeight pack_weight_transposed(Context& context, std::span<const TensorView> parts,
+                                    DType dtype) {
+  return pack(context, parts, dtype, true);
 }
 
 void matmul(Context& context, const TensorView& x, const PackedWeight& weight,
@@ -38,8 +52,8 @@ void matmul(Context& context, const TensorView& x, const PackedWeight& weight,
   check_rows(out, "matmul out");
   check_device(context, x, "matmul x");
   MEMLONG_CHECK(weight.impl().device == context.device(), "weight packed for another device");
-  MEMLONG_CHECK(out.dtype() == DType::f32 || (out.dtype() == weight.dtype() && !options.accumulate),
-                "matmul out must be f32, or the weight's dtype where nothing is accumulated");
+  MEMLONG_CHECK(out.dtype() == DType::f32 || out.dtype() == weight.dtype(),
+                "matmul out must be f32 or the weight's dtype");
   if (options.bias.raw() != nullptr) {
     check_shape(options.bias, {weight.out_features()}, "matmul bias");
     check_dtype(options.bias, DType::f32, "matmul bias");

@@ -38,7 +38,7 @@ PackedWeight pack_weight(Context& context, std::span<const TensorView> parts, DT
 
 struct MatmulOptions {
   TensorView bias = {};     ///< [N] f32, or empty
-  bool accumulate = false;  ///< add to what `out` holds; `out` must then be f32
+  bool accumulate = false;  ///< add to what `out` holds; the sum is rounded once
 };
 
 /// x [T, K] of the weight's dtype (rows contiguous, row stride free), out [T, N] f32 or the

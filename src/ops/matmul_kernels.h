@@ -26,14 +26,14 @@ struct PackedWeight::Impl {
 template <Device D>
 std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel(Context& context,
                                                              std::span<const TensorView> parts,
-                                                             DType dtype);
+                                                             DType dtype, bool transposed);
 template <Device D>
 void matmul_kernel(Context& context, const TensorView& x, const PackedWeight::Impl& weight,
                    const TensorView& out, const MatmulOptions& options);
 
 template <>
 std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
-    Context& context, std::span<const TensorView> parts, DType dtype);
+    Context& context, std::span<const TensorView> parts, DType dtype, bool transposed);
 template <>
 void matmul_kernel<Device::cpu>(Context& context, const TensorView& x,
                                 const PackedWeight::Impl& weight, const TensorView& out,

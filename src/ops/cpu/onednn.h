@@ -5,10 +5,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <map>
+#include <string>
+#include <tuple>
 #include <unordered_map>
+#include <utility>
 
 #include <dnnl.hpp>
 
+#include "common/error.h"
 #include "ops/matmul_kernels.h"
 
 namespace memlong::ops::cpu {
@@ -51,16 +56,35 @@ class OneDnn {
   OneDnn();
   [[nodiscard]] const dnnl::engine& engine() const { return engine_; }
   [[nodiscard]] dnnl::stream& stream() { return stream_; }
-  Product& product(const ProductKey& key, const BlockedWeight& weight);
+  Product& product(const ProductKey& key, const dnnl::memory::desc& layout);
   [[nodiscard]] size_t cached() const { return products_.size(); }
+  /// The layout that oneDNN wants for weights [K, N], under the thread count set now.
+  const dnnl::memory::desc& blocked_layout(int64_t n, int64_t k, DType dtype);
 
  private:
   using Entry = std::pair<ProductKey, Product>;
+  using LayoutKey = std::tuple<int64_t, int64_t, DType, int>;  // n, k, dtype, threads
   dnnl::engine engine_;
   dnnl::stream stream_;
   std::list<Entry> products_;  // the most recently used first
   std::unordered_map<ProductKey, std::list<Entry>::iterator, ProductKeyHash> index_;
+  std::map<LayoutKey, dnnl::memory::desc> layouts_;
 };
+
+/// out = x [T, K] times weights of `layout` [K, N] (+ bias) (+ out).
+struct ProductArgs {
+  TensorView x;
+  const dnnl::memory::desc* layout;
+  void* weight;
+  TensorView out;
+  TensorView bias = {};
+  bool accumulate = false;
+};
+void run_product(Context& context, const ProductArgs& args);
+
+/// Copies between layouts, on as many threads as are set now.
+void reorder(OneDnn& onednn, const dnnl::memory::desc& from, void* source,
+             const dnnl::memory::desc& to, void* target);
 
 dnnl::memory::data_type onednn_type(DType dtype);
 
@@ -75,5 +99,17 @@ class ThreadCount {
  private:
   int before_;
 };
+
+/// Runs fn; oneDNN reports by exceptions of its own.
+template <class Fn>
+void guarded(const char* what, Fn&& fn) {
+  try {
+    fn();
+  } catch (const dnnl::error& error) {
+    const bool memory_short = error.status == dnnl_out_of_memory;
+    fail(memory_short ? ErrorKind::capacity : ErrorKind::internal,
+         std::string(what) + ": oneDNN: " + error.what());
+  }
+}
 
 }  // namespace memlong::ops::cpu

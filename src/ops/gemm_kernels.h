@@ -1,0 +1,17 @@
+// Device kernels of gemm.h.
+#pragma once
+
+#include "ops/gemm.h"
+
+namespace memlong::ops {
+
+/// out is not empty; the depth may be 0 where nothing is accumulated.
+template <Device D>
+void gemm_kernel(Context& context, const TensorView& a, const TensorView& b, const TensorView& out,
+                 const GemmOptions& options);
+
+template <>
+void gemm_kernel<Device::cpu>(Context& context, const TensorView& a, const TensorView& b,
+                              const TensorView& out, const GemmOptions& options);
+
+}  // namespace memlong::ops
