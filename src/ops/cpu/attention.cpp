@@ -5,7 +5,7 @@
 #include <omp.h>
 
 #include "ops/attention_kernels.h"
-#include "ops/cpu/attention_amx.h"
+#include "ops/cpu/attention_bf16.h"
 #include "ops/cpu/attention_block.h"
 #include "ops/cpu/attention_decode.h"
 #include "ops/cpu/attention_f32.h"
@@ -73,8 +73,8 @@ void attention_kernel<Device::cpu>(Context& context, const AttentionArgs& args) 
   if (cpu::is_decode(args)) return cpu::decode_attention(context, args);
   dispatch_float(args.q.dtype(), [&](auto type) {
     using T = decltype(type);
-    if (std::is_same_v<T, bf16> && cpu::amx_available()) {
-      run_all<cpu::AmxProducts>(context, args);
+    if (std::is_same_v<T, bf16> && cpu::bf16_gemm_available()) {
+      run_all<cpu::Bf16Products>(context, args);
     } else {
       run_all<cpu::F32Products<T>>(context, args);
     }

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include <omp.h>
 
 #include "ops/attention_kernels.h"
+#include "ops/cpu/attention_backward_bf16.h"
 #include "ops/cpu/attention_backward_f32.h"
 #include "ops/cpu/attention_backward_group.h"
 #include "ops/cpu/parallel.h"
@@ -91,9 +93,8 @@ void run_shared(Context& context, const std::vector<BackwardPlan>& plans, int th
   };
   for_each(tasks_of(plans, blocks), threads,
            [&](const Task& task, int thread) { group(task, thread).pack(task.part); });
-  for_each(tasks_of(plans, key_blocks), threads, [&](const Task& task, int thread) {
-    group(task, thread).keys_of(task.part * cpu::kKeyBlock);
-  });
+  for_each(tasks_of(plans, key_blocks), threads,
+           [&](const Task& task, int thread) { group(task, thread).keys_of(task.part); });
   for_each(tasks_of(plans, blocks), threads,
            [&](const Task& task, int thread) { group(task, thread).queries_of(task.part); });
 }
@@ -126,8 +127,14 @@ void attention_backward_kernel<Device::cpu>(Context& context,
   std::stable_sort(plans.begin(), plans.end(), [](const BackwardPlan& a, const BackwardPlan& b) {
     return cpu::backward_nanoseconds(a) > cpu::backward_nanoseconds(b);
   });
-  dispatch_float(calls[0].forward.q.dtype(),
-                 [&](auto type) { run<cpu::F32BackwardProducts<decltype(type)>>(context, plans); });
+  dispatch_float(calls[0].forward.q.dtype(), [&](auto type) {
+    using T = decltype(type);
+    if (std::is_same_v<T, bf16> && cpu::bf16_gemm_available()) {
+      run<cpu::Bf16BackwardProducts>(context, plans);
+    } else {
+      run<cpu::F32BackwardProducts<T>>(context, plans);
+    }
+  });
 }
 
 }  // namespace memlong::ops

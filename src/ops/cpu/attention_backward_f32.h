@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 
 #include "ops/cpu/attention_backward_rows.h"
 #include "ops/cpu/block_gemm.h"
@@ -21,7 +22,7 @@ class F32BackwardProducts {
   static int64_t row_stride(int64_t rows) { return round_up(rows, kLanes); }
   /// Floats that a block of query rows keeps.
   static int64_t query_floats(int64_t row_stride, int64_t dim) {
-    return RowTerms::floats(row_stride) + (3 * dim + 2 * round_up(dim, kLanes)) * row_stride;
+    return RowTerms::floats(row_stride) + (2 * dim + 3 * round_up(dim, kLanes)) * row_stride;
   }
   /// Floats of working memory.
   static int64_t floats(int64_t row_stride, int64_t dim) {
@@ -40,17 +41,19 @@ class F32BackwardProducts {
         weights_(dv_ + kKeyBlock * dim_stride_),
         slopes_(weights_ + kKeyBlock * row_stride) {}
 
-  void set_row(float* queries, int64_t row, const T* q, const T* dout) const {
-    const Rows rows = parts(queries);
-    for (int64_t d = 0; d < dim_; ++d) {
-      rows.q_columns[d * row_stride_ + row] = rows.q[row * dim_stride_ + d] = to_float(q[d]);
-      rows.dout_columns[d * row_stride_ + row] = rows.dout[row * dim_stride_ + d] =
-          to_float(dout[d]);
+  /// q, dout of row i at q[i], dout[i].
+  void set_rows(float* queries, std::span<const T* const> q, std::span<const T* const> dout) const {
+    const Rows to = parts(queries);
+    std::fill_n(to.q_turned, to.dq + dim_stride_ * row_stride_ - to.q_turned, 0.0F);
+    for (size_t i = 0; i < q.size(); ++i) {
+      const auto row = static_cast<int64_t>(i);
+      for (int64_t d = 0; d < dim_; ++d) {
+        to.q_turned[d * row_stride_ + row] = to.q[row * dim_stride_ + d] = to_float(q[i][d]);
+        to.dout_turned[d * row_stride_ + row] = to.dout[row * dim_stride_ + d] =
+            to_float(dout[i][d]);
+      }
     }
   }
-
-  /// Rows have been set in zeroed memory.
-  void finish_rows(float* /*queries*/, int64_t /*rows*/) const {}
 
   /// The keys that pair() reads until the next call; their gradients start at zero.
   void set_keys(const KeyRows<T>& k, const KeyRows<T>& v, int64_t begin, int64_t count) {
@@ -70,9 +73,13 @@ class F32BackwardProducts {
     const auto times = [&](const float* left, const float* right, float* to) {
       block_gemm({left, dim_, 1}, right, row_stride_, dim_, to, row_stride_, count, columns, false);
     };
-    times(keys_, at.q_columns, weights_);
-    times(values_, at.dout_columns, slopes_);
-    weigh(at.terms, columns, begin, count, causal);
+    times(keys_, at.q_turned, weights_);
+    times(values_, at.dout_turned, slopes_);
+    if (causal) {
+      weigh<true>(at.terms, columns, begin, count);
+    } else {
+      weigh<false>(at.terms, columns, begin, count);
+    }
     const auto add = [&](const float* left, const float* right, float* to) {
       block_gemm({left, row_stride_, 1}, right, dim_stride_, rows, to, dim_stride_, count,
                  dim_stride_, true);
@@ -88,39 +95,38 @@ class F32BackwardProducts {
   /// Not yet scaled, dim floats.
   [[nodiscard]] const float* dk(int64_t key) const { return dk_ + key * dim_stride_; }
   [[nodiscard]] const float* dv(int64_t key) const { return dv_ + key * dim_stride_; }
-  void dq(float* queries, int64_t row, float* to) const {
-    const float* from = parts(queries).dq + row;
-    for (int64_t d = 0; d < dim_; ++d) to[d] = from[d * row_stride_];
-  }
+  /// [round_up(dim, kLanes), row_stride], not yet scaled.
+  [[nodiscard]] const float* dq(float* queries) const { return parts(queries).dq; }
 
  private:
   struct Rows {
     RowTerms terms;
-    float* q_columns;     // [dim, row_stride]
-    float* dout_columns;  // [dim, row_stride]
-    float* q;             // [row_stride, dim_stride]
-    float* dout;          // [row_stride, dim_stride]
-    float* dq;            // [dim, row_stride]
+    float* q_turned;     // [dim, row_stride]
+    float* dout_turned;  // [dim, row_stride]
+    float* q;            // [row_stride, dim_stride]
+    float* dout;         // [row_stride, dim_stride]
+    float* dq;           // [dim_stride, row_stride]
   };
 
   Rows parts(float* queries) const {
     Rows rows;
     rows.terms = RowTerms(queries, row_stride_);
-    rows.q_columns = queries + RowTerms::floats(row_stride_);
-    rows.dout_columns = rows.q_columns + dim_ * row_stride_;
-    rows.q = rows.dout_columns + dim_ * row_stride_;
+    rows.q_turned = queries + RowTerms::floats(row_stride_);
+    rows.dout_turned = rows.q_turned + dim_ * row_stride_;
+    rows.q = rows.dout_turned + dim_ * row_stride_;
     rows.dout = rows.q + dim_stride_ * row_stride_;
     rows.dq = rows.dout + dim_stride_ * row_stride_;
     return rows;
   }
 
-  void weigh(const RowTerms& terms, int64_t columns, int64_t begin, int64_t count, bool causal) {
+  template <bool kCausal>
+  void weigh(const RowTerms& terms, int64_t columns, int64_t begin, int64_t count) {
     for (int64_t row = 0; row < columns; row += kLanes) {
-      const RowLanes lanes(terms, row, causal);
+      const RowLanes lanes(terms, row);
       for (int64_t i = 0; i < count; ++i) {
         float* weight = weights_ + i * row_stride_ + row;
         float* slope = slopes_ + i * row_stride_ + row;
-        const Vec p = lanes.weight(load(weight) * scale_, begin + i);
+        const Vec p = lanes.weight<kCausal>(load(weight) * scale_, begin + i);
         store(weight, p);
         store(slope, p * (load(slope) - lanes.delta));
       }

@@ -13,7 +13,7 @@
 
 #include "ops/cpu/attention_backward_rows.h"
 #include "ops/cpu/attention_plan.h"
-#include "ops/cpu/convert.h"
+#include "ops/cpu/transpose.h"
 
 namespace memlong::ops::cpu {
 
@@ -74,25 +74,28 @@ class GroupBackward {
   /// from them, every block.
   void pack(int64_t i) {
     float* queries = packed_ + i * block_floats(plan_);
-    std::fill_n(queries, block_floats(plan_), 0.0F);
-    RowTerms terms(queries, stride_);
+    const RowTerms terms(queries, stride_);
+    std::fill_n(queries, RowTerms::floats(stride_), 0.0F);
     std::fill_n(terms.lse, stride_, INFINITY);
     const AttentionTask task = block(i);
     const TaskRows<T> rows(args_.forward, task);
+    std::vector<const T*> q(static_cast<size_t>(rows.count()));
+    std::vector<const T*> dout(q.size());
     for (int64_t r = 0; r < rows.count(); ++r) {
-      const T* dout = rows.at(args_.dout, r);
-      products_.set_row(queries, r, rows.q(r), dout);
+      q[static_cast<size_t>(r)] = rows.q(r);
+      dout[static_cast<size_t>(r)] = rows.at(args_.dout, r);
       terms.lse[r] = *rows.template at<float>(args_.forward.lse, r);
-      terms.delta[r] = product(dout, rows.out(r));
+      terms.delta[r] = product(rows.at(args_.dout, r), rows.out(r));
       terms.position[r] = static_cast<float>(rows.position(r));
     }
-    products_.finish_rows(queries, rows.count());
+    products_.set_rows(queries, q, dout);
   }
 
-  /// The spans that begin with key `begin`: different memories may have the same gradient.
-  void keys_of(int64_t begin) {
+  /// The spans of block `part` of any keys: different memories may have the same gradient.
+  void keys_of(int64_t part) {
     for (const KeySpan& span : plan_.spans) {
-      if (span.begin == begin && wants_keys(span)) read(span, 0, blocks(), {false, true});
+      if (span.begin / kKeyBlock == part && wants_keys(span))
+        read(span, 0, blocks(), {false, true});
     }
   }
 
@@ -174,13 +177,23 @@ class GroupBackward {
     }
   }
 
+  /// dq lies turned, [dim, row].
   void write_queries(int64_t i) {
     const AttentionTask task = block(i);
     const TaskRows<T> rows(args_.forward, task);
-    for (int64_t r = 0; r < rows.count(); ++r) {
-      float sums[kMaxHeadDim];
-      products_.dq(packed_ + i * block_floats(plan_), r, sums);
-      write_row(sums, args_.forward.scale, rows.at(args_.dq, r));
+    const float* sums = products_.dq(packed_ + i * block_floats(plan_));
+    for (int64_t first = 0; first < rows.count(); first += kLanes) {
+      for (int64_t d = 0; d < dim(plan_); d += kLanes) {
+        VecWord square[16];
+        for (int64_t j = 0; j < kLanes; ++j) {
+          square[j] =
+              bits_as<VecWord>(load(sums + (d + j) * stride_ + first) * args_.forward.scale);
+        }
+        transpose(square);
+        for (int64_t r = first; r < std::min(first + kLanes, rows.count()); ++r) {
+          store_part(rows.at(args_.dq, r) + d, bits_as<Vec>(square[r - first]), dim(plan_) - d);
+        }
+      }
     }
   }
 
@@ -189,9 +202,9 @@ class GroupBackward {
   }
 
   void write_row(const float* from, float scale, T* to) const {
-    float scaled[kMaxHeadDim];
-    for (int64_t d = 0; d < dim(plan_); ++d) scaled[d] = from[d] * scale;
-    row_from_f32<T>(scaled, to, dim(plan_));
+    for (int64_t d = 0; d < dim(plan_); d += kLanes) {
+      store_part(to + d, load(from + d) * scale, dim(plan_) - d);
+    }
   }
 
   void add_row(const float* from, float scale, const TensorView& sums, int64_t i) const {

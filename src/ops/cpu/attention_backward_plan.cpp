@@ -8,9 +8,9 @@ namespace {
 constexpr int64_t kRowBlock = 128;  // rows of a query block, or the group's heads if they are more
 
 void cut(std::vector<KeySpan>& spans, const MemorySegment* memory, const MemoryGradient* gradient,
-         int64_t keys) {
-  for (int64_t i = 0; i < keys; i += kKeyBlock) {
-    spans.push_back({memory, gradient, i, std::min(i + kKeyBlock, keys)});
+         int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; i += kKeyBlock) {
+    spans.push_back({memory, gradient, i, std::min(i + kKeyBlock, end)});
   }
 }
 
@@ -23,9 +23,13 @@ std::vector<KeySpan> plan_keys(const AttentionBackwardArgs& args) {
     if (segment.k.empty() || segment.begin == segment.end) continue;
     const MemoryGradient* gradient = args.memory.empty() ? nullptr : &args.memory[i];
     if (gradient != nullptr && gradient->dk.empty() && gradient->dv.empty()) gradient = nullptr;
-    cut(spans, &segment, gradient, segment.k.dim(1));
+    cut(spans, &segment, gradient, 0, segment.k.dim(1));
   }
-  cut(spans, nullptr, nullptr, args.forward.k.dim(1));
+  // Keys that no row reads may hold anything: they do not share a block with others.
+  const int64_t rows = args.forward.q.dim(0);
+  const int64_t last = rows == 0 ? 0 : args.forward.offset + rows;
+  cut(spans, nullptr, nullptr, 0, last);
+  cut(spans, nullptr, nullptr, last, args.forward.k.dim(1));
   return spans;
 }
 

@@ -33,15 +33,17 @@ struct RowLanes {
   Vec delta;
   Vec position;
 
-  RowLanes(const RowTerms& terms, int64_t row, bool causal)
+  RowLanes(const RowTerms& terms, int64_t row)
       : lse(load(terms.lse + row)),
         delta(load(terms.delta + row)),
-        position(causal ? load(terms.position + row) : broadcast(INFINITY)) {}
+        position(load(terms.position + row)) {}
 
-  /// A score as the softmax weighs it.
+  /// A score as the softmax weighs it; 0 where `kCausal` and the key is later than the row.
+  template <bool kCausal>
   [[nodiscard]] Vec weight(Vec score, int64_t key) const {
-    const Vec number = broadcast(static_cast<float>(key));
-    return exp(number > position ? broadcast(-INFINITY) : score - lse);
+    const Vec weight = exp(score - lse);
+    if constexpr (!kCausal) return weight;
+    return broadcast(static_cast<float>(key)) > position ? Vec{} : weight;
   }
 };
 

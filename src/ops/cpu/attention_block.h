@@ -14,7 +14,7 @@
 
 namespace memlong::ops::cpu {
 
-/// Products: F32Products<T> or AmxProducts.
+/// Products: F32Products<T> or Bf16Products.
 template <class Products>
 class AttentionBlock {
  public:
@@ -59,7 +59,7 @@ class AttentionBlock {
   [[nodiscard]] float log_sum_exp(int64_t row) const { return softmax_.log_sum_exp(row); }
 
  private:
-  /// AMX writes whole squares of 32.
+  /// bf16 products write whole squares of 32.
   static int64_t sum_rows(int64_t dim) { return round_up(dim, 32); }
 
   void shrink_sums() {

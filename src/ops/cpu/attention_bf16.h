@@ -1,36 +1,32 @@
-// The two products of attention in bf16 on AMX tiles (Intel, from Sapphire Rapids), summed in f32.
+// The two products of attention in bf16, summed in f32.
 #pragma once
 
 #include <cstdint>
 
 #include "ops/cpu/attention_keys.h"
+#include "ops/cpu/bf16_gemm.h"
 #include "tensor/dtype.h"
 
 namespace memlong::ops::cpu {
 
-/// True where this build, this processor and this kernel allow AMX. Asks the kernel once.
-bool amx_available();
-
-/// As F32Products, with the weights rounded to bf16 for the second product.
-class AmxProducts {
+/// As F32Products, with the weights rounded to bf16 for the second product. Only where
+/// bf16_gemm_available().
+class Bf16Products {
  public:
   using Element = bf16;
   static int64_t row_stride(int64_t rows);
   static int64_t floats(int64_t row_stride, int64_t dim);
-  AmxProducts(float* memory, int64_t row_stride, int64_t dim);
-  AmxProducts(const AmxProducts&) = delete;
-  AmxProducts& operator=(const AmxProducts&) = delete;
-  ~AmxProducts();
+  Bf16Products(float* memory, int64_t row_stride, int64_t dim);
 
   void set_query(int64_t row, const bf16* query);
   void score(const KeyRows<bf16>& k, int64_t begin, int64_t count, float* scores);
   void add(const KeyRows<bf16>& v, int64_t begin, int64_t count, const float* weights, float* sums);
 
  private:
-  void turn_values(const KeyRows<bf16>& v, int64_t begin, int64_t count);
   void pair_weights(const float* weights, int64_t count);
 
-  int64_t row_stride_;  // a multiple of 32, as all extents of a product here
+  Bf16GemmScope scope_;
+  int64_t row_stride_;
   int64_t dim_;
   int64_t dim_stride_;
   uint32_t* queries_;  // [dim_stride / 2, row_stride]: elements 2i and 2i + 1 of a row
