@@ -21,6 +21,39 @@ void load_text_side(const ModelOptions& options, LoadedModel& loaded) {
   loaded.chat = tokenizer::make_chat_template(name, loaded.tokens);
 }
 
+/// The folder's weights with the adapter over them, or those that were handed in.
+void load_store(const ModelOptions& options, LoadedModel& loaded) {
+  if (options.store != nullptr) {
+    loaded.store = options.store;
+    return;
+  }
+  auto store = std::make_shared<model::WeightStore>(model::WeightStore::open(options.folder));
+  if (!options.writer_only) loaded.adapter = loaded.settings.adapter;
+  if (!loaded.adapter.empty()) {
+    store->overlay_upper(loaded.adapter, loaded.config, loaded.settings.memory_layer);
+  }
+  loaded.store = std::move(store);
+}
+
+void load_networks(Context& context, const ModelOptions& options, LoadedModel& loaded) {
+  const int64_t layer = loaded.settings.memory_layer;
+  if (!options.pack) {
+    auto weights = std::make_shared<backbone::LlamaWeights>();
+    weights->config = loaded.config;
+    weights->dtype = options.dtype;
+    weights->store = loaded.store;
+    weights->embedding = loaded.store->get("model.embed_tokens.weight");
+    loaded.weights = std::move(weights);
+    return;
+  }
+  loaded.weights = backbone::load_weights(context, loaded.store, loaded.config, options.dtype,
+                                          loaded.settings.window, options.writer_only ? layer : -1);
+  loaded.writer = std::make_shared<backbone::Writer>(loaded.weights, layer);
+  if (options.writer_only) return;
+  loaded.side_net =
+      std::make_shared<sidenet::SideNet>(loaded.weights, layer, loaded.settings.reading_layers);
+}
+
 }  // namespace
 
 membank::Fingerprint LoadedModel::fingerprint(DType kv_dtype) const {
@@ -46,22 +79,11 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
   model::check_settings(loaded->settings, loaded->config);
   if (loaded->config.bos < 0) loaded->settings.window_bos = false;
 
-  auto store = std::make_shared<model::WeightStore>(model::WeightStore::open(options.folder));
-  const int64_t layer = loaded->settings.memory_layer;
-  if (!options.writer_only) loaded->adapter = loaded->settings.adapter;
-  if (!loaded->adapter.empty()) store->overlay_upper(loaded->adapter, loaded->config, layer);
-  loaded->store = store;
-  loaded->writer_hash = to_hex(model::writer_hash(loaded->config, *store, layer));
+  load_store(options, *loaded);
+  loaded->writer_hash =
+      to_hex(model::writer_hash(loaded->config, *loaded->store, loaded->settings.memory_layer));
   load_text_side(options, *loaded);
-
-  loaded->weights =
-      backbone::load_weights(context, store, loaded->config, options.dtype, loaded->settings.window,
-                             options.writer_only ? layer : -1);
-  loaded->writer = std::make_shared<backbone::Writer>(loaded->weights, layer);
-  if (!options.writer_only) {
-    loaded->side_net =
-        std::make_shared<sidenet::SideNet>(loaded->weights, layer, loaded->settings.reading_layers);
-  }
+  load_networks(context, options, *loaded);
   return loaded;
 }
 

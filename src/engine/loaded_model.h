@@ -28,6 +28,11 @@ struct ModelOptions {
   std::optional<model::MemorySettings> settings = std::nullopt;
   DType dtype = DType::bf16;  ///< f32 or bf16
   bool writer_only = false;   ///< ingest: load nothing above the memory layer's K and V
+  /// Weights to take instead of the folder's (and no adapter is laid over them).
+  std::shared_ptr<const model::WeightStore> store = nullptr;
+  /// Training packs its own weights: `weights` has config, store and embedding alone, `writer` and
+  /// `side_net` stay null.
+  bool pack = true;
 };
 
 /// Immutable after loading and shared by sessions; thread-safe with a Context for each thread.
@@ -38,8 +43,8 @@ struct LoadedModel {
   std::filesystem::path adapter;  ///< what was laid over the base; empty: nothing
   std::shared_ptr<const model::WeightStore> store;
   std::shared_ptr<const backbone::LlamaWeights> weights;
-  std::shared_ptr<const backbone::Writer> writer;
-  std::shared_ptr<const sidenet::SideNet> side_net;  ///< null when writer_only
+  std::shared_ptr<const backbone::Writer> writer;    ///< null when not packed
+  std::shared_ptr<const sidenet::SideNet> side_net;  ///< null when not packed, or writer_only
   std::shared_ptr<const tokenizer::Tokenizer> tokens;
   std::shared_ptr<const tokenizer::ChatTemplate> chat;
   std::string writer_hash;  ///< hex

@@ -29,6 +29,9 @@ struct MemorySettings {
 /// key is an error that names it. Errors: io, config.
 MemorySettings read_settings(const std::filesystem::path& file, const MemorySettings& base);
 
+/// The same tables as text, the adapter left out: a memlong.toml for a new model folder.
+std::string settings_text(const MemorySettings& settings);
+
 /// The settings of a model folder: its own memlong.toml; else the file of `configs/models/` whose
 /// [match] table (architecture, layers, hidden, heads, vocab: those that are given) fits; else
 /// defaults from the shape (m = L/2, reading layers m..L-1, window = min(max_positions, 2048),

@@ -41,6 +41,9 @@ struct SifParameters {
 std::optional<SifParameters> load_sif(const std::filesystem::path& folder, int64_t vocab,
                                       int64_t hidden);
 
+/// Writes that file. Errors: io.
+void save_sif(const std::filesystem::path& folder, const SifParameters& parameters);
+
 /// Estimates them from text: probabilities with add-one smoothing over `ids`, the component as the
 /// first uncentred principal component of the weighted means of its chunks of `chunk` tokens.
 /// table [V, C]: the model's token embeddings. Deterministic.

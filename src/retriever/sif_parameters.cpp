@@ -2,6 +2,7 @@
 //
 // Blob, little-endian: magic "sifpar01", a f32, V u64, C u64, probabilities f32 [V], component
 // f32 [C], CRC-32C u32 of everything before it.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -113,6 +114,16 @@ std::optional<SifParameters> load_sif(const std::filesystem::path& folder, int64
   parameters.component = read_vector(file, "component", hidden);
   check_values(parameters, path.string());
   return parameters;
+}
+
+void save_sif(const std::filesystem::path& folder, const SifParameters& parameters) {
+  Tensor probability({static_cast<int64_t>(parameters.token_probability.size())}, DType::f32);
+  Tensor component({static_cast<int64_t>(parameters.component.size())}, DType::f32);
+  std::copy(parameters.token_probability.begin(), parameters.token_probability.end(),
+            probability.data<float>());
+  std::copy(parameters.component.begin(), parameters.component.end(), component.data<float>());
+  model::write_safetensors(folder / "sif.safetensors",
+                           {{"token_probability", probability}, {"component", component}});
 }
 
 }  // namespace memlong::retriever

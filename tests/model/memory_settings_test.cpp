@@ -78,6 +78,32 @@ TEST(Settings, WhatIsNotNamedStaysAsItWas) {
   EXPECT_THAT(moved.reading_layers, ElementsAre(4, 5));
 }
 
+TEST(Settings, TextOfThemIsReadAgain) {
+  MemorySettings settings;
+  settings.memory_layer = 4;
+  settings.reading_layers = {5, 7};
+  settings.chunk = 32;
+  settings.top_k = 3;
+  settings.embedder = "pooled";
+  settings.window = 640;
+  settings.overlap = 64;
+  settings.window_bos = false;
+  settings.chat_template = "chatml";
+  settings.adapter = "/somewhere";
+  const TempFolder folder;
+  const MemorySettings back = read_settings(folder.write("a.toml", settings_text(settings)), {});
+  EXPECT_EQ(back.memory_layer, 4);
+  EXPECT_THAT(back.reading_layers, ElementsAre(5, 7));
+  EXPECT_EQ(back.chunk, 32);
+  EXPECT_EQ(back.top_k, 3);
+  EXPECT_EQ(back.embedder, "pooled");
+  EXPECT_EQ(back.window, 640);
+  EXPECT_EQ(back.overlap, 64);
+  EXPECT_FALSE(back.window_bos);
+  EXPECT_EQ(back.chat_template, "chatml");
+  EXPECT_TRUE(back.adapter.empty()) << "a new folder has no adapter";
+}
+
 TEST(Settings, ErrorsNameFileAndKey) {
   const std::pair<const char*, const char*> table[] = {
       {"[memory]\nlayr = 4", "[memory] has an unknown key, layr"},

@@ -31,6 +31,17 @@ TEST(SifParameters, GoThroughABlobUnchanged) {
   EXPECT_TRUE(SifParameters::deserialize(SifParameters{}.serialize()).component.empty());
 }
 
+TEST(SifParameters, GoThroughAModelFolderUnchanged) {
+  const test::TempFolder folder;
+  EXPECT_FALSE(load_sif(folder.path(), 3, 2).has_value());
+  const SifParameters parameters{1e-4F, {0.25F, 0.75F, 1e-7F}, {0.6F, -0.8F}};
+  save_sif(folder.path(), parameters);
+  const auto back = load_sif(folder.path(), 3, 2);
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->token_probability, parameters.token_probability);
+  EXPECT_EQ(back->component, parameters.component);
+}
+
 TEST(SifParameters, DamagedBlobIsCorrupt) {
   const std::string good = SifParameters{1e-4F, {0.5F, 0.5F}, {1.0F}}.serialize();
   for (size_t i = 0; i < good.size(); ++i) {

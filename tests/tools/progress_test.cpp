@@ -34,6 +34,12 @@ TEST(Progress, LineIsPlain) {
   EXPECT_EQ(format_progress_line(half()), "read: 12.0k of 24.0k tokens (50 %), 1.5k/s, 8.0s left");
 }
 
+TEST(Progress, WhatWasDoneBeforeCountsForNoRate) {
+  ProgressState state = half();
+  state.first = 8000;
+  EXPECT_EQ(format_progress_line(state), "read: 12.0k of 24.0k tokens (50 %), 500/s, 24s left");
+}
+
 TEST(Progress, UnknownTotalAndBytesAndEnd) {
   ProgressState state = half();
   state.total = 0;

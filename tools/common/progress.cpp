@@ -28,17 +28,17 @@ std::string amount(const ProgressState& s, int64_t value) {
 }
 
 std::string rate_of(const ProgressState& s) {
-  if (s.seconds <= 0 || s.done <= 0) return "";
-  const double rate = static_cast<double>(s.done) / s.seconds;
+  if (s.seconds <= 0 || s.done <= s.first) return "";
+  const double rate = static_cast<double>(s.done - s.first) / s.seconds;
   return (s.unit == "bytes" ? human_bytes(rate) : human_count(rate)) + "/s";
 }
 
 std::string time_of(const ProgressState& s) {
   const bool ended = s.total > 0 && s.done >= s.total;
   if (s.total <= 0 || ended) return human_duration(s.seconds);
-  if (s.done <= 0 || s.seconds < 0.5) return "";
-  const auto done = static_cast<double>(s.done);
-  return human_duration(s.seconds * (static_cast<double>(s.total) - done) / done) + " left";
+  if (s.done <= s.first || s.seconds < 0.5) return "";
+  const auto done = static_cast<double>(s.done - s.first);
+  return human_duration(s.seconds * static_cast<double>(s.total - s.done) / done) + " left";
 }
 
 std::string unit_of(const ProgressState& s) { return s.unit == "bytes" ? "" : " " + s.unit; }
@@ -110,6 +110,13 @@ Progress::~Progress() {
 void Progress::set_total(int64_t total) {
   const std::lock_guard lock(mutex_);
   state_.total = total;
+}
+
+void Progress::begin_at(int64_t first) {
+  const std::lock_guard lock(mutex_);
+  state_.first = first;
+  state_.done = first;
+  start_ = Clock::now();
 }
 
 void Progress::update(int64_t done) {

@@ -16,6 +16,7 @@ struct ProgressState {
   std::string unit;  ///< "tokens", "chunks"; "bytes" is shown as MiB
   int64_t done = 0;
   int64_t total = 0;  ///< 0: not known
+  int64_t first = 0;  ///< what was done before the clock began to run
   double seconds = 0;
   std::string note;
 };
@@ -36,6 +37,7 @@ class Progress {
   ~Progress();
 
   void set_total(int64_t total);
+  void begin_at(int64_t first);  ///< what an earlier process did counts for no rate
   void update(int64_t done);
   void add(int64_t more);
   void note(const std::string& text);         ///< shown behind the figures

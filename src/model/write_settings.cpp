@@ -1,0 +1,24 @@
+#include <sstream>
+
+#include "model/memory_settings.h"
+
+namespace memlong::model {
+
+std::string settings_text(const MemorySettings& settings) {
+  std::ostringstream out;
+  out << "# The memory settings that belong to this model.\n[memory]\n";
+  out << "layer = " << settings.memory_layer << "\nreading_layers = [";
+  for (size_t i = 0; i < settings.reading_layers.size(); ++i) {
+    out << (i == 0 ? "" : ", ") << settings.reading_layers[i];
+  }
+  out << "]\nchunk = " << settings.chunk << "\ntop_k = " << settings.top_k << "\nembedder = \""
+      << settings.embedder << "\"\n\n[window]\nsize = " << settings.window
+      << "\noverlap = " << settings.overlap
+      << "\nbos = " << (settings.window_bos ? "true" : "false") << "\n";
+  if (!settings.chat_template.empty()) {
+    out << "\n[chat]\ntemplate = \"" << settings.chat_template << "\"\n";
+  }
+  return out.str();
+}
+
+}  // namespace memlong::model
