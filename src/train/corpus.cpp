@@ -1,0 +1,204 @@
+#include "train/corpus.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "common/error.h"
+#include "common/hash.h"
+#include "engine/ingest_rows.h"
+#include "engine/ingest_sources.h"
+#include "engine/ingest_text.h"
+
+namespace memlong::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+engine::ReadBlock read_string(std::string_view text) {
+  return [text](char* to, size_t size) mutable {
+    const size_t count = std::min(size, text.size());
+    text.copy(to, count);
+    text.remove_prefix(count);
+    return count;
+  };
+}
+
+/// The string under "text" of a line of JSON.
+std::string text_of_line(std::string_view line) {
+  const nlohmann::json row = nlohmann::json::parse(line, nullptr, false);
+  if (row.is_discarded()) fail(ErrorKind::format, "not JSON");
+  const auto found = row.is_object() ? row.find("text") : row.end();
+  if (found == row.end() || !found->is_string()) fail(ErrorKind::format, "no string \"text\"");
+  return found->get<std::string>();
+}
+
+/// One line that begins with the place, whatever was wrong.
+template <class Read>
+auto at_place(const std::string& place, const Read& read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::internal || error.kind() == ErrorKind::io) throw;
+    fail(error.kind(), place + ": " + error.what());
+  }
+}
+
+class Reader {
+ public:
+  Reader(const engine::LoadedModel& model, const ReadProgress& progress)
+      : model_(model), progress_(progress) {}
+
+  void plan(const DataEntry& data) {
+    const bool folder = data.kind == DataKind::text && fs::is_directory(data.path);
+    if (!folder && !fs::exists(data.path)) {
+      fail(ErrorKind::io, data.path.string() + ": no such file or folder");
+    }
+    if (!folder && fs::is_directory(data.path)) {
+      fail(ErrorKind::format, data.path.string() + ": a folder; name the file of JSON lines");
+    }
+    engine::SourceList list =
+        engine::list_sources({data.path.string()}, {.include = {"*.txt"}, .input_name = {}});
+    if (list.sources.empty()) {
+      fail(ErrorKind::format, data.path.string() + ": no *.txt file below this folder");
+    }
+    for (const engine::Source& source : list.sources) total_ += source.bytes;
+    plans_.emplace_back(data, std::move(list.sources));
+  }
+
+  std::vector<CorpusEntry> read() {
+    std::vector<CorpusEntry> entries;
+    for (auto& [data, sources] : plans_) {
+      CorpusEntry& entry = entries.emplace_back();
+      entry.data = data;
+      for (const engine::Source& source : sources) {
+        const size_t before = entry.documents.size();
+        if (data.kind == DataKind::text) {
+          entry.documents.push_back(read_file(source));
+        } else {
+          read_lines(source, data.kind, entry.documents);
+        }
+        if (entry.documents.size() == before) {
+          fail(ErrorKind::format, source.name + ": empty, no line holds a document");
+        }
+        report(0);
+      }
+      for (const Document& document : entry.documents) entry.tokens += document.size();
+    }
+    return entries;
+  }
+
+ private:
+  Document read_file(const engine::Source& source) {
+    return at_place(source.name, [&] {
+      engine::SourceFile file(source);
+      engine::TextCheck check;
+      std::vector<char> block(size_t{64} << 10);
+      const engine::ReadBlock bytes = file.open();
+      while (const size_t got = bytes(block.data(), block.size())) check.feed({block.data(), got});
+      check.finish();
+      Document document = read_text(file.open(), true);
+      document.name = source.name;
+      return document;
+    });
+  }
+
+  void read_lines(const engine::Source& source, DataKind kind, std::vector<Document>& documents) {
+    engine::SourceFile file(source);
+    engine::LineReader lines(file.open());
+    for (std::string line; lines.next(line); report(lines.line_bytes())) {
+      if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+      const std::string place = source.name + ":" + std::to_string(lines.number());
+      documents.push_back(at_place(place, [&] {
+        if (lines.too_long()) fail(ErrorKind::format, "the line is too long");
+        return kind == DataKind::dialogs ? parse_dialog(line, model_) : read_row(line);
+      }));
+      documents.back().name = place;
+    }
+  }
+
+  Document read_row(std::string_view line) {
+    const std::string text = text_of_line(line);
+    engine::TextCheck check;
+    check.feed(text);
+    check.finish();
+    return read_text(read_string(text), false);
+  }
+
+  /// Tokens as ingest makes them, piece by piece.
+  Document read_text(engine::ReadBlock read, bool count_bytes) {
+    Document document;
+    if (model_.tokens->adds_bos() && !model_.settings.window_bos) {
+      document.ids.push_back(model_.tokens->bos());
+    }
+    engine::PieceReader pieces(std::move(read));
+    bool first = true;
+    while (const std::optional<std::string> text = pieces.next()) {
+      const auto ids = model_.tokens->encode(engine::unix_lines(*text), !first);
+      document.ids.insert(document.ids.end(), ids.begin(), ids.end());
+      first = false;
+      if (count_bytes) report(static_cast<int64_t>(text->size()));
+    }
+    return document;
+  }
+
+  void report(int64_t bytes) {
+    done_ += bytes;
+    if (progress_) progress_(done_, total_);
+  }
+
+  const engine::LoadedModel& model_;
+  const ReadProgress& progress_;
+  std::vector<std::pair<DataEntry, std::vector<engine::Source>>> plans_;
+  int64_t done_ = 0;
+  int64_t total_ = 0;
+};
+
+template <class Value>
+void add(Sha256& hash, const std::vector<Value>& values) {
+  const uint64_t size = values.size();
+  hash.update(std::as_bytes(std::span(&size, 1)));
+  hash.update(std::as_bytes(std::span(values)));
+}
+
+std::string hash_of(const std::vector<CorpusEntry>& entries) {
+  Sha256 hash;
+  for (const CorpusEntry& entry : entries) {
+    for (const Document& document : entry.documents) {
+      add(hash, document.ids);
+      add(hash, document.kinds);
+      add(hash, document.turns);
+      std::vector<int64_t> bounds = {document.later};
+      for (const ProbedAnswer& answer : document.answers) {
+        bounds.insert(bounds.end(), {answer.begin, answer.end, answer.fact});
+      }
+      add(hash, bounds);
+      for (const std::string& topic : document.topics) hash.update(topic + "\n");
+    }
+    hash.update("entry");
+  }
+  return to_hex(hash.finish());
+}
+
+}  // namespace
+
+int64_t Corpus::tokens() const {
+  int64_t total = 0;
+  for (const CorpusEntry& entry : entries) total += entry.tokens;
+  return total;
+}
+
+std::shared_ptr<const Corpus> read_corpus(const std::vector<DataEntry>& entries,
+                                          const engine::LoadedModel& model,
+                                          const ReadProgress& progress) {
+  Reader reader(model, progress);
+  for (const DataEntry& entry : entries) reader.plan(entry);
+  auto corpus = std::make_shared<Corpus>();
+  corpus->entries = reader.read();
+  corpus->hash = hash_of(corpus->entries);
+  return corpus;
+}
+
+}  // namespace memlong::train
