@@ -25,8 +25,10 @@ struct TrainerOptions {
   int64_t keep = 2;          ///< checkpoints that stay
   double spike = 6.0;        ///< a gradient norm beyond spike x its running mean is skipped; 0: off
   int64_t give_up = 20;      ///< so many steps skipped in a row are an error
-  std::filesystem::path out;  ///< checkpoints go to out/checkpoint-<step>; empty: none are made
-  std::string fingerprint;    ///< of recipe, model and data; a checkpoint with another is refused
+  /// Checkpoints go to out/checkpoint-<step>; empty: none are made.
+  std::filesystem::path out = {};
+  /// Of recipe, model and data; a checkpoint with another is refused.
+  std::string fingerprint = {};
 };
 
 /// After each step.
