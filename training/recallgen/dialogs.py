@@ -3,7 +3,6 @@ import math
 
 from facts import near_number
 from filler import TURN
-from messages import NOT_TOLD
 from values import below, of
 
 CHARS = 3.9  # of a token of the reference model, in running text
@@ -45,13 +44,26 @@ class Dialog:
         for _ in range(30):
             fact = self.world.draw(self.rng, family, name)
             self._near_number(fact)
-            if fact.topic in self.topics or fact.value in self.values or (fact.name in self.values and name is None):
+            if self._known(fact) or fact.value in self.values or (fact.name in self.values and name is None):
                 continue
             self.topics[fact.topic] = fact
             self.values |= {fact.value, fact.name} - {""}
             fact.told_at, fact.held_statement = None, False
             return fact
         return None
+
+    def _known(self, fact):
+        """Whether its topic is in the dialog, or one that could be meant as well: "the box" beside "the red box"."""
+        if fact.topic in self.topics:
+            return True
+        mine = fact.word.split()
+        for other in self.topics.values():
+            if other.family.topic == fact.family.topic and other.name == fact.name and fact.word and other.word:
+                theirs = other.word.split()
+                n = min(len(mine), len(theirs))
+                if mine[-n:] == theirs[-n:]:
+                    return True
+        return False
 
     def _near_number(self, fact):
         kind = fact.key.value
@@ -113,19 +125,19 @@ class Dialog:
         if self.facts and self.rng.random() < NEAR_MISS:
             like = of(self.rng, self.facts)
             family, name = like.family, None
-            if like.name and self.rng.random() < 0.5:
-                family, name = of(self.rng, [entry[0] for entry in self.world.pool if entry[0].subject]), like.name
+            if like.family.subject is True and self.rng.random() < 0.5:
+                family, name = of(self.rng, [entry[0] for entry in self.world.pool if entry[0].subject is True]), like.name
             if any(entry[0] is family for entry in self.world.pool):
                 fact = self.new_fact(family, name)
         fact = fact or self.new_fact()
         if fact:
-            self._probe(fact, self.talk.ask(self.rng, fact, False, self._held(0.7)), "never")
+            self._probe(fact, self.talk.ask(self.rng, fact, False, self._held(1)), "never")
 
     def _probe(self, fact, asked, kind):
         self.say(asked.user, asked.reply)
         held = fact.held or " and ".join(part for part, yes in (("statement", fact.held_statement), ("question", asked.held)) if yes)
         probe = {"turn": len(self.turns) - 1, "answer": asked.answer, "fact_turn": fact.told_at if kind != "never" else None,
-                 "family": fact.family.name, "kind": kind, "held": held}
+                 "family": fact.family.name, "topic": fact.topic, "kind": kind, "held": held}
         if kind == "changed":
             probe["old"] = fact.old
         self.probes.append(probe)

@@ -1,14 +1,14 @@
 """Facts: a relation (family, key, sometimes a person), its value, and the sentences about it."""
 from dataclasses import dataclass, field
 
-from families import load_families, load_wrappers
+from families import flip, load_families, load_wrappers
 from templates import cap, slots_of
-from values import coined, make, noun, of, person
+from values import coined, make, of, person
 from words import Words
 
 SPLITS = ("train", "held-relations", "held-wordings", "changed", "never")
 CLASSIC_SHARE = 0.2  # facts in the very words of the older generator
-NEAR_NUMBERS = 0.15  # numbers that differ from one in the dialog by a digit
+ADJECTIVES = ("noun", "container")  # lists of keys that may be told apart by an adjective: "the rusty box"
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Fact:
         self.fill()
 
     def fill(self):
-        self.slots = slots_of(self.word, self.name, self.value, self.key.plural, self.old)
+        self.slots = {"k2": flip(self.word)} | slots_of(self.word, self.name, self.value, self.key.plural, self.old)
         if self.family.np:
             self.slots["np"] = self.family.np_template.render(self.slots)
 
@@ -81,11 +81,13 @@ class World:
         key = of(rng, keys)
         word = key.text
         if key.source:
-            word = noun(rng, self.words) if key.source == "noun" else self.words.pick(rng, key.source)
-            if rng.random() < 0.4:
+            word = make(key.source, rng, self.words)
+            if key.source in ADJECTIVES and rng.random() < 0.4:
                 word = self.words.pick(rng, "adjective") + " " + word
         held = "family" if family.held else "relation" if key.held else ""
-        who = (name or person(rng, self.words)) if family.subject else ""
+        who = ""
+        if family.subject:
+            who = coined(rng) if family.subject == "coined" else name or person(rng, self.words)
         return Fact(family, key, word, who, make(key.value, rng, self.words), False, held)
 
     def new_value(self, rng, fact, taken):

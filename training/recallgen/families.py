@@ -2,10 +2,11 @@
 
 A family is a table: name; keys (text "a, b*" with * for plural, "@list" for words of words.toml, or a table key = kind of value);
 value (kind); subject (a made-up person {n} is part of the relation); np (noun phrase for the frames of wrappers.toml); np_answer;
-plain (what the value is); topic (families with the same topic never hold the same key in one dialog); held (the whole family).
+fact and what (the plain clause "{n} plays {v}" and the indirect question "what {n} plays", for the frames); plain (what the value is); fixed (it can be told wrong, but never
+changes: where somebody was born); topic (families with the same topic never hold the same key in one dialog); held (the whole family).
 Wordings, one a line: statements, changes, acks, questions. A statement that begins with "!" stands alone,
 one that begins with "-" is a clause but none that "that" could introduce.
-Questions are "ask = answer", where ask is a question, "~ indirect clause", "^ noun phrase", or "<k question" / "<n question" that
+Questions are "ask = answer", or "ask" alone when the answer is the fact or np_answer; ask is a question, "~ indirect clause", "^ noun phrase", or "<k question" / "<n question" that
 asks for the key or the person when the value is given.
 classic_* lines are those of the older generator's sets, never held.
 """
@@ -36,7 +37,8 @@ def flip(text):
 
 
 def load_wrappers():
-    return {name: [Wrapper(t[0].lower() + t[1:] if name.startswith(("statement", "change", "question", "clause", "phrase", "plain")) and t[0] != "{"
+    """What stands around facts and questions, by kind."""
+    return {name: [Wrapper(t[0].lower() + t[1:] if name.startswith(("statement", "correction", "update", "question", "clause", "phrase", "plain")) and t[0] != "{"
                            and not t.startswith("I ") else t, share("wrapper " + t) < HELD_WORDINGS) for t in lines_of(text)]
             for name, text in tomllib.loads((DATA / "wrappers.toml").read_text(encoding="utf-8")).items()}
 
@@ -48,10 +50,13 @@ class Family:
         self.plain = table.pop("plain", "answer")
         self.subject = table.pop("subject", False)
         self.held = table.pop("held", False)
+        self.fixed = table.pop("fixed", False)
         self.weight = table.pop("weight", 1.0)
         self.value = table.pop("value", "name")
         self.np = table.pop("np", None)
         self.np_answer = table.pop("np_answer", flip(self.np) + " is {v}." if self.np else None)
+        self.fact, self.what = table.pop("fact", None), table.pop("what", None)
+        self.default = flip(self.fact) + "." if self.fact else self.np_answer
         self.np_template = Template(self.np) if self.np else None
         classic = {kind: lines_of(table.pop("classic_" + kind, "")) for kind in ("statements", "acks", "questions")}
         self.classic = {"keys": [w.strip() for w in table.pop("classic_keys", "").split(",") if w.strip()],
@@ -63,16 +68,20 @@ class Family:
         self.changes = self._wordings(lines_of(table.pop("changes", "")), ())
         self.acks = [Template(t) for t in lines_of(table.pop("acks", "")) + classic["acks"]]
         self.questions = [self._question(t, None) for t in lines_of(table.pop("questions", ""))] + self.classic["questions"]
-        self.frames = [w for w in self._frame(frames["frame_statements"])] if self.np else []
-        self.frame_changes = [w for w in self._frame(frames["frame_changes"])] if self.np else []
+        self.frames = self._frame(frames, "statements")
+        self.frame_changes = self._frame(frames, "changes")
         self.frame_questions = self._frame_questions(frames) if self.np else []
+        if self.what and self.what not in [q.ask.text for q in self.questions]:
+            self.questions.append(self._question("~ " + self.what, False))
+        if not self.held:
+            self.statements, self.questions = self._hold_one(self.statements), self._hold_one(self.questions)
         if table:
             raise ValueError(f"family {self.name}: unknown {', '.join(table)}")
 
     def _keys(self, keys):
         source = keys[1:] if isinstance(keys, str) and keys.startswith("@") else None
         if source:
-            return [Key(None, False, self.value, False, source)]
+            return [Key(None, False, self.value, False, source)]  # words are held by the list
         if isinstance(keys, str):
             keys = {key.strip(): self.value for key in keys.split(",")}
         out = []
@@ -83,14 +92,33 @@ class Family:
         return out
 
     def _wordings(self, lines, classic):
-        return [Wording(Template(t.lstrip("!- ")), t not in classic and share(f"wording {self.topic} {t}") < HELD_WORDINGS, FREE.get(t[0], 2)) for t in lines]
+        return [Wording(Template(t.lstrip("!- ")), t not in classic and share(f"wording {self.topic} {t}") < HELD_WORDINGS,
+                        0 if t.startswith(("By the way", "Please")) else FREE.get(t[0], 2)) for t in lines]
 
-    def _frame(self, wrappers):
+    def _hold_one(self, wordings):
+        """Where chance holds none, one is held all the same."""
+        if any(w.held for w in wordings):
+            return wordings
+        text = {w: (w.ask if isinstance(w, Question) else w.template).text for w in wordings}
+        classic = {q.ask.text for q in self.classic["questions"]} | {t.text for t in self.classic["statements"]}
+        free = [w for w in wordings if text[w] not in classic and getattr(w, "target", "v") == "v"]
+        first = min(free, key=lambda w: share(f"{self.topic} {text[w]}"))
+        return [w._replace(held=w is first) for w in wordings]
+
+    def _frame(self, frames, kind):
         """Frame lines are held for all families at once."""
-        return [Wording(Template(w.text.lstrip("!- ")), w.held, FREE.get(w.text[0], 2)) for w in wrappers]
+        if self.fixed and kind == "changes":
+            return []
+        lines = frames["frame_" + kind] if self.np else []
+        facts = frames["fact_" + kind] if self.fact else []
+        if facts and kind == "statements" and not re.search(r"\bI\b", self.fact):
+            facts = facts + frames["fact_statements_others"]
+        lines = lines + [Wrapper(w.text.replace("{fact}", self.fact).replace("{what}", self.what), w.held) for w in facts]
+        return [Wording(Template(w.text.lstrip("!- ")), w.held, FREE.get(w.text[0], 2)) for w in lines]
 
     def _question(self, line, held):
-        ask, answer = (part.strip() for part in line.split("=", 1))
+        ask, _, answer = (part.strip() for part in line.partition("="))
+        answer = (answer or self.default).replace("{k}", "{k2}")
         held = share(f"wording {self.topic} {ask}") < HELD_WORDINGS if held is None else held
         target = "v"
         kind = {"~": "clause", "^": "phrase", "<": "direct"}.get(ask[0], "direct")
@@ -99,7 +127,7 @@ class Family:
         return Question(kind, Template(ask.lstrip("~^ ")), Template(answer), held, target)
 
     def _frame_questions(self, frames):
-        answer = Template(self.np_answer)
+        answer = Template(self.np_answer.replace("{k}", "{k2}"))
         own = {q.ask.text for q in self.questions}
         out = [Question("phrase", Template(self.np), answer, False, "v")]
         for w in frames["frame_questions"]:

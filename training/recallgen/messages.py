@@ -11,6 +11,11 @@ PLAIN_SHARE = 0.13  # questions that want the value alone
 REVERSE_SHARE = 0.06  # questions that give the value and want key or person
 
 
+def bare(key):
+    """A key without its article."""
+    return key.split(" ", 1)[1] if key.startswith(("the ", "my ", "our ")) else key
+
+
 class Talk:
     def __init__(self, world):
         self.world = world
@@ -34,7 +39,7 @@ class Talk:
         """One bare statement without its full stop, and whether how free it is."""
         family = fact.family
         own, frame = ("changes", "frame_changes") if fact.old and rng.random() < 0.65 else ("statements", "frames")
-        kind = frame if getattr(family, frame) and rng.random() < 0.35 else own
+        kind = frame if getattr(family, frame) and rng.random() < (0.45 if getattr(family, own) else 1) else own
         wordings = self.some(family, kind, held) or self.some(family, own, held) or self.some(family, "statements", held)
         wording = of(rng, wordings or self.some(family, "statements", False))
         return wording.template.render(fact.slots).rstrip("."), wording.free, kind.endswith("changes")
@@ -50,11 +55,19 @@ class Talk:
         if fact.classic and not held:
             text = cap(of(rng, fact.family.classic["statements"]).render(fact.slots))
             if fact.old:
-                text = of(rng, ("Actually, ", "That has changed: ", "Now ")) + (text if text[0:2] == "I " or text[0] == "{" or fact.name else text[0].lower() + text[1:])
+                if text.startswith(("My ", "The ", "Please ")):
+                    text = of(rng, ("Actually, ", "That has changed: ", "Now ")) + text[0].lower() + text[1:]
+                else:
+                    text = of(rng, ("Actually, ", "That has changed: ")) + text
             return text
         text, free, new = self.clause(rng, fact, held)
+        for _ in range(6):  # a statement that stands alone does not say that something has changed
+            if not fact.old or new or free == 2:
+                break
+            text, free, new = self.clause(rng, fact, held)
         if fact.old and not new:
-            kind = "change_suffixes" if free and rng.random() < 0.3 else "change_prefixes"
+            kind = "correction" if fact.family.fixed or rng.random() < 0.5 else "update"
+            kind += "_suffixes" if free and rng.random() < 0.3 else "_prefixes"
             return cap(self.wrap(rng, kind, s=text, S=cap(text), old=fact.old))
         return self.dress(rng, text, free)
 
@@ -135,7 +148,9 @@ class Talk:
     def phrase(self, rng, question, fact, told, held, wrapped):
         slots = fact.slots
         text, answer = question.ask.render(slots), question.answer.render(slots)
-        value = {"v": fact.value, "k": fact.word, "n": fact.name}[question.target]
+        value = {"v": fact.value, "k": bare(fact.word), "n": fact.name}[question.target]
+        if question.target == "k" and value not in answer:
+            value = cap(value)
         if question.kind == "clause":
             return self._asked(cap(self.wrap(rng, "clause_questions", wrapped, c=text)), answer, value, told, held)
         if question.kind == "phrase":

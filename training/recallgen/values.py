@@ -226,6 +226,10 @@ def title(rng, words):
                     f"{coined(rng, words)}'s {one}", f"A {one} for {coined(rng, words)}"))
 
 
+def inn(rng, words):
+    return coined(rng, words) if rng.random() < 0.5 else f"{cap(words.pick(rng, 'adjective'))} {cap(words.pick(rng, of(rng, ('animal', 'abstract'))))}"
+
+
 def band(rng, words):
     return of(rng, (f"The {cap(words.pick(rng, 'adjective'))} {cap(words.pick(rng, 'animal'))}s", coined(rng, words), title(rng, words)))
 
@@ -273,9 +277,17 @@ def goods(rng, words):
     return many if r < 0.3 else f"{words.pick(rng, 'adjective')} {many}" if r < 0.7 else f"{words.pick(rng, 'number_word')} {many}"
 
 
+def word(rng, words):
+    """A made-up word, small letters."""
+    while True:
+        text = syllables(rng)
+        if len(text) > 2:
+            return text
+
+
 KINDS = {f.__name__: f for f in (coined, name, fullname, person, pet, town, number, pin, code, small, age, count, time, date, year, price, distance, weight,
-                                 duration, size, phone, plate, room, seat, flight, line, password, handle, email, address, company, school, shop, car, title, band,
-                                 noun, article_noun, shade, where, score, percent, dose, goods)}
+                                 duration, size, phone, plate, room, seat, flight, line, password, handle, email, address, company, school, shop, car, title, inn, band,
+                                 noun, article_noun, shade, where, score, percent, dose, goods, word)}
 
 
 def make(kind, rng, words):
