@@ -86,10 +86,17 @@ void check_gradients(const AttentionBackwardArgs& args) {
 }  // namespace
 
 void attention(Context& context, const AttentionArgs& args) {
-  check_call(context, args);
-  if (args.q.empty()) return;
+  attention(context, std::span(&args, 1));
+}
+
+void attention(Context& context, std::span<const AttentionArgs> calls) {
+  if (calls.empty()) return;
+  for (const AttentionArgs& call : calls) {
+    check_call(context, call);
+    check_dtype(call.q, calls[0].q.dtype(), "attention q of a batch");
+  }
   dispatch(context.device(),
-           [&](auto tag) { attention_kernel<decltype(tag)::kDevice>(context, args); });
+           [&](auto tag) { attention_kernel<decltype(tag)::kDevice>(context, calls); });
 }
 
 void attention_memory_mass(Context& context, const TensorView& q, const TensorView& k_mem,

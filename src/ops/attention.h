@@ -43,6 +43,10 @@ struct AttentionArgs {
 /// Any even D up to 256; H a multiple of G. Errors: internal, for shapes that do not fit.
 void attention(Context& context, const AttentionArgs& args);
 
+/// A batch of such calls, all of one dtype, shared out together: faster than one after the other
+/// where calls are small. None may write where another reads or writes.
+void attention(Context& context, std::span<const AttentionArgs> calls);
+
 /// How much attention each memory token got: mass[i] += sum over rows and heads of
 /// exp(scale * q[t,h] . k_mem[g,i] - lse[t,h]). q [T, H, D], k_mem [G, M, D], lse [T, H] as
 /// written by attention(), mass [M] f32 (added to). Divide by T*H for the mean share.

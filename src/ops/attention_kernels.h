@@ -8,7 +8,7 @@
 namespace memlong::ops {
 
 template <Device D>
-void attention_kernel(Context& context, const AttentionArgs& args);
+void attention_kernel(Context& context, std::span<const AttentionArgs> calls);
 template <Device D>
 void attention_memory_mass_kernel(Context& context, const TensorView& q, const TensorView& k_mem,
                                   const TensorView& lse, float scale, const TensorView& mass);
@@ -16,7 +16,7 @@ template <Device D>
 void attention_backward_kernel(Context& context, std::span<const AttentionBackwardArgs> calls);
 
 template <>
-void attention_kernel<Device::cpu>(Context& context, const AttentionArgs& args);
+void attention_kernel<Device::cpu>(Context& context, std::span<const AttentionArgs> calls);
 template <>
 void attention_memory_mass_kernel<Device::cpu>(Context& context, const TensorView& q,
                                                const TensorView& k_mem, const TensorView& lse,

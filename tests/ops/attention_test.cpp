@@ -153,6 +153,28 @@ TEST_P(AttentionDType, ThreadsDoNotChangeTheResult) {
   EXPECT_EQ(values(before), values(example.out));
 }
 
+TEST_P(AttentionDType, ABatchIsItsCalls) {
+  const std::vector<Dimensions> shapes = {
+      {4, 2, 64, 70, 0, {}}, {4, 2, 64, 3, 20, {50}}, {3, 1, 20, 200, 7, {64, 30}}};
+  std::vector<AttentionCase> alone;
+  std::vector<AttentionCase> together;
+  for (const Dimensions& d : shapes) {
+    for (std::vector<AttentionCase>* cases : {&alone, &together}) {
+      cases->emplace_back(d.heads, d.groups, d.head_dim, d.tokens, d.offset, GetParam(), 14);
+      cases->back().add_memory(d.memory);
+    }
+  }
+  Context context({.threads = 3});
+  std::vector<AttentionArgs> calls;
+  for (const AttentionCase& example : together) calls.push_back(example.args());
+  attention(context, calls);
+  for (size_t i = 0; i < alone.size(); ++i) {
+    attention(context, alone[i].args());
+    EXPECT_EQ(values(alone[i].out), values(together[i].out)) << i;
+    EXPECT_EQ(values(alone[i].lse), values(together[i].lse)) << i;
+  }
+}
+
 TEST_P(AttentionDType, MemoryMassIsTheShareOfTheSoftmax) {
   AttentionCase example(6, 2, 20, 45, 12, GetParam(), 11);
   example.add_memory({150});

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -48,35 +49,54 @@ void run(const AttentionArgs& args, const AttentionTask& task, float* memory) {
   }
 }
 
+/// A task and the call it is of.
+struct CallTask {
+  const AttentionArgs* args;
+  AttentionTask task;
+};
+
 template <class Products>
-void run_all(Context& context, const AttentionArgs& args) {
-  const int64_t heads = args.q.dim(1) / args.k.dim(0);
-  const int64_t step = std::max<int64_t>(1, kRowBlock / heads);
-  const int64_t rows = std::min(step, args.q.dim(0)) * heads;
-  const std::vector<AttentionTask> tasks = cpu::plan_attention(args, step);
+void run_all(Context& context, std::span<const AttentionArgs> calls) {
+  std::vector<CallTask> tasks;
+  int64_t floats = 0;
+  double nanoseconds = 0.0;
+  for (const AttentionArgs& args : calls) {
+    if (args.q.empty() || cpu::is_decode(args)) continue;
+    const int64_t heads = args.q.dim(1) / args.k.dim(0);
+    const int64_t step = std::max<int64_t>(1, kRowBlock / heads);
+    const int64_t rows = std::min(step, args.q.dim(0)) * heads;
+    for (const AttentionTask& task : cpu::plan_attention(args, step)) {
+      tasks.push_back({&args, task});
+    }
+    floats = std::max(floats, cpu::AttentionBlock<Products>::floats(rows, args.q.dim(2)));
+    nanoseconds += cpu::attention_nanoseconds(args);
+  }
   const auto count = static_cast<int64_t>(tasks.size());
-  const int threads = count < 2 ? 1 : cpu::threads_for(context, cpu::attention_nanoseconds(args));
-  const int64_t floats =
-      cpu::round_up(cpu::AttentionBlock<Products>::floats(rows, args.q.dim(2)), cpu::kLanes);
+  if (count == 0) return;
+  floats = cpu::round_up(floats, cpu::kLanes);
+  const int threads = count < 2 ? 1 : cpu::threads_for(context, nanoseconds);
   float* memory = context.scratch("attention", {threads, floats}, DType::f32).data<float>();
   // Late queries read more keys: they go first, and tasks are handed out as threads come free.
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
   for (int64_t i = count - 1; i >= 0; --i) {
-    run<Products>(args, tasks[static_cast<size_t>(i)], memory + ::omp_get_thread_num() * floats);
+    const CallTask& task = tasks[static_cast<size_t>(i)];
+    run<Products>(*task.args, task.task, memory + ::omp_get_thread_num() * floats);
   }
 }
 
 }  // namespace
 
 template <>
-void attention_kernel<Device::cpu>(Context& context, const AttentionArgs& args) {
-  if (cpu::is_decode(args)) return cpu::decode_attention(context, args);
-  dispatch_float(args.q.dtype(), [&](auto type) {
+void attention_kernel<Device::cpu>(Context& context, std::span<const AttentionArgs> calls) {
+  for (const AttentionArgs& args : calls) {
+    if (!args.q.empty() && cpu::is_decode(args)) cpu::decode_attention(context, args);
+  }
+  dispatch_float(calls[0].q.dtype(), [&](auto type) {
     using T = decltype(type);
     if (std::is_same_v<T, bf16> && cpu::bf16_gemm_available()) {
-      run_all<cpu::Bf16Products>(context, args);
+      run_all<cpu::Bf16Products>(context, calls);
     } else {
-      run_all<cpu::F32Products<T>>(context, args);
+      run_all<cpu::F32Products<T>>(context, calls);
     }
   });
 }
