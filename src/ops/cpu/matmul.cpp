@@ -9,8 +9,9 @@ void matmul_kernel<Device::cpu>(Context& context, const TensorView& x,
                                 const MatmulOptions& options) {
   const auto& blocked = static_cast<const cpu::BlockedWeight&>(weight);
   cpu::guarded("matmul", [&] {
-    cpu::run_product(context, {x, &blocked.layout, blocked.storage.view().raw(), out, options.bias,
-                               options.accumulate});
+    cpu::run_product(
+        context, {x, cpu::WeightForm::blocked, &blocked.layout, blocked.storage.view().raw(), out,
+                  options.bias, options.accumulate});
   });
 }
 

@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include "common/error.h"
+#include "ops/copy.h"
 #include "ops/cpu/parallel.h"
 
 namespace memlong::ops::cpu {
@@ -12,8 +13,8 @@ using dnnl::memory;
 
 Product make_product(const dnnl::engine& engine, const ProductKey& key,
                      const memory::desc& layout) {
-  const memory::desc x({key.rows, key.k}, onednn_type(key.dtype), {key.x_stride, 1});
-  const memory::desc out({key.rows, key.n}, onednn_type(key.out_dtype), {key.out_stride, 1});
+  const memory::desc x({key.rows, key.k}, onednn_type(key.dtype), memory::format_tag::ab);
+  const memory::desc out({key.rows, key.n}, onednn_type(key.out_dtype), memory::format_tag::ab);
   const memory::desc bias({1, key.n}, memory::data_type::f32, memory::format_tag::ab);
   dnnl::primitive_attr attributes;
   if (key.accumulate) {
@@ -49,6 +50,13 @@ memory::desc choose_layout(const dnnl::engine& engine, int64_t n, int64_t k, DTy
   return dnnl::matmul::primitive_desc(dnnl::matmul::desc(x, any, out), engine).weights_desc();
 }
 
+/// Each row follows the one before.
+bool dense(const TensorView& x) { return x.dim(0) == 1 || x.stride(0) == x.dim(1); }
+
+TensorView scratch_like(Context& context, const char* name, const TensorView& x) {
+  return context.scratch(name, x.shape(), x.dtype());
+}
+
 /// On one thread: the weights come at 50 GB/s or so, products at 100 GFLOP/s (f32) or 800 (bf16).
 double nanoseconds(const ProductKey& key) {
   const auto elements = static_cast<double>(key.n * key.k);
@@ -68,9 +76,8 @@ size_t ProductKeyHash::operator()(const ProductKey& key) const {
   mix(key.rows);
   mix(key.n);
   mix(key.k);
-  mix(key.x_stride);
-  mix(key.out_stride);
-  mix(static_cast<int64_t>(key.dtype) * 8 + static_cast<int64_t>(key.out_dtype));
+  mix(static_cast<int64_t>(key.dtype) * 64 + static_cast<int64_t>(key.out_dtype) * 8 +
+      static_cast<int64_t>(key.form));
   mix(key.threads * 4 + (key.bias ? 2 : 0) + (key.accumulate ? 1 : 0));
   return hash;
 }
@@ -105,33 +112,28 @@ Product& OneDnn::product(const ProductKey& key, const memory::desc& layout) {
 }
 
 void run_product(Context& context, const ProductArgs& args) {
-  const TensorView& x = args.x;
-  const TensorView& out = args.out;
   const bool bias = args.bias.raw() != nullptr;
-  const int64_t rows = x.dim(0);
-  const int64_t n = out.dim(1);
-  const int64_t k = x.dim(1);
-  // One row has no stride that matters; a fixed one keeps the cache small.
-  ProductKey key{rows,
-                 n,
-                 k,
-                 rows == 1 ? k : x.stride(0),
-                 rows == 1 ? n : out.stride(0),
-                 x.dtype(),
-                 out.dtype(),
-                 bias,
-                 args.accumulate,
-                 1};
+  const TensorView x = dense(args.x) ? args.x : scratch_like(context, "product x", args.x);
+  const TensorView out =
+      dense(args.out) ? args.out : scratch_like(context, "product out", args.out);
+  if (x.raw() != args.x.raw()) copy(context, args.x, x);
+  const bool apart = out.raw() != args.out.raw();
+  if (apart && args.accumulate) copy(context, args.out, out);
+  ProductKey key{x.dim(0),  out.dim(1), x.dim(1),        x.dtype(), out.dtype(),
+                 args.form, bias,       args.accumulate, 1};
   key.threads = threads_for(context, nanoseconds(key));
-  const ThreadCount thread_count(key.threads);
-  auto& onednn = context.extension<OneDnn>();
-  Product& product = onednn.product(key, *args.layout);
-  product.x.set_data_handle(x.raw());
-  product.weight.set_data_handle(args.weight);
-  product.out.set_data_handle(out.raw());
-  if (bias) product.bias.set_data_handle(args.bias.raw());
-  product.primitive.execute(onednn.stream(), product.arguments);
-  onednn.stream().wait();
+  {
+    const ThreadCount thread_count(key.threads);
+    auto& onednn = context.extension<OneDnn>();
+    Product& product = onednn.product(key, *args.layout);
+    product.x.set_data_handle(x.raw());
+    product.weight.set_data_handle(args.weight);
+    product.out.set_data_handle(out.raw());
+    if (bias) product.bias.set_data_handle(args.bias.raw());
+    product.primitive.execute(onednn.stream(), product.arguments);
+    onednn.stream().wait();
+  }
+  if (apart) copy(context, out, args.out);
 }
 
 void reorder(OneDnn& onednn, const memory::desc& from, void* source, const memory::desc& to,

@@ -27,10 +27,14 @@ struct BlockedWeight : PackedWeight::Impl {
   Tensor storage;
 };
 
+/// How weights [K, N] lie.
+enum class WeightForm : uint8_t { blocked, rows, columns };
+
 /// What a prepared product depends on.
 struct ProductKey {
-  int64_t rows, n, k, x_stride, out_stride;
+  int64_t rows, n, k;
   DType dtype, out_dtype;
+  WeightForm form;
   bool bias, accumulate;
   int threads;
   bool operator==(const ProductKey&) const = default;
@@ -71,15 +75,18 @@ class OneDnn {
   std::map<LayoutKey, dnnl::memory::desc> layouts_;
 };
 
-/// out = x [T, K] times weights of `layout` [K, N] (+ bias) (+ out).
+/// out [T, N] = x [T, K] times weights of `layout` [K, N] (+ bias) (+ out).
 struct ProductArgs {
   TensorView x;
+  WeightForm form;
   const dnnl::memory::desc* layout;
   void* weight;
   TensorView out;
   TensorView bias = {};
   bool accumulate = false;
 };
+/// Row strides are free, but rows that do not follow each other are copied: oneDNN's fast kernels
+/// take none.
 void run_product(Context& context, const ProductArgs& args);
 
 /// Copies between layouts, on as many threads as are set now.

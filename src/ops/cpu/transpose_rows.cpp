@@ -36,8 +36,15 @@ void turn(const T* x, int64_t stride, int64_t rows, int64_t columns, T* out, int
     words[i] = load_words(x + i * kStep * stride, stride, rows - i * kStep, columns);
   }
   transpose(words);
+  if (rows == kRows<T>) {
+    for (int64_t n = 0; n < columns; ++n) {
+      std::memcpy(static_cast<void*>(out + n * out_stride), &words[n], sizeof(VecWord));
+    }
+    return;
+  }
   for (int64_t n = 0; n < columns; ++n) {
-    std::memcpy(static_cast<void*>(out + n * out_stride), &words[n], sizeof(VecWord));
+    std::memcpy(static_cast<void*>(out + n * out_stride), &words[n],
+                static_cast<size_t>(rows) * sizeof(T));
   }
 }
 

@@ -6,8 +6,7 @@
 
 namespace memlong::ops::cpu {
 
-/// out[n, t] = x[t, n]; f32 or bf16, rows contiguous, no overlap. What lies behind out's rows, up
-/// to a multiple of 32 elements, may be overwritten.
+/// out[n, t] = x[t, n]; f32 or bf16, rows contiguous, row strides free, no overlap.
 void transpose_rows(const Context& context, const TensorView& x, const TensorView& out);
 
 }  // namespace memlong::ops::cpu
