@@ -1,4 +1,5 @@
 """Tests of training/recallgen: python3 tests/training/recallgen_test.py"""
+
 import collections
 import json
 import random
@@ -12,21 +13,26 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "training" / "recallgen"))
 import dialogs  # noqa: E402
+from dialog import Dialog  # noqa: E402
 from facts import SPLITS, Fact, World  # noqa: E402
 from families import flip  # noqa: E402
 from filler import Filler  # noqa: E402
 from messages import NOT_TOLD, Talk  # noqa: E402
 from templates import Template, with_article  # noqa: E402
 
-CHAT = [("Is there a table for two?", "Yes, at seven. Shall I book it?"), ("Please do.", "It is booked."),
-        ("What about a taxi?", "I have found one for 12 dollars."), ("Thanks, that is all.", "Have a nice day.")]
+CHAT = [
+    ("Is there a table for two?", "Yes, at seven. Shall I book it?"),
+    ("Please do.", "It is booked."),
+    ("What about a taxi?", "I have found one for 12 dollars."),
+    ("Thanks, that is all.", "Have a nice day."),
+]
 FILLER = Filler([[(user, reply, len(user) + len(reply) + 30) for user, reply in CHAT]])
 WORLDS = {split: World(split) for split in SPLITS}
 TALKS = {split: Talk(world) for split, world in WORLDS.items()}
 
 
 def write(shape, split, seed, *options):
-    dialog = dialogs.Dialog(WORLDS[split], TALKS[split], FILLER, random.Random(seed))
+    dialog = Dialog(WORLDS[split], TALKS[split], FILLER, random.Random(seed))
     return getattr(dialogs, shape)(dialog, *options), dialog
 
 
@@ -42,8 +48,10 @@ class Wording(unittest.TestCase):
     def test_render_and_articles(self):
         self.assertEqual(Template("My {k} is {v}.").render({"k": "cat", "v": "Bo"}), "my cat is Bo.")
         self.assertEqual(Template("I like {v}.").text, "I like {v}.")
-        self.assertEqual([with_article(w) for w in ("owl", "uniform", "hour", "cat", "one-way road")],
-                         ["an owl", "a uniform", "an hour", "a cat", "a one-way road"])
+        self.assertEqual(
+            [with_article(w) for w in ("owl", "uniform", "hour", "cat", "one-way road")],
+            ["an owl", "a uniform", "an hour", "a cat", "a one-way road"],
+        )
 
     def test_flip(self):
         self.assertEqual(flip("what I told my aunt about me"), "what you told your aunt about you")
@@ -57,7 +65,16 @@ class Families(unittest.TestCase):
     def facts(self):
         for family in self.world.families:
             for key in family.keys:
-                yield Fact(family, key, key.text or "lamp", "Trella" if family.subject else "", "VALUE", False, "", "OLD")
+                yield Fact(
+                    family,
+                    key,
+                    key.text or "lamp",
+                    "Trella" if family.subject else "",
+                    "VALUE",
+                    False,
+                    "",
+                    "OLD",
+                )
 
     def test_there_are_hundreds_of_relations_and_dozens_of_wordings(self):
         self.assertGreaterEqual(sum(len(f.keys) for f in self.world.families), 1000)
@@ -65,7 +82,9 @@ class Families(unittest.TestCase):
         for f in self.world.families:
             if not f.held:
                 self.assertGreaterEqual(len(f.statements + f.frames), 20, f.name)
-                self.assertGreaterEqual(len({q.ask.text for q in f.questions + f.frame_questions}), 11, f.name)
+                self.assertGreaterEqual(
+                    len({q.ask.text for q in f.questions + f.frame_questions}), 11, f.name
+                )
 
     def test_every_wording_renders_with_its_value(self):
         for fact in self.facts():
@@ -105,6 +124,15 @@ class Families(unittest.TestCase):
         self.assertTrue(0.08 < share < 0.14, share)
         self.assertGreaterEqual(sum(f.held for f in self.world.families), 3)
 
+    def test_what_is_held_is_not_worded_the_same_elsewhere(self):
+        for fact in self.facts():
+            f, held = fact.family, collections.defaultdict(set)
+            for w in f.statements + f.frames + f.changes + f.frame_changes:
+                held[w.template.render(fact.slots).rstrip(".")].add(w.held)
+            for q in f.questions + f.frame_questions:
+                held[q.kind, q.ask.render(fact.slots)].add(q.held)
+            self.assertFalse([text for text, both in held.items() if len(both) > 1], f.name)
+
     def test_words_that_are_held(self):
         train, held = WORLDS["train"].words, WORLDS["never"].words
         self.assertLess(set(train.of("animal")), set(held.of("animal")))
@@ -132,7 +160,9 @@ class Splits(unittest.TestCase):
 
     def test_changed_and_never(self):
         for split, least in (("changed", 0.7), ("never", 0.5)):
-            kinds = collections.Counter(p["kind"] for seed in range(10) for p in write("far", split, seed, 2000, 12)[0]["probes"])
+            kinds = collections.Counter(
+                p["kind"] for seed in range(10) for p in write("far", split, seed, 2000, 12)[0]["probes"]
+            )
             self.assertGreater(kinds[split] / kinds.total(), least)
 
 
@@ -181,14 +211,16 @@ class Dialogs(unittest.TestCase):
         over = 0
         for seed in range(200):
             d, _ = write("dense", "train", seed, 128, 3)
-            for part in (d["turns"][:d["later"]], d["turns"][d["later"]:]):
+            for part in (d["turns"][: d["later"]], d["turns"][d["later"] :]):
                 over += sum(len(t["content"]) + 15 for t in part) > 128 * 3.9
             self.assertTrue(all(p["turn"] >= d["later"] for p in d["probes"]))
             self.assertTrue(all(p["fact_turn"] is None or p["fact_turn"] < d["later"] for p in d["probes"]))
         self.assertLess(over / 400, 0.15)
 
     def test_shares_of_kinds(self):
-        kinds = collections.Counter(p["kind"] for seed in range(150) for p in write("dense", "train", seed, 256, 7)[0]["probes"])
+        kinds = collections.Counter(
+            p["kind"] for seed in range(150) for p in write("dense", "train", seed, 256, 7)[0]["probes"]
+        )
         self.assertTrue(0.04 < kinds["never"] / kinds.total() < 0.10, kinds)
         self.assertTrue(0.04 < kinds["changed"] / kinds.total() < 0.14, kinds)
 
@@ -197,12 +229,32 @@ class Program(unittest.TestCase):
     def test_same_seed_same_file(self):
         with tempfile.TemporaryDirectory() as folder:
             filler = Path(folder, "chat.txt")
-            filler.write_text("".join(f"User: {user}\nSystem: {reply}\n" for user, reply in CHAT), encoding="utf-8")
+            filler.write_text(
+                "".join(f"User: {user}\nSystem: {reply}\n" for user, reply in CHAT), encoding="utf-8"
+            )
             files = []
             for name, seed in (("a", 3), ("b", 3), ("c", 4)):
                 out = Path(folder, name)
-                subprocess.run([sys.executable, "-B", ROOT / "training" / "recallgen", "--mode", "mixed", "--tokens", "500-1000", "--count", "3", "--seed", str(seed),
-                                "--filler", filler, "--out", out], check=True)
+                subprocess.run(
+                    [
+                        sys.executable,
+                        "-B",
+                        ROOT / "training" / "recallgen",
+                        "--mode",
+                        "mixed",
+                        "--tokens",
+                        "500-1000",
+                        "--count",
+                        "3",
+                        "--seed",
+                        str(seed),
+                        "--filler",
+                        filler,
+                        "--out",
+                        out,
+                    ],
+                    check=True,
+                )
                 files.append(out.read_bytes())
             self.assertEqual(files[0], files[1])
             self.assertNotEqual(files[0], files[2])

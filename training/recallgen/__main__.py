@@ -1,7 +1,8 @@
 """Writes dialogs in which a user states facts and asks for them later. See README.md beside this file.
 
-  python3 training/recallgen --mode dense --filler sgd/train.txt --count 20000 --tokens 128 --facts 3 --out dense-short.jsonl
+python3 training/recallgen --mode dense --filler sgd/train.txt --tokens 128 --facts 3 --out short.jsonl
 """
+
 import argparse
 import json
 import math
@@ -11,13 +12,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import dialogs  # noqa: E402
+from dialog import Dialog  # noqa: E402
 from facts import SPLITS, World  # noqa: E402
 from filler import Filler, load  # noqa: E402
 from messages import Talk  # noqa: E402
 
 
 def span(text):
-    """"3" or "2-8"."""
+    """ "3" or "2-8"."""
     low, _, high = text.partition("-")
     return int(low), int(high or low)
 
@@ -25,14 +27,36 @@ def span(text):
 def arguments():
     p = argparse.ArgumentParser(prog="recallgen", description=__doc__.splitlines()[0])
     p.add_argument("--mode", choices=("dense", "mixed", "far"), required=True)
-    p.add_argument("--split", choices=SPLITS, default="train", help="train, or what an evaluation set is made of (default train)")
-    p.add_argument("--filler", required=True, metavar="FILE", help="dialogs: lines 'User: ...', 'System: ...', a blank line between two")
+    p.add_argument(
+        "--split",
+        choices=SPLITS,
+        default="train",
+        help="train, or what an evaluation set is made of (default train)",
+    )
+    p.add_argument(
+        "--filler",
+        required=True,
+        metavar="FILE",
+        help="dialogs: lines 'User: ...', 'System: ...', a blank line between two",
+    )
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--count", type=int, default=1000, help="dialogs (default 1000)")
-    p.add_argument("--tokens", type=span, default=None, metavar="N[-M]", help="of a dialog; dense: of each half (default 128; others 2000)")
-    p.add_argument("--facts", type=span, default=(2, 8), metavar="N[-M]", help="dense: facts of a dialog (default 2-8)")
-    p.add_argument("--facts-per-1k", type=float, default=6, help="mixed: facts stated in 1000 tokens (default 6)")
-    p.add_argument("--asks-per-fact", type=float, default=1.2, help="mixed: questions for each fact (default 1.2)")
+    p.add_argument(
+        "--tokens",
+        type=span,
+        default=None,
+        metavar="N[-M]",
+        help="of a dialog; dense: of each half (default 128; others 2000)",
+    )
+    p.add_argument(
+        "--facts", type=span, default=(2, 8), metavar="N[-M]", help="dense: facts of a dialog (default 2-8)"
+    )
+    p.add_argument(
+        "--facts-per-1k", type=float, default=6, help="mixed: facts stated in 1000 tokens (default 6)"
+    )
+    p.add_argument(
+        "--asks-per-fact", type=float, default=1.2, help="mixed: questions for each fact (default 1.2)"
+    )
     p.add_argument("--questions", type=int, default=20, help="far: at the end (default 20)")
     p.add_argument("--out", required=True, metavar="FILE.jsonl")
     return p.parse_args()
@@ -41,7 +65,7 @@ def arguments():
 def write(options, rng, world, talk, filler):
     low, high = options.tokens or ((128, 128) if options.mode == "dense" else (2000, 2000))
     tokens = round(math.exp(rng.uniform(math.log(low), math.log(high))))
-    dialog = dialogs.Dialog(world, talk, filler, rng)
+    dialog = Dialog(world, talk, filler, rng)
     if options.mode == "dense":
         return dialogs.dense(dialog, tokens, rng.randint(*options.facts))
     if options.mode == "mixed":

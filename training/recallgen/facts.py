@@ -1,9 +1,12 @@
 """Facts: a relation (family, key, sometimes a person), its value, and the sentences about it."""
+
 from dataclasses import dataclass, field
 
 from families import flip, load_families, load_wrappers
 from templates import cap, slots_of
-from values import coined, make, of, person
+from chance import of
+from names import coined, person
+from values import make
 from words import Words
 
 SPLITS = ("train", "held-relations", "held-wordings", "changed", "never")
@@ -30,7 +33,9 @@ class Fact:
         self.fill()
 
     def fill(self):
-        self.slots = {"k2": flip(self.word)} | slots_of(self.word, self.name, self.value, self.key.plural, self.old)
+        self.slots = {"k2": flip(self.word)} | slots_of(
+            self.word, self.name, self.value, self.key.plural, self.old
+        )
         if self.family.np:
             self.slots["np"] = self.family.np_template.render(self.slots)
 
@@ -54,7 +59,9 @@ class World:
         for family in self.families:
             keys = [key for key in family.keys if (key.held or family.held) == relations]
             if keys:
-                weight = family.weight * (len(keys) / len(family.keys) if relations and not family.held else 1)
+                weight = family.weight * (
+                    len(keys) / len(family.keys) if relations and not family.held else 1
+                )
                 self.pool.append((family, keys, weight))
         total = sum(entry[2] for entry in self.pool)
         edge = 0.0
@@ -62,7 +69,11 @@ class World:
         for entry in self.pool:
             edge += entry[2] / total
             self.edges.append(edge)
-        self.classic = [family for family in self.families if family.classic["keys"] or family.classic["statements"] and family.subject]
+        self.classic = [
+            family
+            for family in self.families
+            if family.classic["keys"] or family.classic["statements"] and family.subject
+        ]
 
     def draw(self, rng, family=None, name=None):
         """A new fact; of a family, about a person, where given."""
@@ -72,10 +83,14 @@ class World:
             word = of(rng, family.classic["keys"]) if family.classic["keys"] else ""
             key = next(key for key in family.keys if key.text == (word or "-"))
             value = make(family.classic["values"] or key.value, rng, self.words)
-            return Fact(family, key, key.text, coined(rng, self.words) if family.subject else "", value, True, "")
+            return Fact(
+                family, key, key.text, coined(rng, self.words) if family.subject else "", value, True, ""
+            )
         if family is None:
             x = rng.random()
-            family, keys, _ = next(entry for entry, edge in zip(self.pool, self.edges) if x < edge or edge == self.edges[-1])
+            family, keys, _ = next(
+                entry for entry, edge in zip(self.pool, self.edges) if x < edge or edge == self.edges[-1]
+            )
         else:
             keys = next(entry[1] for entry in self.pool if entry[0] is family)
         key = of(rng, keys)
@@ -92,7 +107,11 @@ class World:
 
     def new_value(self, rng, fact, taken):
         """Another value for a fact that is told: none of `taken`."""
-        kind = fact.family.classic["values"] if fact.classic and fact.family.classic["values"] else fact.key.value
+        kind = (
+            fact.family.classic["values"]
+            if fact.classic and fact.family.classic["values"]
+            else fact.key.value
+        )
         for _ in range(50):
             value = make(kind, rng, self.words)
             if value not in taken:
@@ -104,5 +123,4 @@ def near_number(rng, text):
     """The same number but for a digit."""
     places = [i for i, c in enumerate(text) if c.isdigit()]
     i = of(rng, places)
-    return text[:i] + of(rng, [d for d in "123456789" if d != text[i]]) + text[i + 1:]
-
+    return text[:i] + of(rng, [d for d in "123456789" if d != text[i]]) + text[i + 1 :]

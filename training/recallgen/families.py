@@ -1,15 +1,25 @@
-"""Families of relations (data/families/*.toml): keys, kinds of value, wordings, and what of them is held out.
+"""Families of relations (data/families/*.toml): keys, values, wordings, and what of them is held out.
 
-A family is a table: name; keys (text "a, b*" with * for plural, "@list" for words of words.toml, or a table key = kind of value);
-value (kind); subject (a made-up person {n} is part of the relation); np (noun phrase for the frames of wrappers.toml); np_answer;
-fact and what (the plain clause "{n} plays {v}" and the indirect question "what {n} plays", for the frames); plain (what the value is); fixed (it can be told wrong, but never
-changes: where somebody was born); topic (families with the same topic never hold the same key in one dialog); held (the whole family).
-Wordings, one a line: statements, changes, acks, questions. A statement that begins with "!" stands alone,
-one that begins with "-" is a clause but none that "that" could introduce.
-Questions are "ask = answer", or "ask" alone when the answer is the fact or np_answer; ask is a question, "~ indirect clause", "^ noun phrase", or "<k question" / "<n question" that
-asks for the key or the person when the value is given.
+A family is a table:
+  name      of the family
+  keys      text "a, b*" (* for plural), "@list" for the words of a list, or a table key = kind of value
+  value     kind of value (values.py)
+  subject   a made-up person {n} is part of the relation; "coined": a made-up name that is no person's
+  np        noun phrase, "the name of my {k}", for the frames of wrappers.toml; np_answer is its answer
+  fact      plain clause, "{n} plays {v}", and `what`, the indirect question "what {n} plays", for the frames
+  plain     what the value is: "Just the name, please."
+  fixed     it can be told wrong, but never changes: where somebody was born
+  topic     families with the same topic never hold the same key in one dialog
+  held      the whole family is kept out of training
+  weight    how often it is drawn
+
+and wordings, one a line: statements, changes, acks, questions. A statement that begins with "!" stands
+alone, one that begins with "-" is a clause but none that "that" could introduce. Questions are "ask =
+answer", or "ask" alone when the answer is the fact or np_answer; ask is a question, "~ indirect clause",
+"^ noun phrase", or "<k question" / "<n question" that asks for the key or the person, given the value.
 classic_* lines are those of the older generator's sets, never held.
 """
+
 import re
 import tomllib
 from collections import namedtuple
@@ -26,8 +36,20 @@ Question = namedtuple("Question", "kind ask answer held target")  # kind: direct
 Key = namedtuple("Key", "text plural value held source")
 Wrapper = namedtuple("Wrapper", "text held")
 
-_FLIP = {"my": "your", "i": "you", "me": "you", "mine": "yours", "am": "are", "our": "your", "we": "you", "us": "you", "myself": "yourself",
-         "i'm": "you're", "i've": "you've", "i'd": "you'd"}
+_FLIP = {
+    "my": "your",
+    "i": "you",
+    "me": "you",
+    "mine": "yours",
+    "am": "are",
+    "our": "your",
+    "we": "you",
+    "us": "you",
+    "myself": "yourself",
+    "i'm": "you're",
+    "i've": "you've",
+    "i'd": "you'd",
+}
 _FLIP_WORD = re.compile(r"\b(I'm|I've|I'd|I|my|me|mine|am|our|we|us|myself)\b(?!\})")
 
 
@@ -38,41 +60,49 @@ def flip(text):
 
 def load_wrappers():
     """What stands around facts and questions, by kind."""
-    return {name: [Wrapper(t[0].lower() + t[1:] if name.startswith(("statement", "correction", "update", "question", "clause", "phrase", "plain")) and t[0] != "{"
-                           and not t.startswith("I ") else t, share("wrapper " + t) < HELD_WORDINGS) for t in lines_of(text)]
-            for name, text in tomllib.loads((DATA / "wrappers.toml").read_text(encoding="utf-8")).items()}
+    lists = tomllib.loads((DATA / "wrappers.toml").read_text(encoding="utf-8"))
+    return {
+        kind: [Wrapper(line, share("wrapper " + line) < HELD_WORDINGS) for line in lines_of(text)]
+        for kind, text in lists.items()
+    }
 
 
 class Family:
     def __init__(self, table, frames):
-        self.name = table.pop("name")
-        self.topic = table.pop("topic", self.name)
-        self.plain = table.pop("plain", "answer")
-        self.subject = table.pop("subject", False)
-        self.held = table.pop("held", False)
-        self.fixed = table.pop("fixed", False)
-        self.weight = table.pop("weight", 1.0)
-        self.value = table.pop("value", "name")
-        self.np = table.pop("np", None)
-        self.np_answer = table.pop("np_answer", flip(self.np) + " is {v}." if self.np else None)
-        self.fact, self.what = table.pop("fact", None), table.pop("what", None)
-        self.default = flip(self.fact) + "." if self.fact else self.np_answer
+        take = table.pop
+        self.name = take("name")
+        self.topic = take("topic", self.name)
+        self.plain = take("plain", "answer")
+        self.subject = take("subject", False)
+        self.held = take("held", False)
+        self.fixed = take("fixed", False)
+        self.weight = take("weight", 1.0)
+        self.value = take("value", "name")
+        self.np = take("np", None)
         self.np_template = Template(self.np) if self.np else None
-        classic = {kind: lines_of(table.pop("classic_" + kind, "")) for kind in ("statements", "acks", "questions")}
-        self.classic = {"keys": [w.strip() for w in table.pop("classic_keys", "").split(",") if w.strip()],
-                        "values": table.pop("classic_values", None),
-                        "statements": [Template(t) for t in classic["statements"]], "acks": [Template(t) for t in classic["acks"]],
-                        "questions": [self._question(t, False) for t in classic["questions"]]}
-        self.keys = self._keys(table.pop("keys", "-"))
-        self.statements = self._wordings(lines_of(table.pop("statements", "")) + classic["statements"], classic["statements"])
-        self.changes = self._wordings(lines_of(table.pop("changes", "")), ())
-        self.acks = [Template(t) for t in lines_of(table.pop("acks", "")) + classic["acks"]]
-        self.questions = [self._question(t, None) for t in lines_of(table.pop("questions", ""))] + self.classic["questions"]
+        self.np_answer = take("np_answer", flip(self.np) + " is {v}." if self.np else None)
+        self.fact, self.what = take("fact", None), take("what", None)
+        self.default = flip(self.fact) + "." if self.fact else self.np_answer
+        old = {kind: lines_of(take("classic_" + kind, "")) for kind in ("statements", "acks", "questions")}
+        self.classic = {
+            "keys": [word.strip() for word in take("classic_keys", "").split(",") if word.strip()],
+            "values": take("classic_values", None),
+            "statements": [Template(line) for line in old["statements"]],
+            "acks": [Template(line) for line in old["acks"]],
+            "questions": [self._question(line, False) for line in old["questions"]],
+        }
+        self.keys = self._keys(take("keys", "-"))
+        lines = {kind: lines_of(take(kind, "")) for kind in ("statements", "changes", "acks", "questions")}
+        self.statements = self._wordings(lines["statements"] + old["statements"], old["statements"])
+        self.changes = self._wordings(lines["changes"], ())
+        self.acks = [Template(line) for line in lines["acks"] + old["acks"]]
+        self.questions = [self._question(line, None) for line in lines["questions"]]
+        self.questions += self.classic["questions"]
+        if self.what and self.what not in [q.ask.text for q in self.questions]:
+            self.questions.append(self._question("~ " + self.what, False))
         self.frames = self._frame(frames, "statements")
         self.frame_changes = self._frame(frames, "changes")
         self.frame_questions = self._frame_questions(frames) if self.np else []
-        if self.what and self.what not in [q.ask.text for q in self.questions]:
-            self.questions.append(self._question("~ " + self.what, False))
         if not self.held:
             self.statements, self.questions = self._hold_one(self.statements), self._hold_one(self.questions)
         if table:
@@ -87,20 +117,30 @@ class Family:
         out = []
         for key, value in keys.items():
             word = key.rstrip("*")
-            held = self.held or (word != "-" and word not in self.classic["keys"] and share("key " + word) < HELD_KEYS)
+            held = self.held or (
+                word != "-" and word not in self.classic["keys"] and share("key " + word) < HELD_KEYS
+            )
             out.append(Key(word, key.endswith("*"), value, held, None))
         return out
 
     def _wordings(self, lines, classic):
-        return [Wording(Template(t.lstrip("!- ")), t not in classic and share(f"wording {self.topic} {t}") < HELD_WORDINGS,
-                        0 if t.startswith(("By the way", "Please")) else FREE.get(t[0], 2)) for t in lines]
+        return [
+            Wording(
+                Template(t.lstrip("!- ")),
+                t not in classic and share(f"wording {self.topic} {t}") < HELD_WORDINGS,
+                0 if t.startswith(("By the way", "Please")) else FREE.get(t[0], 2),
+            )
+            for t in lines
+        ]
 
     def _hold_one(self, wordings):
         """Where chance holds none, one is held all the same."""
         if any(w.held for w in wordings):
             return wordings
         text = {w: (w.ask if isinstance(w, Question) else w.template).text for w in wordings}
-        classic = {q.ask.text for q in self.classic["questions"]} | {t.text for t in self.classic["statements"]}
+        classic = {q.ask.text for q in self.classic["questions"]} | {
+            t.text for t in self.classic["statements"]
+        }
         free = [w for w in wordings if text[w] not in classic and getattr(w, "target", "v") == "v"]
         first = min(free, key=lambda w: share(f"{self.topic} {text[w]}"))
         return [w._replace(held=w is first) for w in wordings]
@@ -113,7 +153,9 @@ class Family:
         facts = frames["fact_" + kind] if self.fact else []
         if facts and kind == "statements" and not re.search(r"\bI\b", self.fact):
             facts = facts + frames["fact_statements_others"]
-        lines = lines + [Wrapper(w.text.replace("{fact}", self.fact).replace("{what}", self.what), w.held) for w in facts]
+        lines = lines + [
+            Wrapper(w.text.replace("{fact}", self.fact).replace("{what}", self.what), w.held) for w in facts
+        ]
         return [Wording(Template(w.text.lstrip("!- ")), w.held, FREE.get(w.text[0], 2)) for w in lines]
 
     def _question(self, line, held):

@@ -1,5 +1,6 @@
-"""Real dialogs that fill the gaps between facts: files of lines "User: ..." and "System: ...", a blank line between dialogs."""
-from values import below, of
+"""Real dialogs between the facts: files of lines "User: ..." and "System: ...", a blank line between two."""
+
+from chance import below, of
 
 TURN = 15  # characters that a turn costs beyond its text
 
@@ -23,12 +24,12 @@ class Filler:
         self.dialogs = dialogs
 
     def take(self, rng, room):
-        """Some exchanges of one dialog, one after another, of at most `room` characters: [(user, reply, size)...], maybe none."""
+        """Some exchanges of one dialog of at most `room` characters: [(user, reply, size)...], maybe none."""
         for _ in range(4):
             dialog = of(rng, self.dialogs)
             first = below(rng, len(dialog))
             out, size = [], 0
-            for exchange in dialog[first:first + of(rng, (1, 1, 2, 3, 4))]:
+            for exchange in dialog[first : first + of(rng, (1, 1, 2, 3, 4))]:
                 if size + exchange[2] > room:
                     break
                 out.append(exchange)

@@ -1,8 +1,9 @@
 """What is said about a fact: statement, acknowledgement, question and answer."""
+
 from collections import namedtuple
 
 from templates import Template, cap
-from values import of
+from chance import of
 
 Said = namedtuple("Said", "user reply held")
 Asked = namedtuple("Asked", "user reply answer held")
@@ -38,9 +39,17 @@ class Talk:
     def clause(self, rng, fact, held):
         """One bare statement without its full stop, and whether how free it is."""
         family = fact.family
-        own, frame = ("changes", "frame_changes") if fact.old and rng.random() < 0.65 else ("statements", "frames")
-        kind = frame if getattr(family, frame) and rng.random() < (0.45 if getattr(family, own) else 1) else own
-        wordings = self.some(family, kind, held) or self.some(family, own, held) or self.some(family, "statements", held)
+        own, frame = (
+            ("changes", "frame_changes") if fact.old and rng.random() < 0.65 else ("statements", "frames")
+        )
+        kind = (
+            frame if getattr(family, frame) and rng.random() < (0.45 if getattr(family, own) else 1) else own
+        )
+        wordings = (
+            self.some(family, kind, held)
+            or self.some(family, own, held)
+            or self.some(family, "statements", held)
+        )
         wording = of(rng, wordings or self.some(family, "statements", False))
         return wording.template.render(fact.slots).rstrip("."), wording.free, kind.endswith("changes")
 
@@ -131,14 +140,20 @@ class Talk:
         family, slots = fact.family, fact.slots
         if fact.classic and not held:
             question = of(rng, family.classic["questions"])
-            return self._asked(cap(question.ask.render(slots)), question.answer.render(slots), fact.value, told, False)
+            return self._asked(
+                cap(question.ask.render(slots)), question.answer.render(slots), fact.value, told, False
+            )
         reverse = rng.random() < REVERSE_SHARE
         r = rng.random()
         own = self.some(family, "questions", held)
         frame = self.some(family, "frame_questions", held)
         wrapped = False
         if held and rng.random() < 0.3 or held and not own:  # a known question in a held wrapper
-            own, frame, wrapped = self.some(family, "questions", False), self.some(family, "frame_questions", False), True
+            own, frame, wrapped = (
+                self.some(family, "questions", False),
+                self.some(family, "frame_questions", False),
+                True,
+            )
         pool = [q for q in own if (q.target != "v") == reverse] or [q for q in own if q.target == "v"] or own
         if frame and not reverse and r < 0.3:
             pool = frame if r < 0.15 else [q for q in pool + frame if q.kind == "phrase"] or frame
@@ -152,9 +167,17 @@ class Talk:
         if question.target == "k" and value not in answer:
             value = cap(value)
         if question.kind == "clause":
-            return self._asked(cap(self.wrap(rng, "clause_questions", wrapped, c=text)), answer, value, told, held)
+            return self._asked(
+                cap(self.wrap(rng, "clause_questions", wrapped, c=text)), answer, value, told, held
+            )
         if question.kind == "phrase":
-            return self._asked(cap(self.wrap(rng, "phrase_questions", wrapped, np=text, NP=cap(text))), answer, value, told, held)
+            return self._asked(
+                cap(self.wrap(rng, "phrase_questions", wrapped, np=text, NP=cap(text))),
+                answer,
+                value,
+                told,
+                held,
+            )
         r = rng.random()
         if r < PLAIN_SHARE and question.target != "k":
             plain = "name" if question.target == "n" else fact.family.plain

@@ -1,10 +1,13 @@
-"""Wordings with slots: "my {k} is called {v}". A wording is kept with a small first letter; `cap` makes a sentence of it."""
+"""Wordings with slots: "my {k} is called {v}", kept with a small first letter; `cap` makes a sentence."""
+
 import hashlib
 import re
 
 _SLOT = re.compile(r"\{([^}]+)\}")
 _KEEP = re.compile(r"(I|I'\w+|[A-Z]{2,}|[A-Z][a-z]*day)\b")  # I, I'm, TV, Monday
-_AN = re.compile(r"(?!uni|use|usu|uk|eu|one\b|once|u[bt]i|ewe)[aeiou]|hour|honest|heir|8|11\b|18\b|11[ :]|18[ :]", re.I)
+_AN = re.compile(
+    r"(?!uni|use|usu|uk|eu|one\b|once|u[bt]i|ewe)[aeiou]|hour|honest|heir|8|11\b|18\b|11[ :]|18[ :]", re.I
+)
 
 
 def cap(text):
@@ -39,7 +42,21 @@ class Template:
         return "".join(pieces)
 
 
-PLURAL = {"is": "are", "was": "were", "has": "have", "does": "do", "it": "they", "they": "they", "them": "them", "s": "", "this": "these", "doesn't": "don't", "its": "their", "one": "ones", "isn't": "aren't"}
+PLURAL = {
+    "is": "are",
+    "was": "were",
+    "has": "have",
+    "does": "do",
+    "it": "they",
+    "they": "they",
+    "them": "them",
+    "s": "",
+    "this": "these",
+    "doesn't": "don't",
+    "its": "their",
+    "one": "ones",
+    "isn't": "aren't",
+}
 SINGULAR = {word: word for word in PLURAL} | {"s": "s", "they": "it", "them": "it"}
 
 

@@ -1,4 +1,5 @@
 """The word lists of data/words.toml, with the part that is kept out of training."""
+
 import tomllib
 from pathlib import Path
 
@@ -19,7 +20,13 @@ class Words:
         self.known = {}
         for name, text in lists.items():
             words = [word.strip() for word in text.split(",")]
-            held = [w for w in words if len(words) >= MIN_WORDS and not name.startswith("classic") and share("word " + w) < HELD_WORDS]
+            held = [
+                w
+                for w in words
+                if len(words) >= MIN_WORDS
+                and not name.startswith("classic")
+                and share("word " + w) < HELD_WORDS
+            ]
             known = [w for w in words if w not in held]
             self.known[name] = known
             self.lists[name] = known if training else known + 3 * held
