@@ -110,6 +110,13 @@ class Families(unittest.TestCase):
         for question, forms in answers.items():
             self.assertEqual(len(forms), 1, f"{question}: {forms}")
 
+    def test_answers_hold_what_is_asked_for(self):
+        rng, talk = random.Random(1), TALKS["train"]
+        for fact in self.facts():
+            for q in fact.family.questions + fact.family.frame_questions:
+                asked = talk.phrase(rng, q, fact, True, False, False)
+                self.assertIn(asked.answer, asked.reply, q.ask.text)
+
     def test_every_family_keeps_something_out_of_training(self):
         held = 0
         for f in self.world.families:

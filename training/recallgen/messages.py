@@ -14,7 +14,7 @@ REVERSE_SHARE = 0.06  # questions that give the value and want key or person
 
 def bare(key):
     """A key without its article."""
-    return key.split(" ", 1)[1] if key.startswith(("the ", "my ", "our ")) else key
+    return key.split(" ", 1)[1] if key.startswith(("the ", "your ")) else key
 
 
 class Talk:
@@ -163,8 +163,8 @@ class Talk:
     def phrase(self, rng, question, fact, told, held, wrapped):
         slots = fact.slots
         text, answer = question.ask.render(slots), question.answer.render(slots)
-        value = {"v": fact.value, "k": bare(fact.word), "n": fact.name}[question.target]
-        if question.target == "k" and value not in answer:
+        value = {"v": fact.value, "k": bare(slots["k2"]), "n": fact.name}[question.target]
+        if question.target == "k" and value not in cap(answer):
             value = cap(value)
         if question.kind == "clause":
             return self._asked(
