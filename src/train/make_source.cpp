@@ -29,6 +29,21 @@ void check_length(const char* name, const Schedule& schedule, int64_t least,
          " to " + std::to_string(room) + " tokens: what a window of the model holds");
 }
 
+void check_streams(const DataOptions& options, const engine::LoadedModel& model,
+                   const retriever::Embedder* embedder) {
+  if (options.distractors.largest() + 0.5 >= static_cast<double>(model.settings.top_k)) {
+    refuse("distractors " + options.distractors.text() +
+           " leave no place for a row's own chunks: " + std::to_string(model.settings.top_k) +
+           " are retrieved");
+  }
+  if (options.stretch < 0 || options.stretch == 1) {
+    refuse("a stretch of text has at least two tokens (0: all of it)");
+  }
+  if (embedder == nullptr || embedder->needs_hidden()) {
+    fail(ErrorKind::config, "streams need an embedder that works on text alone, such as sif");
+  }
+}
+
 void check_options(const DataOptions& options, const engine::LoadedModel& model) {
   if (options.rows < 1) refuse("a batch needs at least one row");
   check_weights(options.weights);
@@ -39,14 +54,15 @@ void check_options(const DataOptions& options, const engine::LoadedModel& model)
 
 }  // namespace
 
-std::unique_ptr<BatchSource> make_source(Context& /*context*/, std::shared_ptr<const Corpus> corpus,
+std::unique_ptr<BatchSource> make_source(Context& context, std::shared_ptr<const Corpus> corpus,
                                          const DataOptions& options,
                                          std::shared_ptr<const engine::LoadedModel> model,
-                                         std::shared_ptr<const retriever::Embedder> /*embedder*/) {
+                                         std::shared_ptr<const retriever::Embedder> embedder) {
   check_options(options, *model);
   if (options.form == ItemForm::plain) return make_plain_source(std::move(corpus), options, *model);
   if (options.form == ItemForm::pairs) return make_pairs_source(std::move(corpus), options, *model);
-  refuse("streams are not there yet");
+  check_streams(options, *model, embedder.get());
+  return make_stream_source(context, std::move(corpus), options, model, embedder);
 }
 
 std::string wrap_state(const std::string& form, const Corpus& corpus, const DataOptions& options,
@@ -66,8 +82,8 @@ nlohmann::json unwrap_state(const std::string& text, const std::string& form, co
   const auto compare = [&json](const char* key, const nlohmann::json& ours) {
     const nlohmann::json theirs = json.value(key, nlohmann::json());
     if (theirs == ours) return;
-    fail(ErrorKind::mismatch, "the state of the data was made with another " + std::string(key) +
-                                  ": " + theirs.dump() + ", not " + ours.dump());
+    fail(ErrorKind::mismatch, "the state of the data was made with " + std::string(key) + " " +
+                                  theirs.dump() + ", not " + ours.dump());
   };
   compare("form", form);
   compare("data", corpus.hash);

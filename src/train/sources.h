@@ -17,6 +17,11 @@ std::unique_ptr<BatchSource> make_pairs_source(std::shared_ptr<const Corpus> cor
                                                const DataOptions& options,
                                                const engine::LoadedModel& model);
 
+std::unique_ptr<BatchSource> make_stream_source(
+    Context& context, std::shared_ptr<const Corpus> corpus, const DataOptions& options,
+    const std::shared_ptr<const engine::LoadedModel>& model,
+    const std::shared_ptr<const retriever::Embedder>& embedder);
+
 /// The id that opens every window; -1: none does.
 inline int32_t lead_bos(const engine::LoadedModel& model) {
   return model.settings.window_bos ? model.config.bos : -1;

@@ -73,7 +73,7 @@ inline void expect_repeatable(const std::function<std::unique_ptr<BatchSource>()
   std::string other = state;
   other.replace(other.find("made by hand"), 12, "other");
   EXPECT_EQ(refused(other),
-            "the state of the data was made with another data: \"other\", not \"made by hand\"");
+            "the state of the data was made with data \"other\", not \"made by hand\"");
   other = state;
   other.replace(other.find("\"random\""), 8, "\"chance\"");
   EXPECT_EQ(refused(other), "what was saved is no state of these data");

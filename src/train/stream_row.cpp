@@ -1,0 +1,169 @@
+#include "train/stream_row.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "common/error.h"
+#include "ops/copy.h"
+#include "train/sources.h"
+
+namespace memlong::train {
+
+using engine::EncodedChunk;
+
+float best_score(std::span<const Query> queries, const EncodedChunk& chunk) {
+  float best = -2.0F;
+  for (const Query& query : queries) {
+    best =
+        std::max(best, std::inner_product(query.begin(), query.end(), chunk.vector.begin(), 0.0F));
+  }
+  return best;
+}
+
+void StreamRow::begin(const DocumentPlace& place, const Document& document, int64_t from,
+                      int64_t to) {
+  MEMLONG_CHECK(from == 0 || !document.is_dialog(), "dialogs are read from their start");
+  place_ = place;
+  document_ = &document;
+  from_ = from;
+  to_ = to;
+  window_ = 0;
+  completed_ = 0;
+  chunks_.clear();
+}
+
+int64_t StreamRow::window_end() const {
+  return std::min(window_ + model_->window_capacity(), size());
+}
+
+std::vector<int32_t> StreamRow::window_ids() const {
+  std::vector<int32_t> ids;
+  if (lead_bos(*model_) >= 0) ids.push_back(lead_bos(*model_));
+  ids.insert(ids.end(), document_->ids.begin() + from_ + window_,
+             document_->ids.begin() + from_ + window_end());
+  return ids;
+}
+
+bool StreamRow::is_boundary(int64_t position) const {
+  if (position == window_ || position % model_->settings.chunk == 0) return true;
+  return std::ranges::any_of(document_->spans, [position](const engine::AnswerSpan& span) {
+    return span.begin == position;
+  });
+}
+
+std::vector<RetrievalPoint> StreamRow::points() const {
+  const int64_t lead = lead_bos(*model_) >= 0 ? 1 : 0;
+  std::vector<RetrievalPoint> points;
+  for (int64_t position = window_; position < window_end(); ++position) {
+    const int64_t row = lead + position - window_;
+    if (is_boundary(position)) {
+      points.push_back({.position = position,
+                        .begin = points.empty() ? 0 : row,
+                        .end = row,
+                        .queries = queries_at(position)});
+    }
+    points.back().end = row + 1;
+  }
+  return points;
+}
+
+std::vector<Query> StreamRow::queries_at(int64_t position) const {
+  std::vector<Query> queries;
+  const auto add = [&](int64_t begin, int64_t end) {
+    Query query = embed(begin, end);
+    const bool any = std::ranges::any_of(query, [](float value) { return value != 0.0F; });
+    if (any) queries.push_back(std::move(query));
+  };
+  const auto& spans = document_->spans;
+  const auto after = std::ranges::upper_bound(spans, position, {}, &engine::AnswerSpan::begin);
+  if (after != spans.begin()) {
+    const engine::AnswerSpan& span = *std::prev(after);
+    const bool speaks = span.end < 0 || position < span.end;
+    if (speaks && span.query_end > span.query_begin) {
+      add(span.query_begin, span.query_end);
+      if (span.begin == position && !queries.empty()) return queries;
+    }
+  }
+  const int64_t tau = model_->settings.chunk;
+  const int64_t done = position / tau * tau;
+  if (done >= tau) add(done - tau, done);
+  return queries;
+}
+
+Query StreamRow::embed(int64_t begin, int64_t end) const {
+  Query vector(static_cast<size_t>(embedder_->dim()), 0.0F);
+  const std::span<const int32_t> ids(document_->ids.data() + from_ + begin,
+                                     static_cast<size_t>(end - begin));
+  embedder_->embed(ids, {}, vector);
+  return vector;
+}
+
+/// Chunks at the front that lie wholly before the window.
+int64_t StreamRow::searchable() const {
+  const int64_t tau = model_->settings.chunk;
+  const auto first = std::ranges::partition_point(
+      chunks_, [&](const EncodedChunk& chunk) { return chunk.begin + tau <= window_; });
+  return first - chunks_.begin();
+}
+
+std::vector<const EncodedChunk*> StreamRow::retrieve(std::span<const Query> queries, int64_t count,
+                                                     int64_t newest) const {
+  const int64_t end = searchable();
+  const int64_t begin = newest > 0 ? std::max<int64_t>(0, end - newest) : 0;
+  std::vector<std::pair<float, const EncodedChunk*>> found;
+  for (int64_t i = begin; i < end; ++i) {
+    const EncodedChunk& chunk = chunks_[static_cast<size_t>(i)];
+    found.emplace_back(best_score(queries, chunk), &chunk);
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  if (static_cast<int64_t>(found.size()) > count) found.resize(static_cast<size_t>(count));
+  std::vector<const EncodedChunk*> chunks;
+  for (const auto& [score, chunk] : found) chunks.push_back(chunk);
+  std::ranges::sort(chunks, {}, [](const EncodedChunk* chunk) { return chunk->begin; });
+  return chunks;
+}
+
+void StreamRow::complete(Context& context, const WrittenMemory& written) {
+  const int64_t tau = model_->settings.chunk;
+  const int64_t lead = lead_bos(*model_) >= 0 ? 1 : 0;
+  MEMLONG_CHECK(written.k.dim(1) == lead + window_end() - window_,
+                "what was written is not of this window");
+  for (; completed_ + tau <= window_end(); completed_ += tau) {
+    const int64_t row = lead + completed_ - window_;
+    MEMLONG_CHECK(row >= lead, "a chunk ends in a window that does not hold it");
+    EncodedChunk chunk;
+    chunk.begin = completed_;
+    chunk.vector = embed(completed_, completed_ + tau);
+    engine::round_as_stored(chunk.vector);
+    chunk.k = Tensor({written.k.dim(0), tau, written.k.dim(2)}, DType::bf16);
+    chunk.v = Tensor(chunk.k.shape(), DType::bf16);
+    ops::copy(context, written.k.view().slice(1, row, row + tau), chunk.k);
+    ops::copy(context, written.v.view().slice(1, row, row + tau), chunk.v);
+    chunks_.push_back(std::move(chunk));
+  }
+}
+
+bool StreamRow::advance() {
+  if (window_end() + 2 > size()) return false;  // a last token alone has nothing to predict
+  window_ += model_->window_stride();
+  for (int64_t count = searchable(); keep_ > 0 && count > keep_; --count) chunks_.pop_front();
+  return true;
+}
+
+bool StreamRow::walk_to(int64_t window, Context& context, Network& network) {
+  const int64_t tau = model_->settings.chunk;
+  const int64_t first_kept = keep_ > 0 ? (window / tau - keep_) * tau : 0;
+  while (window_ < window) {
+    if (window_end() / tau * tau > first_kept) {
+      complete(context, network.write(context, window_ids()));
+    } else {
+      completed_ = window_end() / tau * tau;
+    }
+    if (!advance()) return false;
+  }
+  return window_ == window;
+}
+
+}  // namespace memlong::train
