@@ -25,8 +25,10 @@ RopeTable::RopeTable(const RopeParameters& parameters, int64_t head_dim, int64_t
   }
 }
 
-void rope(Context& context, const TensorView& x, const RopeTable& table, int64_t start,
-          const TensorView& out) {
+namespace {
+
+void turn_rows(Context& context, const TensorView& x, const RopeTable& table, int64_t start,
+               const TensorView& out, Turn turn) {
   check_rank(x, 3, "rope x");
   check_shape(out, x.shape(), "rope out");
   check_dtype(out, x.dtype(), "rope out");
@@ -38,8 +40,21 @@ void rope(Context& context, const TensorView& x, const RopeTable& table, int64_t
                 "rope position " + std::to_string(start + x.dim(0)) + " outside the table of " +
                     std::to_string(table.positions()));
   if (x.empty()) return;
-  dispatch(context.device(),
-           [&](auto tag) { rope_kernel<decltype(tag)::kDevice>(context, x, table, start, out); });
+  dispatch(context.device(), [&](auto tag) {
+    rope_kernel<decltype(tag)::kDevice>(context, x, table, start, out, turn);
+  });
+}
+
+}  // namespace
+
+void rope(Context& context, const TensorView& x, const RopeTable& table, int64_t start,
+          const TensorView& out) {
+  turn_rows(context, x, table, start, out, Turn::forward);
+}
+
+void rope_backward(Context& context, const TensorView& dout, const RopeTable& table, int64_t start,
+                   const TensorView& dx) {
+  turn_rows(context, dout, table, start, dx, Turn::back);
 }
 
 }  // namespace memlong::ops

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
+#include "ops/gradient.h"
 #include "ops/reference.h"
 
 namespace memlong::ops {
@@ -12,6 +13,7 @@ namespace {
 
 using reference::random_tensor;
 using reference::relative_error;
+using reference::slopes;
 using reference::values;
 
 void expect_frequencies(const RopeFrequencies& actual, const std::vector<double>& expected) {
@@ -165,6 +167,60 @@ TEST(Rope, RefusesPositionsOutsideTheTable) {
   EXPECT_NO_THROW(rope(context, x, table, 5, x));
   EXPECT_THROW(rope(context, x, table, 6, x), Error);
   EXPECT_THROW(rope(context, x, table, -1, x), Error);
+}
+
+std::vector<double> turned(const std::vector<double>& x, const RopeTable& table, int64_t start,
+                           int64_t heads) {
+  const int64_t half = table.head_dim() / 2;
+  std::vector<double> out(x.size());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const auto at = static_cast<int64_t>(i);
+    const int64_t d = at % (2 * half);
+    const int64_t cell = (start + at / (2 * half * heads)) * half + d % half;
+    const double cos = table.cos().data<float>()[cell];
+    const double sin = table.sin().data<float>()[cell];
+    out[i] = d < half ? x[i] * cos - x[i + static_cast<size_t>(half)] * sin
+                      : x[i] * cos + x[i - static_cast<size_t>(half)] * sin;
+  }
+  return out;
+}
+
+TEST(RopeBackward, MatchesDifferences) {
+  Context context;
+  const RopeParameters yarn{.scaling = RopeScaling::yarn, .factor = 4.0, .original_positions = 32};
+  for (const RopeParameters& parameters : {RopeParameters{}, yarn}) {  // yarn: an amplitude
+    const RopeTable table(parameters, 20, 64);
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      const Tensor dout = random_tensor({3, 2, 20}, dtype, 1);
+      const std::vector<double> expected =
+          slopes(std::vector<double>(120, 0.5), values(dout),
+                 [&](const auto& moved) { return turned(moved, table, 40, 2); });
+      const Tensor dx({3, 2, 20}, dtype);
+      rope_backward(context, dout, table, 40, dx);
+      EXPECT_LT(relative_error(values(dx), expected), dtype == DType::f32 ? 1e-5 : 1e-2);
+    }
+  }
+}
+
+TEST(RopeBackward, UndoesRopeInPlaceAndStrided) {
+  Context context({.threads = 2});
+  const RopeTable table({}, 32, 500);
+  const Tensor wide = random_tensor({400, 3 * 128}, DType::f32, 2);
+  const std::vector<double> before = values(wide);
+  const TensorView q = wide.view().slice(1, 128, 256).split_last(32);
+  rope(context, q, table, 100, q);
+  EXPECT_GT(relative_error(values(wide), before), 0.1);
+  rope_backward(context, q, table, 100, q);
+  EXPECT_LT(relative_error(values(wide), before), 1e-6);
+}
+
+TEST(RopeBackward, NoRowsAndPositionsOutsideTheTable) {
+  Context context;
+  const RopeTable table({}, 4, 8);
+  const Tensor none({0, 1, 4}, DType::f32);
+  EXPECT_NO_THROW(rope_backward(context, none, table, 8, none));
+  const Tensor x = random_tensor({3, 1, 4}, DType::f32, 1);
+  EXPECT_THROW(rope_backward(context, x, table, 6, x), Error);
 }
 
 }  // namespace
