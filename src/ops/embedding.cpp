@@ -5,6 +5,17 @@
 #include "ops/embedding_kernels.h"
 
 namespace memlong::ops {
+namespace {
+
+void check_ids(std::span<const int32_t> ids, const TensorView& table) {
+  for (const int32_t id : ids) {
+    MEMLONG_CHECK(id >= 0 && id < table.dim(0), "token id " + std::to_string(id) +
+                                                    " outside the vocabulary of " +
+                                                    std::to_string(table.dim(0)));
+  }
+}
+
+}  // namespace
 
 void embedding(Context& context, const TensorView& table, std::span<const int32_t> ids,
                const TensorView& out) {
@@ -14,14 +25,26 @@ void embedding(Context& context, const TensorView& table, std::span<const int32_
   check_rows(table, "embedding table");
   check_rows(out, "embedding out");
   check_device(context, out, "embedding out");
-  for (const int32_t id : ids) {
-    MEMLONG_CHECK(id >= 0 && id < table.dim(0), "token id " + std::to_string(id) +
-                                                    " outside the vocabulary of " +
-                                                    std::to_string(table.dim(0)));
-  }
+  check_ids(ids, table);
   if (out.empty()) return;
   dispatch(context.device(),
            [&](auto tag) { embedding_kernel<decltype(tag)::kDevice>(context, table, ids, out); });
+}
+
+void embedding_backward(Context& context, std::span<const int32_t> ids, const TensorView& dout,
+                        const TensorView& dtable) {
+  check_rank(dtable, 2, "embedding_backward dtable");
+  check_shape(dout, {static_cast<int64_t>(ids.size()), dtable.dim(1)}, "embedding_backward dout");
+  check_dtype(dout, DType::f32, "embedding_backward dout");
+  check_dtype(dtable, DType::f32, "embedding_backward dtable");
+  check_rows(dout, "embedding_backward dout");
+  check_rows(dtable, "embedding_backward dtable");
+  check_device(context, dtable, "embedding_backward dtable");
+  check_ids(ids, dtable);
+  if (dout.empty()) return;
+  dispatch(context.device(), [&](auto tag) {
+    embedding_backward_kernel<decltype(tag)::kDevice>(context, ids, dout, dtable);
+  });
 }
 
 }  // namespace memlong::ops

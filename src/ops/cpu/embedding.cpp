@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "ops/cpu/any_dtype.h"
 #include "ops/cpu/convert.h"
 #include "ops/cpu/parallel.h"
@@ -17,6 +19,25 @@ void embedding_kernel<Device::cpu>(Context& context, const TensorView& table,
       cpu::convert_row<T, float>(rows + ids[static_cast<size_t>(t)] * row_bytes,
                                  to + t * out.stride(0), out.dim(1));
     });
+  });
+}
+
+template <>
+void embedding_backward_kernel<Device::cpu>(Context& context, std::span<const int32_t> ids,
+                                            const TensorView& dout, const TensorView& dtable) {
+  constexpr int64_t kStrip = 64;  // a task takes so many columns of all tokens
+  const int64_t columns = dout.dim(1);
+  const int64_t strips = (columns + kStrip - 1) / kStrip;
+  const double nanoseconds = 0.2 * static_cast<double>(dout.dim(0) * kStrip);
+  cpu::parallel_for(context, strips, nanoseconds, [&](int64_t strip) {
+    const int64_t begin = strip * kStrip;
+    const int64_t count = std::min(kStrip, columns - begin);
+    for (int64_t t = 0; t < dout.dim(0); ++t) {
+      const float* from = dout.data<float>() + t * dout.stride(0) + begin;
+      float* to = dtable.data<float>() + ids[static_cast<size_t>(t)] * dtable.stride(0) + begin;
+#pragma omp simd
+      for (int64_t c = 0; c < count; ++c) to[c] += from[c];
+    }
   });
 }
 
