@@ -61,9 +61,8 @@ struct Trainer::Impl {
   std::vector<std::string> first_states = {};  // of the evaluations
   int64_t step = 0;
   int64_t tokens = 0;
-  int64_t skipped = 0;      // steps in a row
-  int64_t saved_step = -1;  // that the newest checkpoint of this run is of
-  bool owns_out = false;    // what lies in `out` is this run's
+  int64_t skipped = 0;    // steps in a row
+  bool owns_out = false;  // what lies in `out` is this run's
 
   bool resume();
   bool run(const TrainerEvents& events);
@@ -149,20 +148,19 @@ void Trainer::Impl::evaluate(const TrainerEvents& events) {
 }
 
 void Trainer::Impl::save(const TrainerEvents& events) {
-  if (options.out.empty() || saved_step == step) return;
-  CheckpointState state{.step = step,
-                        .optimizer_steps = optimizer.steps_taken(),
-                        .gradient_norm_mean = guard.mean(),
-                        .tokens = tokens,
-                        .fingerprint = options.fingerprint,
-                        .source = source.state()};
+  if (options.out.empty()) return;
+  const CheckpointState state{.step = step,
+                              .optimizer_steps = optimizer.steps_taken(),
+                              .gradient_norm_mean = guard.mean(),
+                              .tokens = tokens,
+                              .fingerprint = options.fingerprint,
+                              .source = source.state()};
   NamedTensors parameters;
   for (const Parameter& parameter : network.parameters()) {
     parameters.emplace_back(parameter.name, parameter.value.view());
   }
   const auto folder =
       write_checkpoint(options.out, state, parameters, optimizer.state(), options.keep);
-  saved_step = step;
   if (events.saved) events.saved(step, folder);
 }
 
@@ -184,7 +182,6 @@ bool Trainer::Impl::resume() {
   source.restore(state.source, network);
   step = state.step;
   tokens = state.tokens;
-  saved_step = step;
   owns_out = true;
   return true;
 }
