@@ -43,6 +43,7 @@ struct MatmulOptions {
 
 /// x [T, K] of the weight's dtype (rows contiguous, row stride free), out [T, N] f32 or the
 /// weight's dtype (rows contiguous, row stride free). T may be 0. x and out must not overlap.
+/// Where rows do not follow each other, x or out is copied.
 void matmul(Context& context, const TensorView& x, const PackedWeight& weight,
             const TensorView& out, const MatmulOptions& options = {});
 
