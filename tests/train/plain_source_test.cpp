@@ -5,7 +5,6 @@
 
 #include "train/error_line.h"
 #include "train/make_source.h"
-#include "train/network.h"
 #include "train/same_batch.h"
 #include "train/small_corpus.h"
 

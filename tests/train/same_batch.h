@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "train/error_line.h"
+#include "train/network_fixture.h"
 #include "train/source.h"
 
 namespace memlong::train::test {
@@ -52,22 +53,23 @@ inline bool same_batch(const Batch& a, const Batch& b) {
 /// For sources that need no network: a second source gives the same, one that takes a state up goes
 /// on the same, and states of others are refused.
 inline void expect_repeatable(const std::function<std::unique_ptr<BatchSource>()>& make) {
+  Context context({.threads = 1});
+  const auto network = small_network(context, small_config(), {});
   const auto source = make();
   const auto again = make();
-  Network* none = nullptr;
   for (int64_t step = 0; step < 5; ++step) {
     EXPECT_TRUE(same_batch(source->next(step), again->next(step))) << step;
   }
   const std::string state = source->state();
   const auto resumed = make();
   resumed->next(0);
-  resumed->restore(state, *none);  // NOLINT: not looked at
+  resumed->restore(state, *network);
   EXPECT_EQ(resumed->state(), state);
   for (int64_t step = 5; step < 40; ++step) {
     EXPECT_TRUE(same_batch(source->next(step), resumed->next(step))) << step;
   }
   const auto refused = [&](const std::string& text) {
-    return error_line(ErrorKind::mismatch, [&] { resumed->restore(text, *none); });  // NOLINT
+    return error_line(ErrorKind::mismatch, [&] { resumed->restore(text, *network); });
   };
   EXPECT_EQ(refused("{"), "what was saved is no state of these data");
   std::string other = state;
