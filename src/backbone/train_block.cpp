@@ -87,9 +87,11 @@ void train_project(Context& context, const TrainBlock& block, BlockRun& run,
 
 void train_attend(Context& context, const TrainBlock& block, BlockRun& run,
                   const SavedBlock& saved) {
+  std::vector<ops::AttentionArgs> calls;
   for (const PackedSequence& sequence : run.sequences) {
-    ops::attention(context, attention_args(run, saved, sequence));
+    calls.push_back(attention_args(run, saved, sequence));
   }
+  ops::attention(context, calls);
   run.flops += 4.0 * attention_volume(run);
   ops::copy(context, saved.x.slice(0, 0, run.rows), saved.middle);
   run.flops += block.o.forward(context, saved.mixed, saved.middle, true);

@@ -38,7 +38,7 @@ struct LoraOptions {
 
 struct NetworkOptions {
   TrainPart part = TrainPart::upper;
-  LoraOptions lora;
+  LoraOptions lora = {};
   bool memory_layer = true;   ///< upper, lora: layer m's q, o, MLP and second norm learn too
   bool head = true;           ///< upper: an untied head learns too
   bool recompute = false;     ///< keep only each block's input, compute the rest again
