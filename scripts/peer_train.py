@@ -16,10 +16,14 @@ all    B pairs: a past goes through the writer, with gradient; the later span go
 
 Products and attention in bf16, masters and AdamW's moments in f32; either bf16 weights beside f32
 masters (--precision masters), or autocast with f32 weights.
+
+Wall time means something only where load_average stays below the threads; cpu_seconds, of all threads
+together, says more on a busy machine (set GOMP_SPINCOUNT=1000 there, or waiting counts as work).
 """
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -225,14 +229,15 @@ def run(args):
     step = Stage(model, args, torch.bfloat16 if args.precision != "f32" else torch.float32)
     trainer = Trainer(parameters, masters=low)
     forward = torch.compile(step) if args.compile else step
-    times, losses = [], []
+    times, cpu_times, losses = [], [], []
     for i in range(args.warmup + args.steps):
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         with torch.autocast("cpu", torch.bfloat16) if args.precision == "autocast" else nullcontext():
             loss = forward()
         loss.backward()
         trainer.step()
         times.append(time.perf_counter() - start)
+        cpu_times.append(time.process_time() - cpu_start)
         losses.append(loss.item())
     seconds = statistics.median(times[args.warmup:])
     print(json.dumps({
@@ -241,13 +246,16 @@ def run(args):
         "parameters": sum(p.numel() for p in model.parameters()),
         "trained": sum(p.numel() for p in parameters), "tokens": step.tokens,
         "seconds": round(seconds, 4), "fastest": round(min(times[args.warmup:]), 4),
-        "tokens_per_s": round(step.tokens / seconds, 1), "peak_mib": round(resident_mib()),
+        "tokens_per_s": round(step.tokens / seconds, 1),
+        "cpu_seconds": round(statistics.median(cpu_times[args.warmup:]), 4),
+        "load_average": round(os.getloadavg()[0], 1), "peak_mib": round(resident_mib()),
         "peak_mib_beyond_torch": round(resident_mib() - before),
         "first_loss": round(losses[0], 4), "last_loss": round(losses[-1], 4)}), flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
     reference = Path(__file__).resolve().parent.parent / "models/reference/config.json"
     parser.add_argument("--stage", choices=["upper", "all"])
     parser.add_argument("--shape", help="a config.json, or 100m")
