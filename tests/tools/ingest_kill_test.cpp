@@ -3,18 +3,16 @@
 // ingest in place of the small texts.
 #include <chrono>
 #include <cstdio>
-#include <fcntl.h>
 #include <random>
 #include <signal.h>
 #include <stdlib.h>
 #include <string>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "tools/background_tool.h"
 #include "tools/bank_difference.h"
 #include "tools/run_tool.h"
 
@@ -27,35 +25,12 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// memlong-ingest in the background.
-class Running {
- public:
-  explicit Running(std::vector<std::string> words) {
-    words.insert(words.begin(), std::string(MEMLONG_BIN_DIR) + "/memlong-ingest");
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    child_ = fork();
-    if (child_ == 0) {
-      const int nowhere = open("/dev/null", O_WRONLY);
-      dup2(nowhere, STDOUT_FILENO);
-      dup2(nowhere, STDERR_FILENO);
-      execv(argv[0], argv.data());
-      _exit(127);
-    }
-  }
-  /// Sends the signal after a while; exit code, or 128 + signal.
-  int end(double after_seconds, int signal_number) {
-    std::this_thread::sleep_for(std::chrono::duration<double>(after_seconds));
-    kill(child_, signal_number);
-    int status = 0;
-    waitpid(child_, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-
- private:
-  pid_t child_ = -1;
-};
+/// Runs memlong-ingest and sends it a signal after a while; exit code, or 128 + signal.
+int interrupted(const std::vector<std::string>& words, double after_seconds, int signal_number) {
+  BackgroundTool tool("memlong-ingest", words);
+  std::this_thread::sleep_for(std::chrono::duration<double>(after_seconds));
+  return tool.end(signal_number);
+}
 
 class IngestKill : public testing::Test {
  protected:
@@ -109,7 +84,7 @@ TEST_F(IngestKill, LeavesTheSameBankAsOneRun) {
   int killed = 0;
   for (int i = 0; i < kills; ++i) {
     const double work = std::max(total - startup, 0.1) / kills;
-    const int code = Running(words("killed")).end(0.5 * startup + share(random) * work, SIGKILL);
+    const int code = interrupted(words("killed"), 0.5 * startup + share(random) * work, SIGKILL);
     EXPECT_TRUE(code == 128 + SIGKILL || code == 0) << code;
     killed += code == 0 ? 0 : 1;
   }
@@ -120,7 +95,7 @@ TEST_F(IngestKill, LeavesTheSameBankAsOneRun) {
 
 TEST_F(IngestKill, CtrlCCommitsWhatIsDone) {
   const double total = whole("one");
-  const int code = Running(words("stopped")).end(0.6 * total, SIGINT);
+  const int code = interrupted(words("stopped"), 0.6 * total, SIGINT);
   EXPECT_TRUE(code == 130 || code == 0) << code;
   whole("stopped");
   EXPECT_EQ(bank_difference(folder_ / "one", folder_ / "stopped"), "");

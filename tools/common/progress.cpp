@@ -141,7 +141,7 @@ void Progress::print_above(const std::string& line) {
   const std::lock_guard lock(mutex_);
   write_error((bar_on_screen_ ? "\r\x1b[K" : "") + line + "\n");
   bar_on_screen_ = false;
-  shown_ = Clock::time_point{};
+  if (style_ == ProgressStyle::bar) shown_ = Clock::time_point{};  // draw it again, below the line
   show(false);
 }
 

@@ -1,0 +1,333 @@
+// memlong-train as users run it, a few steps at a time.
+#include <chrono>
+#include <fstream>
+#include <signal.h>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "model/config.h"
+#include "model/safetensors.h"
+#include "model/weights.h"
+#include "ops/copy.h"
+#include "tools/background_tool.h"
+#include "tools/run_tool.h"
+
+namespace memlong::tools_test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const std::string kDialogs = std::string(MEMLONG_TEST_DATA) + "/recall/recall-2k.jsonl";
+
+std::vector<json> read_lines(const fs::path& path) {
+  std::ifstream file(path);
+  std::vector<json> rows;
+  for (std::string line; std::getline(file, line);) rows.push_back(json::parse(line));
+  return rows;
+}
+
+std::vector<json> steps_of(const fs::path& run) {
+  std::vector<json> rows = read_lines(run / "log.jsonl");
+  std::erase_if(rows, [](const json& row) { return row.contains("evaluation"); });
+  return rows;
+}
+
+/// Without the bytes in the message.
+bool same(const fs::path& a, const fs::path& b) { return slurp(a) == slurp(b); }
+
+class TrainTool : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!tool_exists("memlong-train")) GTEST_SKIP() << "memlong-train is not built";
+    const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+    (void)folder_.write("texts/a.txt", novel.substr(0, 40000));
+    (void)folder_.write("held.txt", novel.substr(100000, 8000));
+  }
+
+  [[nodiscard]] fs::path path(const std::string& name) const { return folder_.path() / name; }
+
+  /// Options of a small run of the reference model into the folder `out`.
+  [[nodiscard]] std::vector<std::string> words(const std::string& out, const std::string& part,
+                                               std::vector<std::string> more = {}) const {
+    std::vector<std::string> all = {"run",
+                                    "--model",
+                                    reference_model(),
+                                    "--train",
+                                    part,
+                                    "--out",
+                                    folder_ / out,
+                                    "--rows",
+                                    "2",
+                                    "--span",
+                                    "64",
+                                    "--past",
+                                    "64",
+                                    "--steps",
+                                    "4",
+                                    "--warmup",
+                                    "1",
+                                    "--lr",
+                                    "1e-3",
+                                    "--decay",
+                                    "constant",
+                                    "--no-peak",
+                                    "--data",
+                                    "text:" + folder_ / "texts",
+                                    "--data",
+                                    "dialogs:" + kDialogs + ":2"};
+    if (part == "lora") all.insert(all.end(), {"--lora-rank", "4"});
+    if (part == "upper") all.insert(all.end(), {"--adapter", "none"});
+    if (part == "all") all.insert(all.end(), {"--adapter", "none", "--form", "pairs"});
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+
+  ToolResult train(const std::string& out, const std::string& part,
+                   const std::vector<std::string>& more = {}) const {
+    return run_tool("memlong-train", words(out, part, more));
+  }
+
+  TempFolder folder_;
+};
+
+/// One line on standard error, and the exit code.
+void expect_error(const ToolResult& result, int code, const std::string& what) {
+  EXPECT_EQ(result.code, code) << result.err;
+  EXPECT_THAT(result.err, StartsWith("memlong-train: error: "));
+  EXPECT_THAT(result.err, HasSubstr(what));
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+}
+
+TEST_F(TrainTool, UpperWritesLogEventsCheckpointAndAdapter) {
+  const ToolResult run =
+      train("run", "upper",
+            {"--json", "--peak", "--eval-every", "2", "--eval-batches", "1", "--eval-data",
+             "held=text:" + folder_ / "held.txt", "--eval-data", "talk=dialogs:" + kDialogs});
+  ASSERT_EQ(run.code, 0) << run.err;
+  const json summary = json::parse(run.out);
+  EXPECT_EQ(summary["step"], 4);
+  EXPECT_EQ(summary["stopped"], false);
+  EXPECT_EQ(summary["artifact"]["writer_unchanged"], true);
+  EXPECT_GT(summary["share_of_peak"].get<double>(), 0.0);
+  EXPECT_TRUE(summary["evaluations"].contains("held"));
+  EXPECT_THAT(run.err, HasSubstr("unchanged: banks of the model stay valid"));
+
+  const auto steps = steps_of(path("run"));
+  ASSERT_EQ(steps.size(), 4U);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(steps[i]["step"], i + 1);
+  EXPECT_GT(steps[0]["loss"].get<double>(), 1.0);
+  EXPECT_EQ(steps[0]["taken"], true);
+  EXPECT_GT(steps[0]["tokens"].get<int64_t>(), 0);
+  EXPECT_GT(steps[0]["resident_bytes"].get<int64_t>(), 1 << 20);
+  const auto all = read_lines(path("run") / "log.jsonl");
+  EXPECT_EQ(all.size(), 4U + 2U * 2U);
+  const auto held = std::find_if(all.begin(), all.end(), [](const json& row) {
+    return row.value("evaluation", "") == "held";
+  });
+  ASSERT_NE(held, all.end());
+  EXPECT_EQ((*held)["step"], 2);
+  EXPECT_GT((*held)["with_memory"]["perplexity"].get<double>(), 1.0);
+
+  EXPECT_TRUE(fs::exists(path("run") / "checkpoint-000004"));
+  EXPECT_FALSE(fs::is_empty(path("run") / "tensorboard"));
+  const model::SafetensorsFile adapter(path("run") / "adapter/upper_layers.safetensors");
+  EXPECT_TRUE(adapter.contains("model.layers.7.mlp.up_proj.weight"));
+  EXPECT_FALSE(adapter.contains("model.layers.3.mlp.up_proj.weight"));
+  EXPECT_EQ(adapter.get("model.norm.weight").dtype(), DType::bf16);
+}
+
+TEST_F(TrainTool, ARunThatWasStoppedGoesOnToTheSameEnd) {
+  for (const std::string part : {"upper", "lora", "all"}) {
+    const std::vector<std::string> more = {"--steps", "12", "--save-every", "5", "--quiet"};
+    const ToolResult whole = train(part + "-whole", part, more);
+    ASSERT_EQ(whole.code, 0) << whole.err;
+    {
+      BackgroundTool tool("memlong-train", words(part + "-stopped", part, more));
+      while (tool.runs() && steps_of(path(part + "-stopped")).size() < 2) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+      const int code = tool.end(SIGTERM);
+      EXPECT_TRUE(code == 130 || code == 0) << code;
+      EXPECT_FALSE(fs::exists(path(part + "-stopped") / "adapter") && code == 130);
+    }
+    const ToolResult rest = train(part + "-stopped", part, more);
+    ASSERT_EQ(rest.code, 0) << rest.err;
+    const auto a = steps_of(path(part + "-whole"));
+    const auto b = steps_of(path(part + "-stopped"));
+    ASSERT_EQ(a.size(), 12U);
+    ASSERT_EQ(b.size(), 12U);
+    for (size_t i = 0; i < a.size(); ++i) {
+      EXPECT_EQ(a[i]["loss"], b[i]["loss"]) << part << " step " << i + 1;
+      EXPECT_EQ(b[i]["step"], i + 1);
+    }
+    const std::string file = part == "upper"  ? "adapter/upper_layers.safetensors"
+                             : part == "lora" ? "adapter/adapter_model.safetensors"
+                                              : "model/model.safetensors";
+    EXPECT_TRUE(same(path(part + "-whole") / file, path(part + "-stopped") / file)) << part;
+    EXPECT_FALSE(slurp(path(part + "-whole") / file).empty());
+  }
+}
+
+TEST_F(TrainTool, LinesBehindTheCheckpointAreDropped) {
+  ASSERT_EQ(train("run", "all", {"--steps", "3"}).code, 0);
+  const fs::path log = path("run") / "log.jsonl";
+  std::ofstream(log, std::ios::app) << "{\"step\": 9, \"loss\": 1}\n{\"step\": 4, \"lo";
+  const ToolResult again = train("run", "all", {"--steps", "3", "--json"});
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(json::parse(again.out)["steps_now"], 0);
+  EXPECT_EQ(steps_of(path("run")).size(), 3U);
+}
+
+TEST_F(TrainTool, AllWritesAModelThatOpens) {
+  const ToolResult run = train("run", "all", {"--json"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(json::parse(run.out)["artifact"]["writer_unchanged"], false);
+  EXPECT_THAT(run.err, HasSubstr("banks of the old model will not open"));
+  const fs::path model = path("run") / "model";
+  const json config = json::parse(slurp(model / "config.json"));
+  EXPECT_EQ(config["hidden_size"], 256);
+  EXPECT_THAT(slurp(model / "memlong.toml"), testing::Not(HasSubstr("adapter")));
+  EXPECT_TRUE(fs::exists(model / "sif.safetensors"));
+  EXPECT_FALSE(same(model / "sif.safetensors", reference_model() + "/sif.safetensors"));
+  const std::string text = folder_ / "held.txt";
+  const ToolResult ppl = run_tool("memlong-eval", {"ppl", "--model", model.string(), "--text", text,
+                                                   "--lengths", "512", "--places", "1", "--json"});
+  EXPECT_EQ(ppl.code, 0) << ppl.err;
+}
+
+TEST_F(TrainTool, BeginsFromAConfigAlone) {
+  json config = json::parse(slurp(reference_model() + "/config.json"));
+  config["num_hidden_layers"] = 2;
+  config["hidden_size"] = 64;
+  config["intermediate_size"] = 128;
+  const fs::path small = fs::path(folder_.write("small/config.json", config.dump())).parent_path();
+  for (const char* name : {"tokenizer.model", "tokenizer_config.json"}) {
+    fs::copy_file(fs::path(reference_model()) / name, small / name);
+  }
+  const ToolResult run = train("run", "all",
+                               {"--model", small.string(), "--init", "random", "--form", "plain",
+                                "--chunk", "64", "--window", "256", "--overlap", "64", "--json"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_NEAR(steps_of(path("run"))[0]["plain_loss"].get<double>(), std::log(4096.0), 0.5);
+  const model::ModelConfig made = model::load_config(path("run") / "model");
+  EXPECT_EQ(made.layers, 2);
+  EXPECT_NO_THROW(model::WeightStore::open(path("run") / "model").check(made));
+}
+
+TEST_F(TrainTool, ExportGivesWhatTheEndGives) {
+  ASSERT_EQ(train("run", "lora").code, 0);
+  const ToolResult made = run_tool(
+      "memlong-train", {"export", "--run", folder_ / "run", "--out", folder_ / "made", "--json"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_EQ(json::parse(made.out)["step"], 4);
+  for (const char* name : {"adapter/adapter_model.safetensors", "adapter/adapter_config.json"}) {
+    EXPECT_TRUE(same(path("made") / name, path("run") / name)) << name;
+  }
+}
+
+TEST_F(TrainTool, MergeWritesAPlainModel) {
+  for (const std::string part : {"upper", "lora"}) {
+    ASSERT_EQ(train(part, part, {"--save-dtype", "f32"}).code, 0);
+    const fs::path adapter = path(part) / "adapter";
+    const fs::path merged = path(part + "-merged");
+    const std::vector<std::string> words = {"merge",         "--model",        reference_model(),
+                                            "--adapter",     adapter.string(), "--out",
+                                            merged.string(), "--save-dtype",   "f32"};
+    const ToolResult run = run_tool("memlong-train", words);
+    ASSERT_EQ(run.code, 0) << run.err;
+    const model::ModelConfig config = model::load_config(merged);
+    model::WeightStore laid = model::WeightStore::open(reference_model());
+    laid.overlay_upper(adapter, config, 4);
+    const model::WeightStore plain = model::WeightStore::open(merged);
+    Context context;
+    for (const auto& [name, shape] : model::tensor_shapes(config)) {
+      const Tensor want = ops::convert(context, laid.get(name), DType::f32);
+      const Tensor got = ops::convert(context, plain.get(name), DType::f32);
+      EXPECT_EQ(std::memcmp(want.view().raw(), got.view().raw(), want.bytes()), 0) << name;
+    }
+    EXPECT_EQ(json::parse(slurp(merged / "config.json"))["torch_dtype"], "float32");
+    EXPECT_TRUE(same(merged / "sif.safetensors", reference_model() + "/sif.safetensors"));
+    EXPECT_TRUE(fs::exists(merged / "tokenizer.model"));
+    expect_error(run_tool("memlong-train", words), 2, "holds a model already");
+  }
+}
+
+TEST_F(TrainTool, SifIsEstimatedAnew) {
+  fs::copy(reference_model(), path("model"), fs::copy_options::recursive);
+  const ToolResult run =
+      run_tool("memlong-train", {"sif", "--model", folder_ / "model", "--data",
+                                 "text:" + folder_ / "texts", "--tokens", "5000", "--json"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(json::parse(run.out)["tokens"], 5000);
+  const model::SafetensorsFile file(path("model") / "sif.safetensors");
+  EXPECT_EQ(file.get("token_probability").shape(), Shape({4096}));
+  EXPECT_FALSE(same(file.path(), reference_model() + "/sif.safetensors"));
+}
+
+TEST_F(TrainTool, PlotDrawsEveryRun) {
+  std::string rows;
+  for (int step = 1; step <= 30; ++step) {
+    rows += "{\"step\": " + std::to_string(step) + ", \"loss\": " + std::to_string(3.0 / step) +
+            ", \"answers\": 4, \"exact_answers\": 1}\n";
+  }
+  rows +=
+      "{\"step\": 30, \"evaluation\": \"a<b\", \"with_memory\": {\"perplexity\": 4.5, \"exact\": "
+      "0.5}, \"without_memory\": {\"perplexity\": 9.5, \"exact\": null}}\n";
+  (void)folder_.write("one/log.jsonl", rows);
+  (void)folder_.write("two/log.jsonl", rows + "{\"step\": 31, \"lo");
+  const ToolResult run = run_tool(
+      "memlong-train",
+      {"plot", folder_ / "one", folder_ / "two/log.jsonl", "--out", folder_ / "curves.svg"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  const std::string svg = slurp(path("curves.svg"));
+  EXPECT_THAT(svg, StartsWith("<svg xmlns="));
+  EXPECT_TRUE(svg.ends_with("</svg>\n"));
+  for (const char* text : {">one</text>", ">two</text>", ">Training loss, nats a token</text>",
+                           ">Perplexity, a&lt;b</text>", ">Recall: exact answers, a&lt;b</text>"}) {
+    EXPECT_THAT(svg, HasSubstr(text));
+  }
+  EXPECT_THAT(svg, testing::Not(HasSubstr("nan")));
+  for (const std::string tag : {"g", "svg", "text", "clipPath"}) {
+    const auto count = [&svg](const std::string& what) {
+      size_t found = 0;
+      for (size_t at = svg.find(what); at != std::string::npos; at = svg.find(what, at + 1))
+        ++found;
+      return found;
+    };
+    EXPECT_EQ(count("<" + tag + " ") + count("<" + tag + ">"), count("</" + tag + ">")) << tag;
+  }
+  (void)folder_.write("bad/log.jsonl", "{}\n" + rows);
+  expect_error(run_tool("memlong-train", {"plot", folder_ / "bad", "--out", folder_ / "x.svg"}), 1,
+               "line 1 is no line of a training log");
+}
+
+TEST_F(TrainTool, MistakesGetOneLine) {
+  const std::string recipe = folder_.write("recipe.toml", "[run]\nlerning-rate = 1e-3\n");
+  expect_error(run_tool("memlong-train", {"run", "--config", recipe}), 2,
+               "unknown key 'run.lerning-rate'");
+  expect_error(train("x", "upper", {"--data", "text:/nowhere"}), 1, "/nowhere");
+  expect_error(train("x", "upper", {"--data", "pictures:a"}), 2, "KIND:PATH");
+  expect_error(train("x", "upper", {"--eval-data", "text:a"}), 2, "NAME=KIND:PATH");
+  expect_error(train("x", "upper", {"--distractors", "5:1"}), 2, "no schedule");
+  expect_error(train("x", "upper", {"--init", "random"}), 2, "--train all");
+  expect_error(train("x", "lora", {"--lora-targets", "qproj"}), 2, "qproj");
+  expect_error(train("x", "lora", {"--adapter", reference_model() + "/adapter"}), 2, "merge");
+  expect_error(run_tool("memlong-train", {"export", "--run", folder_ / "texts", "--out", "x"}), 2,
+               "no recipe.toml");
+}
+
+TEST_F(TrainTool, AFolderWithAnotherRunIsRefused) {
+  ASSERT_EQ(train("run", "all", {"--steps", "2"}).code, 0);
+  const ToolResult other = train("run", "all", {"--steps", "2", "--lr", "2e-3", "--quiet"});
+  expect_error(other, 1, "lr 0.001, not 0.002");
+  expect_error(train("run", "all", {"--steps", "2", "--fresh", "--quiet"}), 2, "--fresh");
+}
+
+}  // namespace
+}  // namespace memlong::tools_test

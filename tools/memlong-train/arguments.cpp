@@ -1,0 +1,104 @@
+#include "tools/memlong-train/arguments.h"
+
+namespace memlong::train_tool {
+namespace {
+
+using tools::OptionSet;
+
+constexpr const char* kEpilog =
+    "Example\n"
+    "  memlong-train run --config configs/train/reference-stage2.toml --out runs/stage2\n"
+    "  memlong-train plot runs/*/log.jsonl --out curves.svg\n"
+    "  memlong-train merge --model MODEL --adapter runs/stage2/adapter --out merged\n"
+    "\n"
+    "Exit codes: 0 good, 1 failure, 2 usage, 130 stopped by Ctrl-C or SIGTERM (a checkpoint is\n"
+    "there; the same command goes on).\n";
+
+constexpr const char* kRunEpilog =
+    "What learns (--train)\n"
+    "  upper  every parameter above the writer; the writer stands still, so banks stay valid\n"
+    "  lora   LoRA on the products of the same layers, and their norms\n"
+    "  all    the whole network; banks of the old model will not open with the new one\n"
+    "\n"
+    "Items (--form)\n"
+    "  plain    spans of texts and dialogs, no memory\n"
+    "  pairs    a past and a later span of one document; memory with gradient (stage 1)\n"
+    "  streams  documents window by window; memory is retrieved as in use (stage 2)\n"
+    "\n"
+    "Data\n"
+    "  KIND:PATH or KIND:PATH:WEIGHT. text: a file, or all *.txt of a folder; jsonl: JSON lines "
+    "with\n"
+    "  a \"text\"; dialogs: JSON lines with \"messages\", or with \"turns\" and \"probes\". Items "
+    "are "
+    "drawn\n"
+    "  in proportion to the weights.\n"
+    "\n"
+    "Schedules\n"
+    "  A VALUE, or STEP:VALUE,... that begins with step 0: --distractors 0:0,400:2,900:6.\n"
+    "\n"
+    "What is written to --out\n"
+    "  recipe.toml       everything in force; memlong-train run --config reads it again\n"
+    "  log.jsonl         a line for each step and each evaluation\n"
+    "  tensorboard/      the same for tensorboard --logdir\n"
+    "  checkpoint-N/     what the run goes on from, when the same command is given again\n"
+    "  adapter/, model/  at the end: upper_layers.safetensors (upper), a PEFT folder (lora), a "
+    "whole\n"
+    "                    model folder (all); before the end memlong-train export makes it\n";
+
+void add_export(OptionSet& options, Arguments& a) {
+  OptionSet& set =
+      options.command("export", "Makes adapter or model of a run that has not come to its end.");
+  set.group("Export");
+  set.add("run", &a.run, "folder of the run (its --out)").value("DIR").required();
+  set.add("out", &a.out, "folder to write").value("DIR").required();
+}
+
+void add_plot(OptionSet& options, Arguments& a) {
+  OptionSet& set = options.command("plot", "Draws the curves of runs as one SVG picture.");
+  set.group("Plot");
+  set.positional("logs", &a.logs, "log.jsonl of the runs, or their folders")
+      .value("RUN...")
+      .required();
+  set.add("out", &a.out, "picture to write").value("FILE").required();
+  set.add("smooth", &a.smooth, "share of the past in a smoothed curve; 0: as it is")
+      .range(0, 0.9999);
+}
+
+void add_merge(OptionSet& options, Arguments& a) {
+  OptionSet& set = options.command(
+      "merge", "Writes a plain model folder with the adapter's weights in the model's.");
+  set.group("Merge");
+  set.add("out", &a.out, "folder to write; must hold no model yet").value("DIR").required();
+  set.add("save-dtype", &a.merge_dtype, "dtype of the weights")
+      .choices({"f32", "bf16", "f16"})
+      .default_text("the model's");
+}
+
+void add_sif(OptionSet& options, Arguments& a) {
+  OptionSet& set = options.command(
+      "sif", "Estimates the embedder's parameters anew and writes the model's sif.safetensors.");
+  set.group("Text");
+  set.add("data", &a.sif_data, "text to estimate from, as in memlong-train run")
+      .value("KIND:PATH")
+      .verbatim()
+      .required();
+  set.add("tokens", &a.sif_tokens, "tokens that are read at most").range(1000, 1e12);
+}
+
+}  // namespace
+
+void add_options(OptionSet& options, Arguments& arguments) {
+  tools::add_model_options(options, arguments.common);
+  tools::add_memory_options(options, arguments.common);
+  tools::add_output_options(options, arguments.common);
+  OptionSet& run = options.command("run", "Trains: a new run, or one that was stopped goes on.");
+  add_run_options(run, arguments.recipe);
+  run.epilog(kRunEpilog);
+  add_export(options, arguments);
+  add_plot(options, arguments);
+  add_merge(options, arguments);
+  add_sif(options, arguments);
+  options.epilog(kEpilog);
+}
+
+}  // namespace memlong::train_tool

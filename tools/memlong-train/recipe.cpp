@@ -1,0 +1,138 @@
+#include "tools/memlong-train/recipe.h"
+
+#include <array>
+
+#include "common/error.h"
+#include "common/hash.h"
+#include "tools/common/output.h"
+#include "tools/common/text.h"
+
+namespace memlong::train_tool {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// Over all tensors in use, adapter included: name, dtype, shape, bytes.
+std::string weights_hash(const model::WeightStore& store) {
+  Sha256 hash;
+  for (const std::string& name : store.names()) {
+    const TensorView view = store.get(name);
+    hash.update(name + " " + std::string(dtype_name(view.dtype())) + view.shape().to_string());
+    hash.update({static_cast<const std::byte*>(view.raw()), view.bytes()});
+  }
+  return to_hex(hash.finish());
+}
+
+void put_network(ordered_json& json, const Recipe& recipe) {
+  json["train"] = recipe.words.part;
+  json["seed"] = recipe.seed;
+  json["tune-memory-layer"] = recipe.network.memory_layer;
+  json["tune-head"] = recipe.network.head;
+  json["dtype"] = dtype_name(recipe.network.dtype);
+  if (recipe.network.part != train::TrainPart::lora) return;
+  json["lora-rank"] = recipe.network.lora.rank;
+  json["lora-alpha"] = recipe.network.lora.alpha;
+  json["lora-targets"] = recipe.network.lora.targets;
+  json["lora-norms"] = recipe.network.lora.norms;
+}
+
+void put_data(ordered_json& json, const train::DataOptions& data, const std::string& form) {
+  ordered_json entries = ordered_json::array();
+  for (const train::DataEntry& entry : data.entries) {
+    entries.push_back({static_cast<int>(entry.kind), entry.weight});
+  }
+  json["data"] = std::move(entries);
+  json["form"] = form;
+  json["rows"] = data.rows;
+  json["span"] = data.span.text();
+  json["past"] = data.past.text();
+  json["gap"] = data.gap.text();
+  json["distractors"] = data.distractors.text();
+  json["without-memory"] = data.no_memory.text();
+  json["memory-chunks"] = data.memory_chunks.text();
+  json["stretch"] = data.stretch;
+  json["random-position"] = data.random_position;
+  json["weight-text"] = data.weights.text;
+  json["weight-user"] = data.weights.user;
+  json["weight-assistant"] = data.weights.assistant;
+  json["weight-answer"] = data.weights.answer;
+}
+
+void put_steps(ordered_json& json, const Recipe& recipe) {
+  const train::OptimizerOptions& optimizer = recipe.optimizer;
+  json["steps"] = recipe.trainer.steps;
+  json["accumulate"] = recipe.trainer.accumulate;
+  json["spike"] = recipe.trainer.spike;
+  json["optimizer"] = recipe.words.optimizer;
+  json["lr"] = optimizer.lr;
+  json["warmup"] = optimizer.warmup;
+  json["decay"] = recipe.words.decay;
+  json["lr-end"] = optimizer.lr_end;
+  json["beta1"] = optimizer.beta1;
+  json["beta2"] = optimizer.beta2;
+  json["eps"] = optimizer.eps;
+  json["momentum"] = optimizer.momentum;
+  json["weight-decay"] = optimizer.weight_decay;
+  json["clip"] = optimizer.clip;
+}
+
+void put_model(ordered_json& json, const engine::LoadedModel& model) {
+  const model::MemorySettings& settings = model.settings;
+  json["weights"] = weights_hash(*model.store);
+  json["tokenizer"] = to_hex(model.tokens->hash());
+  json["memory-layer"] = settings.memory_layer;
+  json["reading-layers"] = settings.reading_layers;
+  json["chunk"] = settings.chunk;
+  json["top-k"] = settings.top_k;
+  json["window"] = settings.window;
+  json["overlap"] = settings.overlap;
+  json["window-bos"] = settings.window_bos;
+  json["embedder"] = settings.embedder;
+  json["chat-template"] = settings.chat_template;
+}
+
+std::string short_value(const ordered_json& value) { return tools::cut(value.dump(), 40); }
+
+}  // namespace
+
+ordered_json identity_of(const Arguments& arguments, const engine::LoadedModel& model) {
+  ordered_json json;
+  put_network(json, arguments.recipe);
+  put_data(json, arguments.recipe.data, arguments.recipe.words.form);
+  put_steps(json, arguments.recipe);
+  put_model(json, model);
+  return json;
+}
+
+std::string fingerprint_of(const ordered_json& identity) {
+  return to_hex(sha256(tools::json_text(identity)));
+}
+
+std::string differences(const ordered_json& theirs, const ordered_json& ours) {
+  std::string out;
+  const auto add = [&out](const std::string& text) { out += (out.empty() ? "" : "; ") + text; };
+  for (const auto& [key, value] : ours.items()) {
+    const ordered_json other = theirs.value(key, ordered_json());
+    if (other != value) add(key + " " + short_value(other) + ", not " + short_value(value));
+  }
+  for (const auto& [key, value] : theirs.items()) {
+    if (!ours.contains(key)) add(key + " " + short_value(value));
+  }
+  return out;
+}
+
+void read_recipe(const std::filesystem::path& run, Arguments& arguments) {
+  const std::filesystem::path file = run / "recipe.toml";
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) {
+    fail(ErrorKind::usage, run.string() + " is no folder of a run: it has no recipe.toml");
+  }
+  tools::OptionSet options("memlong-train", "");
+  add_options(options, arguments);
+  const std::string path = file.string();
+  const std::array words = {"memlong-train", "run", "--config", path.c_str()};
+  if (!options.parse(static_cast<int>(words.size()), words.data())) return;
+  finish_recipe(options, arguments);
+}
+
+}  // namespace memlong::train_tool
