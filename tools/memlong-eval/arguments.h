@@ -25,6 +25,7 @@ struct Arguments {
   std::string protocol = "question";
   bool no_memory = false;
   bool oracle = false;
+  bool dense = false;
   int64_t limit = 0;
   std::filesystem::path rows;
   // logits

@@ -45,6 +45,7 @@ void add_recall(OptionSet& options, Arguments& a) {
   recall.add("oracle", &a.oracle,
              "the chunks that state the fact are handed over, the rest of a set is retrieved: what "
              "reading alone can do");
+  recall.add("dense", &a.dense, "every chunk before the window is read, whatever top-k says");
   recall.add("limit", &a.limit, "at most so many dialogs of each file; 0: all").range(0, 1e9);
   recall.add("rows", &a.rows, "also write a JSON line for every question").value("FILE");
 }

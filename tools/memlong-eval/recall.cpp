@@ -136,8 +136,9 @@ void print_table(const nlohmann::ordered_json& result) {
 }  // namespace
 
 int run_recall(const Arguments& arguments) {
-  if (arguments.oracle && (arguments.no_memory || arguments.protocol == "session")) {
-    fail(ErrorKind::usage, "--oracle goes with memory and with --protocol question");
+  const bool chosen = arguments.oracle || arguments.dense;
+  if (chosen && (arguments.no_memory || arguments.protocol == "session")) {
+    fail(ErrorKind::usage, "--oracle and --dense go with memory and with --protocol question");
   }
   Context context(tools::context_options(arguments.common));
   const auto model = tools::open_model(context, arguments.common);
@@ -162,13 +163,15 @@ int run_recall(const Arguments& arguments) {
                                          engine::make_sif_blob(context, *model, dialog.ids));
       }
       const auto protocol = arguments.protocol == "session" ? read_session : ask_questions;
-      const auto outcomes = protocol(
-          context, model, embedder, dialog,
+      const auto outcomes = protocol(context, model, embedder, dialog,
 
-          {.use_memory = !arguments.no_memory, .oracle = arguments.oracle}, [&](int64_t tokens) {
-            progress.update(before + tokens);
-            tools::throw_if_stopped();
-          });
+                                     {.use_memory = !arguments.no_memory,
+                                      .dense = arguments.dense,
+                                      .oracle = arguments.oracle},
+                                     [&](int64_t tokens) {
+                                       progress.update(before + tokens);
+                                       tools::throw_if_stopped();
+                                     });
       before += static_cast<int64_t>(dialog.ids.size());
       for (const Outcome& outcome : outcomes) {
         report.add(outcome);
@@ -181,6 +184,7 @@ int run_recall(const Arguments& arguments) {
   result["protocol"] = arguments.protocol;
   result["memory"] = !arguments.no_memory;
   result["oracle"] = arguments.oracle;
+  result["dense"] = arguments.dense;
   result["dtype"] = arguments.common.dtype;
   if (arguments.common.json) {
     tools::print_json(result);

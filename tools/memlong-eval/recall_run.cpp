@@ -94,6 +94,7 @@ class Questions {
                                   std::to_string(outcome.answer_end - outcome.answer_begin) +
                                   " tokens fits into no window; try --protocol session");
     }
+    if (options_.dense) memory_.choose(Choice::all, 0);
     memory_.hand_over(0, 0);
     if (options_.oracle && outcome.asked) {
       const membank::Turn& fact = dialog_.turns[*probe.fact_turn];

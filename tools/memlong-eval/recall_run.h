@@ -31,6 +31,7 @@ struct Outcome {
 
 struct RecallOptions {
   bool use_memory = true;
+  bool dense = false;    ///< all chunks are read, none is searched
   bool oracle = false;   ///< the fact's chunks are in every set of its question
   bool generate = true;  ///< false: `contains` is judged by argmax
 };
