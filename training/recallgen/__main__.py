@@ -58,6 +58,8 @@ def arguments():
         "--asks-per-fact", type=float, default=1.2, help="mixed: questions for each fact (default 1.2)"
     )
     p.add_argument("--questions", type=int, default=20, help="far: at the end (default 20)")
+    p.add_argument("--changed", type=float, help="share of facts that are told anew (default 0.12)")
+    p.add_argument("--never", type=float, help="share of questions for what was never said (default 0.07)")
     p.add_argument("--out", required=True, metavar="FILE.jsonl")
     return p.parse_args()
 
@@ -75,7 +77,7 @@ def write(options, rng, world, talk, filler):
 
 def main():
     options = arguments()
-    world, filler = World(options.split), Filler(load(options.filler))
+    world, filler = World(options.split, options.changed, options.never), Filler(load(options.filler))
     talk = Talk(world)
     with open(options.out, "w", encoding="utf-8") as out:
         for i in range(options.count):

@@ -6,21 +6,14 @@ from chance import below
 
 CHARS = 3.9  # of a token of the reference model, in running text
 DENSE_CHARS = 3.35  # among names and numbers, with some room to spare
-NEVER = 0.07  # questions for what was never said
-CHANGED = 0.12  # facts that are stated anew with another value
 TWO_FACTS = 0.08  # messages that state two facts
-
-
-def rates(split):
-    """Shares of changed facts and of questions for what was never said."""
-    return {"changed": (0.85, 0.0), "never": (0.05, 0.7)}.get(split, (CHANGED, NEVER))
 
 
 def dense(dialog, tokens, facts):
     """Two halves of at most about `tokens` tokens each: the first states facts, the second, from turn
     "later" on, asks for them all."""
     rng, limit = dialog.rng, tokens * DENSE_CHARS
-    changed, never = rates(dialog.world.split)
+    changed, never = dialog.world.rates
     todo = [fact for fact in (dialog.new_fact() for _ in range(facts)) if fact]
     events = [(rng.random(), i) for i in range(len(todo))]
     events += [(at + (1 - at) * rng.random(), i) for at, i in events if rng.random() < changed * 0.7]
@@ -71,7 +64,7 @@ def mixed(dialog, tokens, facts_per_1k, asks_per_fact=1.2):
     """Facts and questions all over; from a question back to its fact it is anything from a few turns to
     the whole dialog."""
     rng, end = dialog.rng, tokens * CHARS
-    changed, never = rates(dialog.world.split)
+    changed, never = dialog.world.rates
     events = []
     for _ in range(max(2, round(tokens / 1000 * facts_per_1k))):
         fact = dialog.new_fact()
@@ -125,7 +118,7 @@ def _play(dialog, events):
 def far(dialog, tokens, questions):
     """Facts anywhere, all questions at the end, none asked twice."""
     rng, end = dialog.rng, tokens * CHARS
-    changed, never = rates(dialog.world.split)
+    changed, never = dialog.world.rates
     budget = end - questions * 110
     events = []
     nevers = sum(rng.random() < never for _ in range(questions))

@@ -9,6 +9,8 @@ from names import coined, person
 from values import make
 from words import Words
 
+NEVER = 0.07  # questions for what was never said
+CHANGED = 0.12  # facts that are stated anew with another value
 SPLITS = ("train", "held-relations", "held-wordings", "changed", "never")
 CLASSIC_SHARE = 0.2  # facts in the very words of the older generator
 ADJECTIVES = ("noun", "container")  # lists of keys that may be told apart by an adjective: "the rusty box"
@@ -47,10 +49,13 @@ class Fact:
 class World:
     """Draws facts for one split. Not for several threads; everything random comes from the rng given."""
 
-    def __init__(self, split):
+    def __init__(self, split, changed=None, never=None):
+        """`changed`, `never`: shares of facts told anew and of questions for what was never said; None: the split's own."""
         if split not in SPLITS:
             raise ValueError(f"no split {split}: {', '.join(SPLITS)}")
         self.split = split
+        own = {"changed": (0.85, 0.0), "never": (0.05, 0.7)}.get(split, (CHANGED, NEVER))
+        self.rates = (own[0] if changed is None else changed, own[1] if never is None else never)
         self.words = Words(split == "train")
         self.wrappers = load_wrappers()
         self.families = load_families(self.wrappers)
