@@ -341,7 +341,8 @@ TEST_F(Peft, TensorsThatDoNotFitAreRefused) {
   tensors = q_lora();
   tensors.emplace_back(std::string(kQ) + ".lora_A.weight", qa_);
   EXPECT_THAT(refused_tensors(tensors), HasSubstr("stands for the same as"));
-  tensors[2] = {std::string(kQ) + ".weight", numbers({8, 8}, 0)};
+  const Tensor whole = numbers({8, 8}, 0);
+  tensors[2] = {std::string(kQ) + ".weight", whole};
   EXPECT_THAT(refused_tensors(tensors), HasSubstr("change the same"));
   EXPECT_THAT(refused_tensors({}), HasSubstr("has no tensors"));
 }
