@@ -1,5 +1,6 @@
 #include "backbone/train_block.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ops/copy.h"
@@ -8,6 +9,17 @@
 
 namespace memlong::backbone {
 namespace {
+
+/// Rows that go through an MLP or a projection together: what lies between its products stays in
+/// cache, and products come in few sizes, whose preparation is kept.
+constexpr int64_t kRowBlock = 1024;
+
+template <class Fn>
+void for_row_blocks(int64_t rows, const Fn& fn) {
+  for (int64_t begin = 0; begin < rows; begin += kRowBlock) {
+    fn(begin, std::min(rows, begin + kRowBlock));
+  }
+}
 
 /// Columns of kv as heads: keys (part 0) or values (part 1), [T, G, D].
 TensorView heads_of(const TensorView& kv, const model::ModelConfig& config, int part) {
@@ -70,12 +82,17 @@ void train_project(Context& context, const TrainBlock& block, BlockRun& run,
                    const SavedBlock& saved) {
   const bool memory_layer = run.raw_kv.raw() != nullptr;
   const int64_t kv_rows = memory_layer && !run.raw_given ? run.raw_kv.dim(0) : run.rows;
-  const TensorView normed =
-      normed_rows(context, run, saved.x.slice(0, 0, kv_rows), block.input_norm.value);
-  run.flops += block.q.forward(context, normed.slice(0, 0, run.rows), saved.q);
-  if (!run.raw_given) {
-    run.flops += block.kv.forward(context, normed, memory_layer ? run.raw_kv : saved.kv);
-  }
+  const TensorView kv = memory_layer ? run.raw_kv : saved.kv;
+  for_row_blocks(kv_rows, [&](int64_t begin, int64_t end) {
+    const TensorView x = saved.x.slice(0, begin, end);
+    const TensorView normed = normed_rows(context, run, x, block.input_norm.value);
+    const int64_t last = std::clamp(run.rows, begin, end);
+    const TensorView to_q = normed.slice(0, 0, last - begin);
+    if (last > begin) {
+      run.flops += block.q.forward(context, to_q, saved.q.slice(0, begin, last));
+    }
+    if (!run.raw_given) run.flops += block.kv.forward(context, normed, kv.slice(0, begin, end));
+  });
   if (memory_layer) ops::copy(context, run.raw_kv.slice(0, 0, run.rows), saved.kv);
   for (const PackedSequence& sequence : run.sequences) {
     const TensorView q = rows_of(saved.q, sequence).split_last(run.config->head_dim);
@@ -93,47 +110,64 @@ void train_attend(Context& context, const TrainBlock& block, BlockRun& run,
   }
   ops::attention(context, calls);
   run.flops += 4.0 * attention_volume(run);
-  ops::copy(context, saved.x.slice(0, 0, run.rows), saved.middle);
-  run.flops += block.o.forward(context, saved.mixed, saved.middle, true);
+  for_row_blocks(run.rows, [&](int64_t begin, int64_t end) {
+    const TensorView out = saved.middle.slice(0, begin, end);
+    ops::copy(context, saved.x.slice(0, begin, end), out);
+    run.flops += block.o.forward(context, saved.mixed.slice(0, begin, end), out, true);
+  });
 }
 
 void train_feed_forward(Context& context, const TrainBlock& block, BlockRun& run,
                         const SavedBlock& saved, const TensorView& out) {
-  const TensorView normed = normed_rows(context, run, saved.middle, block.post_norm.value);
-  run.flops += block.gate_up.forward(context, normed, saved.gate_up);
-  if (out.raw() == nullptr) return;
-  const TensorView gated =
-      context.scratch("train_block.gated", {run.rows, run.config->ffn}, run.dtype);
-  ops::swiglu(context, saved.gate_up, gated);
-  ops::copy(context, saved.middle, out);
-  run.flops += block.down.forward(context, gated, out, true);
+  for_row_blocks(run.rows, [&](int64_t begin, int64_t end) {
+    const TensorView x = saved.middle.slice(0, begin, end);
+    const TensorView gate_up = saved.gate_up.slice(0, begin, end);
+    const TensorView normed = normed_rows(context, run, x, block.post_norm.value);
+    run.flops += block.gate_up.forward(context, normed, gate_up);
+    if (out.raw() == nullptr) return;
+    const TensorView gated =
+        context.scratch("train_block.gated", {end - begin, run.config->ffn}, run.dtype);
+    ops::swiglu(context, gate_up, gated);
+    const TensorView rows = out.slice(0, begin, end);
+    ops::copy(context, x, rows);
+    run.flops += block.down.forward(context, gated, rows, true);
+  });
 }
 
 void train_feed_forward_backward(Context& context, const TrainBlock& block, BlockRun& run,
                                  const SavedBlock& saved, const TensorView& dx) {
-  const Shape narrow{run.rows, run.config->hidden};
-  const Shape wide{run.rows, run.config->ffn};
-  const TensorView dy = context.scratch("train_block.dy", narrow, run.dtype);
-  ops::copy(context, dx, dy);
-  const TensorView gated = context.scratch("train_block.gated", wide, run.dtype);
-  ops::swiglu(context, saved.gate_up, gated);
-  const TensorView dgated = context.scratch("train_block.dgated", wide, run.dtype);
-  run.flops += block.down.backward(context, gated, dy, dgated);
-  ops::swiglu_backward(context, saved.gate_up, dgated, saved.gate_up);
-  const TensorView normed = normed_rows(context, run, saved.middle, block.post_norm.value);
-  const TensorView dnormed = context.scratch("train_block.dnormed", narrow, DType::f32);
-  run.flops += block.gate_up.backward(context, normed, saved.gate_up, dnormed);
-  ops::rms_norm_backward(context, saved.middle, block.post_norm.value, run.config->rms_eps, dnormed,
-                         dx, block.post_norm.gradient);
+  for_row_blocks(run.rows, [&](int64_t begin, int64_t end) {
+    const Shape narrow{end - begin, run.config->hidden};
+    const Shape wide{end - begin, run.config->ffn};
+    const TensorView drows = dx.slice(0, begin, end);
+    const TensorView dy = context.scratch("train_block.dy", narrow, run.dtype);
+    ops::copy(context, drows, dy);
+    const TensorView gate_up = saved.gate_up.slice(0, begin, end);
+    const TensorView gated = context.scratch("train_block.gated", wide, run.dtype);
+    ops::swiglu(context, gate_up, gated);
+    const TensorView dgated = context.scratch("train_block.dgated", wide, run.dtype);
+    run.flops += block.down.backward(context, gated, dy, dgated);
+    ops::swiglu_backward(context, gate_up, dgated, gate_up);
+    const TensorView x = saved.middle.slice(0, begin, end);
+    const TensorView normed = normed_rows(context, run, x, block.post_norm.value);
+    const TensorView dnormed = context.scratch("train_block.dnormed", narrow, DType::f32);
+    run.flops += block.gate_up.backward(context, normed, gate_up, dnormed);
+    ops::rms_norm_backward(context, x, block.post_norm.value, run.config->rms_eps, dnormed, drows,
+                           block.post_norm.gradient);
+  });
 }
 
 ProjectionGradient train_attend_backward(Context& context, const TrainBlock& block, BlockRun& run,
                                          const SavedBlock& saved, const TensorView& dx) {
   const model::ModelConfig& config = *run.config;
-  const TensorView dy = context.scratch("train_block.dy", {run.rows, config.hidden}, run.dtype);
-  ops::copy(context, dx, dy);
   const TensorView dmixed = context.scratch("train_block.dmixed", saved.mixed.shape(), run.dtype);
-  run.flops += block.o.backward(context, saved.mixed, dy, dmixed);
+  for_row_blocks(run.rows, [&](int64_t begin, int64_t end) {
+    const Shape narrow{end - begin, config.hidden};
+    const TensorView dy = context.scratch("train_block.dy", narrow, run.dtype);
+    ops::copy(context, dx.slice(0, begin, end), dy);
+    run.flops += block.o.backward(context, saved.mixed.slice(0, begin, end), dy,
+                                  dmixed.slice(0, begin, end));
+  });
 
   const bool pasts = run.raw_kv.raw() != nullptr && !run.raw_given;
   const int64_t kv_rows = pasts ? run.raw_kv.dim(0) : run.rows;
@@ -167,21 +201,30 @@ void train_project_backward(Context& context, const TrainBlock& block, BlockRun&
                             const SavedBlock& saved, const ProjectionGradient& gradient,
                             const TensorView& dx) {
   const int64_t kv_rows = run.raw_given ? run.rows : gradient.dkv.dim(0);
-  const TensorView x = saved.x.slice(0, 0, kv_rows);
-  const TensorView normed = normed_rows(context, run, x, block.input_norm.value);
-  const TensorView normed_q = normed.slice(0, 0, run.rows);
-  if (dx.raw() == nullptr) {
-    run.flops += block.q.backward(context, normed_q, gradient.dq, {});
-    if (!run.raw_given) run.flops += block.kv.backward(context, normed, gradient.dkv, {});
-    return;
-  }
-  const TensorView dnormed =
-      context.scratch("train_block.dnormed", {kv_rows, run.config->hidden}, DType::f32);
-  run.flops += block.kv.backward(context, normed, gradient.dkv, dnormed);
-  run.flops +=
-      block.q.backward(context, normed_q, gradient.dq, dnormed.slice(0, 0, run.rows), true);
-  ops::rms_norm_backward(context, x, block.input_norm.value, run.config->rms_eps, dnormed, dx,
-                         block.input_norm.gradient);
+  const bool wanted = dx.raw() != nullptr;
+  for_row_blocks(kv_rows, [&](int64_t begin, int64_t end) {
+    const TensorView x = saved.x.slice(0, begin, end);
+    const TensorView normed = normed_rows(context, run, x, block.input_norm.value);
+    TensorView dnormed;
+    if (wanted) {
+      const Shape shape{end - begin, run.config->hidden};
+      dnormed = context.scratch("train_block.dnormed", shape, DType::f32);
+    }
+    if (!run.raw_given) {
+      const TensorView dkv = gradient.dkv.slice(0, begin, end);
+      run.flops += block.kv.backward(context, normed, dkv, dnormed);
+    }
+    const int64_t last = std::clamp(run.rows, begin, end);
+    if (last > begin) {
+      const TensorView dq = gradient.dq.slice(0, begin, last);
+      run.flops +=
+          block.q.backward(context, normed.slice(0, 0, last - begin), dq,
+                           wanted ? dnormed.slice(0, 0, last - begin) : TensorView(), true);
+    }
+    if (!wanted) return;
+    ops::rms_norm_backward(context, x, block.input_norm.value, run.config->rms_eps, dnormed,
+                           dx.slice(0, begin, end), block.input_norm.gradient);
+  });
 }
 
 }  // namespace memlong::backbone
