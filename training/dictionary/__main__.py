@@ -2,7 +2,7 @@
 
 A record is a system message of 8 symbols, four of a key and four of its value; a question is a user's message of the key, the answer
 its value. Keys of a dialog are distinct, everything is random: an answer can only be looked up.
-    python3 training/dictionary --mode train --records 24 --count 20000 --out train.jsonl     items of stage 1: records, then all questions
+    python3 training/dictionary --mode train --records 2-24 --count 20000 --out train.jsonl     items of stage 1: records, then all questions
     python3 training/dictionary --mode test --records 25000 --questions 100 --count 1 --out test-250k.jsonl
     python3 training/dictionary --mode model --out models/dictionary                          a model folder without weights
 """
@@ -17,14 +17,14 @@ SPECIAL = ["<unk>", "<s>", "</s>", "<|system|>", "<|user|>", "<|assistant|>", "<
 HALF = 4
 
 CONFIG = {
-    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 64, "hidden_size": 256, "intermediate_size": 704,
-    "num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 4, "hidden_act": "silu", "max_position_embeddings": 512,
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 64, "hidden_size": 128, "intermediate_size": 352,
+    "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 4, "hidden_act": "silu", "max_position_embeddings": 512,
     "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2, "torch_dtype": "bfloat16",
 }
 SETTINGS = """# A window holds 256 tokens, a record is a chunk of 10.
 [memory]
-layer = 3
-reading_layers = [3, 4, 5]
+layer = 2
+reading_layers = [2, 3]
 chunk = 10
 top_k = 32
 embedder = "sif"
@@ -96,10 +96,19 @@ def write_model(folder):
         "chat_template": template + "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"}, indent=1) + "\n")
 
 
+def bounds(text):
+    """"24" or "2-24"."""
+    first, _, last = text.partition("-")
+    low, high = int(first), int(last or first)
+    if not 1 <= low <= high:
+        raise argparse.ArgumentTypeError(f"not a number of records: {text}")
+    return low, high
+
+
 def main():
     parser = argparse.ArgumentParser(prog="dictionary", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mode", choices=["train", "test", "model"], required=True)
-    parser.add_argument("--records", type=int, default=24, help="records of a dialog, 10 tokens each")
+    parser.add_argument("--records", type=bounds, default=(24, 24), metavar="N[-M]", help="records of a dialog, 10 tokens each (default 24)")
     parser.add_argument("--questions", type=int, help="questions of a dialog (train: one for each record; test: 20)")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
@@ -108,10 +117,11 @@ def main():
     if args.mode == "model":
         return write_model(args.out)
     rng = random.Random(f"{args.mode} {args.seed}")
-    questions = args.questions or (args.records if args.mode == "train" else 20)
     with args.out.open("w") as out:
         for _ in range(args.count):
-            print(json.dumps(dialog(rng, args.records, questions)), file=out)
+            records = rng.randint(*args.records)
+            questions = args.questions or (records if args.mode == "train" else 20)
+            print(json.dumps(dialog(rng, records, questions)), file=out)
 
 
 main()
