@@ -136,6 +136,10 @@ class Bank {
   [[nodiscard]] virtual const std::filesystem::path& folder() const = 0;
   [[nodiscard]] virtual const Fingerprint& fingerprint() const = 0;
   [[nodiscard]] virtual bool writable() const = 0;
+  /// Differs between two banks, of the same fingerprint too; stays the same for life.
+  [[nodiscard]] virtual std::string identity() const { return fingerprint().digest(); }
+  /// What is committed now. A bank that is open for reading follows a compaction by another
+  /// process. Errors: mismatch (the folder holds another bank by now), io (it is gone), corrupt.
   [[nodiscard]] virtual std::unique_ptr<Snapshot> snapshot() const = 0;
 
   /// Runs `fn` and commits what it did, durably, or nothing if it throws. When the map is full it
@@ -151,7 +155,8 @@ class Bank {
   /// Reads every record of every database, checks checksums and cross references.
   [[nodiscard]] virtual std::vector<BadRecord> verify(
       const std::function<void(int64_t done, int64_t total)>& progress = {}) const = 0;
-  /// Rewrites the data file without free pages. Other processes must open the bank anew.
+  /// Rewrites the data file without free pages; nothing of what was removed is left in it.
+  /// Snapshots that are open keep the old file. Errors: corrupt, io, capacity.
   virtual void compact() = 0;
 };
 

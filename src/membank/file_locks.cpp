@@ -1,5 +1,6 @@
 #include "membank/file_locks.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <string>
@@ -27,17 +28,24 @@ WriterLock::WriterLock(const std::filesystem::path& folder) {
   if (fd_ < 0) fail_errno("cannot open", path);
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     const int error = errno;
+    const bool readers_only = ::flock(fd_, LOCK_SH | LOCK_NB) == 0;
     const std::string holder = holder_of(fd_);
     ::close(fd_);
     errno = error;
     if (error != EWOULDBLOCK) fail_errno("cannot lock", path);
+    if (readers_only) {
+      fail(ErrorKind::busy, "bank " + folder.string() +
+                                " is being read by a process that may not write to its folder; "
+                                "wait for it to end");
+    }
     fail(ErrorKind::busy, "bank " + folder.string() + " is being written by " + holder +
                               "; wait for it to end, or open the bank for reading");
   }
+  // The number is for people. A disk without room for it is no reason to stop.
   const std::string pid = std::to_string(::getpid()) + "\n";
-  const bool written = ::ftruncate(fd_, 0) == 0 &&
-                       ::pwrite(fd_, pid.data(), pid.size(), 0) == static_cast<ssize_t>(pid.size());
-  if (!written) {
+  const ssize_t written = ::pwrite(fd_, pid.data(), pid.size(), 0);
+  const ssize_t size = std::max<ssize_t>(written, 0);
+  if (::ftruncate(fd_, size) != 0) {
     const int error = errno;
     ::close(fd_);
     errno = error;
@@ -46,6 +54,19 @@ WriterLock::WriterLock(const std::filesystem::path& folder) {
 }
 
 WriterLock::~WriterLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+NoWriters::NoWriters(const std::filesystem::path& folder)
+    : fd_(::open((folder / "writer.lock").c_str(), O_RDONLY | O_CLOEXEC)) {
+  if (fd_ < 0 || ::flock(fd_, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  const std::string holder = holder_of(fd_);
+  ::close(fd_);
+  fail(ErrorKind::busy, "bank " + folder.string() + " is being written by " + holder +
+                            ", and from here its folder can only be read; wait for it to end");
+}
+
+NoWriters::~NoWriters() {
   if (fd_ >= 0) ::close(fd_);
 }
 

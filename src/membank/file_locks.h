@@ -18,6 +18,20 @@ class WriterLock {
   int fd_ = -1;
 };
 
+/// Keeps writers out. A reader needs it where it cannot register in LMDB's table of readers: a
+/// writer would not know of it and use its pages again.
+class NoWriters {
+ public:
+  /// Without `writer.lock` (a copy of a data file alone) there is nothing to hold. Errors: busy.
+  explicit NoWriters(const std::filesystem::path& folder);
+  NoWriters(const NoWriters&) = delete;
+  NoWriters& operator=(const NoWriters&) = delete;
+  ~NoWriters();
+
+ private:
+  int fd_ = -1;
+};
+
 /// Held for the moments in which the bank's files are opened or exchanged: an exclusive lock on
 /// the folder itself. Waits. A file system that cannot lock folders is used without.
 class FolderLock {

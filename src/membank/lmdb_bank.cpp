@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/error.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "membank/manifest.h"
 #include "membank/verify.h"
@@ -36,6 +37,7 @@ LmdbBank::LmdbBank(std::filesystem::path folder, const BankOptions& options)
     std::filesystem::create_directories(folder_, error);
     if (error) fail(ErrorKind::io, "cannot create " + folder_.string() + ": " + error.message());
     writer_lock_ = std::make_unique<WriterLock>(folder_);
+    std::filesystem::remove(folder_ / "data.mdb.new", error);  // of a compaction that was killed
   }
   env_ = Env::open(folder_, writable_, map_bytes_);
   run_growing([&] { load_manifest(options); });
@@ -53,20 +55,24 @@ LmdbBank::~LmdbBank() {
 
 void LmdbBank::create_manifest(const Fingerprint& fingerprint) {
   Txn txn(env_, true);
-  txn.put(Db::meta, "manifest", seal("manifest", encode_manifest(fingerprint)));
+  manifest_ = encode_manifest(fingerprint);
+  txn.put(Db::meta, "manifest", seal("manifest", manifest_));
   txn.put(Db::meta, "state", seal("state", encode_state(State{})));
   txn.commit();
 }
 
+std::string LmdbBank::read_manifest(const std::shared_ptr<Env>& env) const {
+  const Txn txn(env, false);
+  const GatePass pass(env->gate());
+  const auto value = txn.get(Db::meta, "manifest");
+  return value ? std::string(open_record(db_name(Db::meta), "manifest", *value)) : "";
+}
+
+std::string LmdbBank::identity() const { return to_hex(sha256(manifest_)); }
+
 void LmdbBank::load_manifest(const BankOptions& options) {
-  std::string json;
-  {
-    const Txn txn(env_, false);
-    const GatePass pass(env_->gate());
-    const auto value = txn.get(Db::meta, "manifest");
-    if (value) json = open_record(db_name(Db::meta), "manifest", *value);
-  }
-  if (json.empty()) {
+  manifest_ = read_manifest(env_);
+  if (manifest_.empty()) {
     if (!writable_ || !options.fingerprint) {
       fail(ErrorKind::usage, "there is no bank in " + folder_.string());
     }
@@ -74,7 +80,7 @@ void LmdbBank::load_manifest(const BankOptions& options) {
     fingerprint_ = *options.fingerprint;
     return;
   }
-  fingerprint_ = decode_manifest(json, folder_.string());
+  fingerprint_ = decode_manifest(manifest_, folder_.string());
   if (options.fingerprint) {
     require_same(fingerprint_, *options.fingerprint, folder_.string(), "this model");
   }
@@ -87,6 +93,13 @@ void LmdbBank::load_manifest(const BankOptions& options) {
 
 std::shared_ptr<Env> LmdbBank::env() const {
   const std::scoped_lock lock(env_mutex_);
+  if (writable_ || !env_->replaced()) return env_;
+  std::shared_ptr<Env> opened = Env::open(folder_, false, map_bytes_);
+  if (read_manifest(opened) != manifest_) {
+    fail(ErrorKind::mismatch,
+         "bank " + folder_.string() + " was replaced by another one; open it anew");
+  }
+  env_.swap(opened);
   return env_;
 }
 

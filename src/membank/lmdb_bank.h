@@ -25,6 +25,7 @@ class LmdbBank final : public Bank {
   const std::filesystem::path& folder() const override { return folder_; }
   const Fingerprint& fingerprint() const override { return fingerprint_; }
   bool writable() const override { return writable_; }
+  std::string identity() const override;
   std::unique_ptr<Snapshot> snapshot() const override;
   void update(const std::function<void(Transaction&)>& fn) override;
   void count_hits(std::span<const ChunkId> ids) override;
@@ -37,6 +38,7 @@ class LmdbBank final : public Bank {
   void load_manifest(const BankOptions& options);
   void create_manifest(const Fingerprint& fingerprint);
   std::shared_ptr<Env> env() const;
+  std::string read_manifest(const std::shared_ptr<Env>& env) const;
   void run_growing(const std::function<void()>& attempt);
   void update_once(const std::function<void(Transaction&)>& fn);
   void give_back(const Hits& hits);
@@ -47,8 +49,9 @@ class LmdbBank final : public Bank {
   size_t map_bytes_ = 0;
   std::unique_ptr<WriterLock> writer_lock_;
   Fingerprint fingerprint_;
+  std::string manifest_;
   mutable std::mutex env_mutex_;
-  std::shared_ptr<Env> env_;
+  mutable std::shared_ptr<Env> env_;  ///< a reader's follows compactions
   std::mutex update_mutex_;
   std::atomic<std::thread::id> updating_;
   std::mutex hits_mutex_;

@@ -14,14 +14,16 @@
 
 #include "common/error.h"
 #include "common/file.h"
-#include "membank/file_locks.h"
-#include "membank/pages.h"
+#include "membank/file_check.h"
+#include "membank/scrub.h"
 
 namespace memlong::membank {
 namespace {
 
 constexpr unsigned kMaxReaders = 510;
+constexpr off_t kLockFileBytes = 32768;  // what LMDB makes of so many readers
 constexpr int kFileMode = 0664;
+constexpr int kAttempts = 20;
 
 /// LMDB keeps locks and reader slots by process: a second environment on the same file would
 /// drop those of the first when it closes. So the files that are open here are remembered, with
@@ -57,8 +59,19 @@ std::shared_ptr<Env> Env::open(const std::filesystem::path& folder, bool write, 
   const std::shared_ptr<Env> env(new Env(folder, write));
   const FolderLock lock(folder);
   env->register_file();
-  env->open_environment(map_bytes);
+  std::error_code none;
+  const auto size = std::filesystem::file_size(env->file_, none);
+  const bool there = !none && size > 0;
+  if (there) check_meta_pages(env->file_);
+  try {
+    env->open_environment(map_bytes);
+  } catch (...) {
+    // A half-made file, for which there was no room, must not stand in the way of the next try.
+    if (write && !there) ::unlink(env->file_.c_str());
+    throw;
+  }
   env->register_file();
+  env->check_trees();
   env->open_databases();
   return env;
 }
@@ -95,48 +108,70 @@ int Env::try_open(size_t map_bytes, unsigned flags) {
   return code;
 }
 
+/// Whether this process may write its name into LMDB's table of readers.
+bool Env::can_register() const {
+  const std::filesystem::path lock = folder_ / "lock.mdb";
+  if (::faccessat(AT_FDCWD, lock.c_str(), R_OK | W_OK, AT_EACCESS) == 0) return true;
+  return errno == ENOENT && ::faccessat(AT_FDCWD, folder_.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+/// LMDB maps a lock file full of holes. On a full disk, filling a hole ends the process.
+void Env::reserve_lock_file() const {
+  const std::string path = (folder_ / "lock.mdb").string();
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kFileMode);
+  if (fd < 0) return;  // LMDB says why
+  const bool full =
+      ::fallocate(fd, 0, 0, kLockFileBytes) != 0 && (errno == ENOSPC || errno == EDQUOT);
+  const int error = errno;
+  ::close(fd);
+  errno = error;
+  if (full) fail_errno("cannot reserve room for", path);
+}
+
 void Env::open_environment(size_t map_bytes) {
   struct stat info {};
   const bool there = ::stat(file_.c_str(), &info) == 0;
   const size_t needed = std::max(map_bytes, there ? static_cast<size_t>(info.st_size) : 0);
-  const unsigned flags = MDB_NOTLS | (write_ ? 0U : MDB_RDONLY);
+  unsigned flags = MDB_NOTLS | (write_ ? 0U : MDB_RDONLY);
+  if (!write_ && !can_register()) {
+    no_writers_ = std::make_unique<NoWriters>(folder_);
+    flags |= MDB_NOLOCK;
+  } else {
+    reserve_lock_file();
+  }
   int code = try_open(needed, flags);
-  const bool read_only_folder = code == EACCES || code == EROFS || code == EPERM;
-  if (read_only_folder && !write_) code = try_open(needed, flags | MDB_NOLOCK);
   if (code == 0 && lock_file_is_stale()) {
     if (::unlink((folder_ / "lock.mdb").c_str()) != 0) {
       fail_errno("cannot replace the stale", (folder_ / "lock.mdb").string());
     }
+    reserve_lock_file();
     code = try_open(needed, flags);
   }
   if (code != 0) fail_lmdb(code, "open", file_);
   int dead = 0;
   mdb_reader_check(env_, &dead);
-  check_length();
-}
-
-/// Pages behind the end of a file that was cut short would end the process when they are read.
-/// A file may rightly be shorter than LMDB counts: pages that were taken and given back within one
-/// commit are never written. So a short file is walked.
-void Env::check_length() {
-  MDB_envinfo info{};
   MDB_stat stat{};
-  mdb_env_info(env_, &info);
   mdb_env_stat(env_, &stat);
   page_size_ = stat.ms_psize;
-  const auto size = std::filesystem::file_size(file_);
-  if (size / stat.ms_psize > info.me_last_pgno) return;
-  MDB_txn* txn = begin(false);
-  const size_t transaction = mdb_txn_id(txn);
-  std::string damage;
-  {
+}
+
+/// LMDB trusts what it reads. Damage that could lead it out of the file, or to pages that are not
+/// what they seem, is found before it looks: all but the pages inside of large values are walked.
+/// (A file may rightly be shorter than LMDB counts: pages that were taken and given back within
+/// one commit are never written.)
+void Env::check_trees() {
+  TreeDamage damage;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    MDB_txn* txn = begin(false);
     const MappedFile mapped(file_);
-    damage = first_damage(mapped.bytes(), transaction);
+    damage = find_damage(mapped.bytes(), mdb_txn_id(txn), Look::structure);
+    mdb_txn_abort(txn);
+    if (!damage.gone) break;
   }
-  mdb_txn_abort(txn);
-  if (damage.empty()) return;
+  if (damage.gone) damage.what = "no meta page is right";
+  if (damage.what.empty()) return;
   fail(ErrorKind::corrupt,
-       file_.string() + " was cut short or damaged (" + damage + "); restore it from a copy");
+       file_.string() + " was cut short or damaged (" + damage.what + "); restore it from a copy");
 }
 
 /// The lock file belongs to a data file that compact() has replaced, if it speaks of transactions
@@ -195,7 +230,20 @@ size_t Env::map_bytes() const {
   return info.me_mapsize;
 }
 
+/// LMDB gives the old map up before it asks for the new one: ask first.
+void Env::require_address_space(size_t bytes) const {
+  void* probe =
+      ::mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (probe == MAP_FAILED) {
+    fail(ErrorKind::capacity, "bank " + folder_.string() + " needs " + std::to_string(bytes >> 20) +
+                                  " MiB of address space; raise the limit (ulimit -v)");
+  }
+  ::munmap(probe, bytes);
+}
+
+/// Takes over the size that a writer in another process has given the map.
 void Env::adopt_map() {
+  require_address_space(map_bytes_of(file_));
   const GateClosed closed(gate_);
   const int code = mdb_env_set_mapsize(env_, 0);
   if (code != 0) fail_lmdb(code, "map", file_);
@@ -204,31 +252,45 @@ void Env::adopt_map() {
 void Env::grow() {
   const size_t size = map_bytes() * 2;
   const GateClosed closed(gate_);
-  // set_mapsize gives the old map up before it asks for the new one: ask first.
-  void* probe =
-      ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (probe == MAP_FAILED) {
-    fail(ErrorKind::capacity, "bank " + folder_.string() + " needs " + std::to_string(size >> 20) +
-                                  " MiB of address space; raise the limit (ulimit -v)");
-  }
-  ::munmap(probe, size);
+  require_address_space(size);
   const int code = mdb_env_set_mapsize(env_, size);
   if (code != 0) fail_lmdb(code, "map", file_);
 }
 
+bool Env::replaced() const {
+  struct stat info {};
+  if (::stat(file_.c_str(), &info) != 0) fail_errno("the bank is gone:", file_.string());
+  return identity_ != std::pair<uint64_t, uint64_t>{info.st_dev, info.st_ino};
+}
+
 void Env::copy_compact(const std::filesystem::path& target) {
-  const int fd = ::open(target.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode);
+  {
+    MDB_txn* txn = begin(false);  // LMDB copies what it finds, wherever damage leads
+    const MappedFile mapped(file_);
+    const TreeDamage damage = find_damage(mapped.bytes(), mdb_txn_id(txn), Look::everything);
+    mdb_txn_abort(txn);
+    if (!damage.what.empty()) {
+      fail(ErrorKind::corrupt, file_.string() + " is damaged (" + damage.what +
+                                   ") and is not compacted; memlong-bank verify lists all");
+    }
+  }
+  const int fd = ::open(target.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, kFileMode);
   if (fd < 0) fail_errno("cannot create", target.string());
   int code = 0;
   {
     const GatePass pass(gate_);
     code = mdb_env_copyfd2(env_, fd, MDB_CP_COMPACT);
   }
-  if (code == 0 && ::fsync(fd) != 0) code = errno;
+  try {
+    if (code != 0) fail_lmdb(code, "write", target);
+    scrub_unused(fd, target);
+    if (::fsync(fd) != 0) fail_errno("cannot sync", target.string());
+  } catch (...) {
+    ::close(fd);
+    ::unlink(target.c_str());
+    throw;
+  }
   ::close(fd);
-  if (code == 0) return;
-  ::unlink(target.c_str());
-  fail_lmdb(code, "write", target);
 }
 
 }  // namespace memlong::membank

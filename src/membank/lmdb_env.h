@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "membank/file_locks.h"
 #include "membank/gate.h"
 
 struct MDB_env;
@@ -62,8 +63,11 @@ class Env {
   [[nodiscard]] size_t map_bytes() const;
   /// Doubles the map. Only while no write transaction is open. Errors: capacity.
   void grow();
-  /// A copy without free pages, synced. Errors: io, capacity.
+  /// A copy without free pages and without old bytes in unused room, synced. Errors: io, capacity,
+  /// corrupt.
   void copy_compact(const std::filesystem::path& target);
+  /// Whether another file stands where this one was opened (a compaction). Errors: io (none does).
+  [[nodiscard]] bool replaced() const;
 
  private:
   friend class Txn;
@@ -71,11 +75,14 @@ class Env {
   Env(std::filesystem::path folder, bool write);
   void open_environment(size_t map_bytes);
   int try_open(size_t map_bytes, unsigned flags);
+  bool can_register() const;
+  void reserve_lock_file() const;
   bool lock_file_is_stale();
-  void check_length();
+  void check_trees();
   void register_file();
   void open_databases();
   void adopt_map();
+  void require_address_space(size_t bytes) const;
   MDB_txn* begin(bool write);
 
   std::filesystem::path folder_;
@@ -84,6 +91,7 @@ class Env {
   bool registered_ = false;
   std::pair<uint64_t, uint64_t> identity_;
   size_t page_size_ = 4096;
+  std::unique_ptr<NoWriters> no_writers_;  ///< of a reader that LMDB's lock file does not know
   MDB_env* env_ = nullptr;
   std::array<unsigned, kDbCount> databases_{};
   Gate gate_;

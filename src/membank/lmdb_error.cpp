@@ -66,6 +66,9 @@ void fail_lmdb(int code, const std::string& what, const std::filesystem::path& p
   if (code == MDB_PANIC) message += "; open the bank again";
   const ErrorKind kind = kind_of(code, path);
   if (kind == ErrorKind::capacity && code == EIO) message += " (no room left)";
+  if (code == ENOSPC || code == EDQUOT || (kind == ErrorKind::capacity && code == EIO)) {
+    message += "; make room and run it again, what was committed is kept";
+  }
   if (code == MDB_TXN_FULL) message += "; commit smaller batches";
   fail(kind, message);
 }

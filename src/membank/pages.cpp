@@ -38,7 +38,13 @@ T load(const std::byte* at) {
 }
 
 Tree load_tree(const std::byte* at) {
-  return {load<uint64_t>(at + 40), load<uint64_t>(at + 32), load<uint16_t>(at + 4)};
+  return {.root = load<uint64_t>(at + 40),
+          .entries = load<uint64_t>(at + 32),
+          .flags = load<uint16_t>(at + 4),
+          .depth = load<uint16_t>(at + 6),
+          .branch_pages = load<uint64_t>(at + 8),
+          .leaf_pages = load<uint64_t>(at + 16),
+          .overflow_pages = load<uint64_t>(at + 24)};
 }
 
 }  // namespace
@@ -57,6 +63,10 @@ struct PageWalker::Walk {
   bool integer_keys = false;
   bool sub_trees = false;  ///< values are descriptions of trees
   uint64_t records = 0;
+  uint64_t branch_pages = 0;
+  uint64_t leaf_pages = 0;
+  uint64_t overflow_pages = 0;
+  int depth = 0;
   bool broken = false;
   std::optional<std::string_view> previous;
 
@@ -70,8 +80,8 @@ struct PageWalker::Walk {
   }
 };
 
-PageWalker::PageWalker(std::span<const std::byte> file, DamageFn on_damage)
-    : file_(file), on_damage_(std::move(on_damage)) {}
+PageWalker::PageWalker(std::span<const std::byte> file, DamageFn on_damage, Look look)
+    : file_(file), on_damage_(std::move(on_damage)), look_(look) {}
 
 bool PageWalker::load_meta(uint64_t transaction) {
   if (file_.size() < kMetaEnd) return false;
@@ -166,11 +176,25 @@ void PageWalker::walk_page(Walk& walk, uint64_t number, int depth, const Bounds&
     walk.broken = true;
     return;
   }
+  const std::byte* at = page(number);
+  const uint16_t lower = load<uint16_t>(at + 12);
+  report_slack(number * page_size_ + lower, load<uint16_t>(at + 14) - lower);
   if (kind == kLeaf) {
+    if (walk.depth == 0) walk.depth = depth + 1;
+    if (walk.depth != depth + 1) {
+      damage(number, "a leaf at another depth");
+      walk.broken = true;
+    }
+    ++walk.leaf_pages;
     walk_leaf(walk, number, *count, bounds);
   } else {
+    ++walk.branch_pages;
     walk_branch(walk, number, *count, depth, bounds);
   }
+}
+
+void PageWalker::report_slack(uint64_t offset, uint64_t size) const {
+  if (on_slack_ && size > 0) on_slack_(offset, size);
 }
 
 void PageWalker::walk_branch(Walk& walk, uint64_t number, size_t count, int depth,
@@ -210,40 +234,72 @@ void PageWalker::walk_leaf(Walk& walk, uint64_t number, size_t count, const Boun
     }
     ++walk.records;
     if ((found->flags & kBigData) == 0) {
+      const auto* end = found->data + found->size;  // nodes begin at even offsets
+      const auto offset = static_cast<uint64_t>(end - file_.data());
+      if (offset % 2 == 1) report_slack(offset, 1);
       walk.fn(found->key, {reinterpret_cast<const char*>(found->data), found->size});
-    } else if (const auto value = big_value(number, *found)) {
+    } else if (const auto value = big_value(walk, number, *found)) {
       walk.fn(found->key, *value);
     } else {
+      walk.broken = true;
       walk.fn(found->key, {});
     }
   }
 }
 
-std::optional<std::string_view> PageWalker::big_value(uint64_t number, const Node& node) {
+std::optional<std::string_view> PageWalker::big_value(Walk& walk, uint64_t number,
+                                                      const Node& node) {
   const auto first = load<uint64_t>(node.data);
-  const uint64_t count = (kPageHeader + node.size + page_size_ - 1) / page_size_;
-  if (count > file_pages_ || first > file_pages_ - count || !claim(first, count)) {
-    damage(number, "a value's pages are out of range or used twice");
+  uint64_t count = (kPageHeader + node.size + page_size_ - 1) / page_size_;
+  if (count > file_pages_ || first > file_pages_ - count) {
+    damage(number, "a value's pages are out of range");
     return std::nullopt;
   }
   const std::byte* at = page(first);
-  const bool right = load<uint64_t>(at) == first && load<uint16_t>(at + 10) == kOverflow &&
-                     load<uint32_t>(at + 12) >= count;
-  if (!right) {
-    damage(first, "damaged header of a value's pages");
+  if (look_ == Look::everything) {
+    // A value that was replaced by a shorter one may keep its pages.
+    const uint64_t owned = load<uint32_t>(at + 12);
+    const bool right =
+        load<uint64_t>(at) == first && load<uint16_t>(at + 10) == kOverflow && owned >= count;
+    if (!right) {
+      damage(first, "damaged header of a value's pages");
+      return std::nullopt;
+    }
+    count = owned;
+  }
+  if (!claim(first, count)) {
+    damage(number, "a value's pages are out of range or used twice");
     return std::nullopt;
   }
+  walk.overflow_pages += count;
+  const uint64_t end = first * page_size_ + kPageHeader + node.size;
+  const uint64_t room = std::min<uint64_t>((first + count) * page_size_, file_.size());
+  if (room > end) report_slack(end, room - end);
   return std::string_view(reinterpret_cast<const char*>(at + kPageHeader), node.size);
+}
+
+void PageWalker::walk_tree(Walk& walk, const Tree& tree) {
+  if (tree.root != kNoPage) walk_page(walk, tree.root, 0, {});
+  if (!walk.broken) compare(walk, tree);
+}
+
+/// What the parent says of a tree against what is there.
+void PageWalker::compare(const Walk& walk, const Tree& tree) const {
+  if (walk.records != tree.entries) {
+    damage(tree.root, "a database with " + std::to_string(walk.records) + " records instead of " +
+                          std::to_string(tree.entries));
+  }
+  const bool pages = walk.branch_pages == tree.branch_pages && walk.leaf_pages == tree.leaf_pages &&
+                     (look_ == Look::structure || walk.overflow_pages == tree.overflow_pages);
+  if (!pages || walk.depth != tree.depth) {
+    damage(tree.root, "a database with other pages than its description says");
+  }
 }
 
 void PageWalker::walk(const Tree& tree, const RecordFn& fn) {
   Walk walk(fn);
   if (tree.flags != 0) damage(tree.root, "a database with impossible flags");
-  if (tree.root != kNoPage) walk_page(walk, tree.root, 0, {});
-  if (!walk.broken && walk.records != tree.entries) {
-    damage(tree.root, "a database with " + std::to_string(walk.records) + " records instead of " +
-                          std::to_string(tree.entries));
-  }
+  walk_tree(walk, tree);
 }
 
 std::map<std::string, Tree> PageWalker::databases() {
@@ -254,7 +310,7 @@ std::map<std::string, Tree> PageWalker::databases() {
   };
   Walk walk(fn);
   walk.sub_trees = true;
-  if (main_.root != kNoPage) walk_page(walk, main_.root, 0, {});
+  walk_tree(walk, main_);
   return found;
 }
 
@@ -272,24 +328,10 @@ void PageWalker::check_free_list() {
   };
   Walk walk(fn);
   walk.integer_keys = true;
-  if (free_list_.root != kNoPage) walk_page(walk, free_list_.root, 0, {});
+  walk_tree(walk, free_list_);
   for (const uint64_t number : free) {
     if (!claim(number, 1)) damage(number, "a page that is called free is in use or out of range");
   }
-}
-
-std::string first_damage(std::span<const std::byte> file, uint64_t transaction) {
-  std::string first;
-  PageWalker walker(file, [&](uint64_t page, const std::string& what) {
-    if (first.empty()) first = "page " + std::to_string(page) + ": " + what;
-  });
-  if (!walker.load_meta(transaction))
-    return "no meta page of transaction " + std::to_string(transaction);
-  for (const auto& [name, tree] : walker.databases()) {
-    walker.walk(tree, [](std::string_view, std::string_view) {});
-  }
-  walker.check_free_list();
-  return first;
 }
 
 }  // namespace memlong::membank
