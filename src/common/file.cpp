@@ -76,23 +76,24 @@ std::string read_file(const std::filesystem::path& path, size_t limit) {
 void write_file_atomic(const std::filesystem::path& path, std::string_view content) {
   const std::filesystem::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
   const std::string name = temporary.string();
+  const auto give_up = [&](const char* what, const std::string& file) {
+    const int error = errno;
+    ::unlink(name.c_str());
+    errno = error;
+    fail_errno(what, file);
+  };
   {
     const Descriptor file(::open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     if (file.fd < 0) fail_errno("cannot create", name);
     size_t done = 0;
     while (done < content.size()) {
       const ssize_t count = ::write(file.fd, content.data() + done, content.size() - done);
-      if (count < 0) {
-        const int error = errno;
-        ::unlink(name.c_str());
-        errno = error;
-        fail_errno("cannot write", name);
-      }
+      if (count < 0) give_up("cannot write", name);
       done += static_cast<size_t>(count);
     }
-    if (::fsync(file.fd) != 0) fail_errno("cannot sync", name);
+    if (::fsync(file.fd) != 0) give_up("cannot sync", name);
   }
-  if (::rename(name.c_str(), path.c_str()) != 0) fail_errno("cannot rename to", path.string());
+  if (::rename(name.c_str(), path.c_str()) != 0) give_up("cannot rename to", path.string());
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.fd >= 0) ::fsync(directory.fd);

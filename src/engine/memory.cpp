@@ -40,8 +40,8 @@ Memory::Memory(std::shared_ptr<membank::Bank> bank, const retriever::IndexOption
 /// The index as it was saved, and the headers of the chunks in it.
 bool Memory::load(const membank::Snapshot& snapshot) {
   const membank::Fingerprint& fingerprint = bank_->fingerprint();
-  retriever::LoadedIndex loaded = retriever::load_index(snapshot_path(), fingerprint.embedder_dim,
-                                                        fingerprint.digest(), options_);
+  retriever::LoadedIndex loaded =
+      retriever::load_index(snapshot_path(), fingerprint.embedder_dim, bank_->identity(), options_);
   if (loaded.index == nullptr || loaded.generation < snapshot.removal_generation() ||
       loaded.generation > snapshot.generation()) {
     return false;
@@ -51,14 +51,16 @@ bool Memory::load(const membank::Snapshot& snapshot) {
   snapshot.for_each_chunk(0, [&](const membank::ChunkInfo& info) {
     if (info.id <= last) chunks_.push_back(info);
   });
-  return true;
+  if (index_->size() == static_cast<int64_t>(chunks_.size())) return true;
+  chunks_.clear();  // an index of another history of this bank, for instance of a restored copy
+  return false;
 }
 
 /// A snapshot saves time at the next start; without one everything still works.
 void Memory::save() const {
   if (!bank_->writable()) return;
   try {
-    index_->save(snapshot_path(), generation_, bank_->fingerprint().digest());
+    index_->save(snapshot_path(), generation_, bank_->identity());
   } catch (const Error& error) {
     log::warn("the index is not kept for the next start: " + std::string(error.what()));
   }
@@ -96,7 +98,7 @@ void Memory::append_new(const membank::Snapshot& snapshot) {
 void Memory::refresh() {
   const auto snapshot = bank_->snapshot();
   if (snapshot->generation() == generation_) return;
-  if (snapshot->removal_generation() > generation_) {
+  if (snapshot->removal_generation() > generation_ || snapshot->generation() < generation_) {
     rebuild(*snapshot);
   } else {
     append_new(*snapshot);
@@ -151,9 +153,15 @@ std::vector<float> Memory::vector(membank::ChunkId id) const {
 }
 
 void drop_index_snapshots(const std::filesystem::path& bank_folder) {
-  for (const retriever::IndexKind kind : {retriever::IndexKind::flat, retriever::IndexKind::hnsw}) {
-    std::filesystem::remove(snapshot_name(bank_folder, kind));
+  std::vector<std::filesystem::path> going;
+  for (const auto& entry : std::filesystem::directory_iterator(bank_folder)) {
+    const std::string name = entry.path().filename().string();
+    for (const auto kind : {retriever::IndexKind::flat, retriever::IndexKind::hnsw}) {
+      // What a killed process had begun to write has something behind the name.
+      if (name.starts_with(snapshot_name({}, kind).string())) going.push_back(entry.path());
+    }
   }
+  for (const auto& path : going) std::filesystem::remove(path);
 }
 
 }  // namespace memlong::engine
