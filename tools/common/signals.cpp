@@ -27,6 +27,7 @@ void catch_stop_signals() {
   sigaction(SIGTERM, &action, nullptr);
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, nullptr);
+  sigaction(SIGXFSZ, &action, nullptr);  // a limit of file sizes (ulimit -f): an error, no death
 }
 
 bool stop_requested() { return stop.load(std::memory_order_relaxed); }
