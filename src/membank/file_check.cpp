@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/file.h"
 #include "membank/records.h"
 
 namespace memlong::membank {
@@ -157,6 +158,26 @@ void check_meta_pages(const std::filesystem::path& file) {
   }
   fail(ErrorKind::corrupt,
        file.string() + " is no bank, or damaged (" + damage + "); restore it from a copy");
+}
+
+bool never_became_a_bank(const std::filesystem::path& file) {
+  constexpr size_t kMostPages = 64;
+  const MappedFile mapped(file);
+  const std::span<const std::byte> bytes = mapped.bytes();
+  if (!meta_damage(bytes).empty()) return false;
+  const size_t page_size = load(bytes, 0).free_list.pad;
+  if (bytes.size() > kMostPages * page_size) return false;
+  bool damaged = false;
+  bool manifest = false;
+  PageWalker walker(
+      bytes, [&](uint64_t, const std::string&) { damaged = true; }, Look::structure);
+  walker.load_meta(std::max(load(bytes, 0).transaction, load(bytes, page_size).transaction));
+  const auto trees = walker.databases();
+  if (const auto meta = trees.find("meta"); meta != trees.end()) {
+    walker.walk(meta->second,
+                [&](std::string_view key, std::string_view) { manifest |= key == "manifest"; });
+  }
+  return !damaged && !manifest;
 }
 
 size_t map_bytes_of(const std::filesystem::path& file) {

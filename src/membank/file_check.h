@@ -19,6 +19,10 @@ std::string meta_damage(std::span<const std::byte> head);
 /// Errors: corrupt, io.
 void check_meta_pages(const std::filesystem::path& file);
 
+/// Whether a file is what is left of a bank whose making was cut short: sound, and without
+/// manifest.
+bool never_became_a_bank(const std::filesystem::path& file);
+
 /// The size that the newest commit gave the map.
 size_t map_bytes_of(const std::filesystem::path& file);
 

@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/hash.h"
 #include "common/log.h"
+#include "membank/file_check.h"
 #include "membank/manifest.h"
 #include "membank/verify.h"
 
@@ -19,8 +20,14 @@ std::unique_ptr<Bank> Bank::open(const std::filesystem::path& folder, const Bank
 
 bool Bank::exists(const std::filesystem::path& folder) {
   std::error_code error;
-  const auto size = std::filesystem::file_size(folder / "data.mdb", error);
-  return !error && size > 0;
+  const std::filesystem::path file = folder / "data.mdb";
+  const auto size = std::filesystem::file_size(file, error);
+  if (error || size == 0) return false;
+  try {
+    return !never_became_a_bank(file);
+  } catch (const Error&) {
+    return true;  // opening it says what is wrong
+  }
 }
 
 LmdbBank::LmdbBank(std::filesystem::path folder, const BankOptions& options)
