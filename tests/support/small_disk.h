@@ -51,7 +51,8 @@ class SmallDisk {
     ASSERT_GE(free, bytes) << "the test needs a larger disk";
     const int fd = ::open(ballast().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     ASSERT_GE(fd, 0);
-    if (free > bytes) EXPECT_EQ(::posix_fallocate(fd, 0, static_cast<off_t>(free - bytes)), 0);
+    const auto size = static_cast<off_t>(free - bytes);
+    EXPECT_EQ(size > 0 ? ::posix_fallocate(fd, 0, size) : 0, 0);
     ::close(fd);
   }
   void make_room() const { std::filesystem::remove(ballast()); }
