@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include "common/error.h"
+#include "tensor/cuda/backend.h"
 
 namespace memlong {
 namespace {
@@ -19,8 +20,24 @@ int usable_processors() {
 Context::Context(const ContextOptions& options)
     : device_(options.device),
       threads_(options.threads > 0 ? options.threads : usable_processors()) {
-  if (device_ == Device::cuda && !kHasCuda) {
+  if (device_ == Device::cpu) return;
+  if constexpr (kHasCuda) {
+    device_index_ = options.device_index;
+    stream_ = cuda::make_stream(device_index_);
+  } else {
     fail(ErrorKind::device, "this build has no CUDA; use --device cpu");
+  }
+}
+
+void Context::activate() const {
+  if constexpr (kHasCuda) {
+    if (device_ == Device::cuda) cuda::activate(device_index_);
+  }
+}
+
+void Context::synchronize() const {
+  if constexpr (kHasCuda) {
+    if (device_ == Device::cuda) cuda::synchronize(stream_.get(), device_index_);
   }
 }
 
@@ -28,6 +45,7 @@ TensorView Context::scratch(const std::string& name, const Shape& shape, DType d
   const auto bytes = shape.elements() * static_cast<int64_t>(dtype_size(dtype));
   Tensor& tensor = scratch_[name];
   if (static_cast<int64_t>(tensor.bytes()) < bytes || tensor.empty()) {
+    activate();
     tensor = Tensor({bytes}, DType::u8, device_);
   }
   return {tensor.view().raw(), dtype, shape, device_};

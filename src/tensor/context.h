@@ -1,7 +1,8 @@
 // What an op needs besides its operands: device, threads, scratch memory, library handles.
 //
 // One Context belongs to one thread of execution at a time; it is not thread-safe. There are no
-// globals: two contexts never share anything.
+// globals: two contexts never share anything. On a GPU a context is a queue of work (a stream):
+// ops return when their work is queued, and run in the order in which they were called.
 #pragma once
 
 #include <cstddef>
@@ -17,11 +18,13 @@ namespace memlong {
 
 struct ContextOptions {
   Device device = Device::cpu;
-  int threads = 0;  ///< 0: as many as the process may use
+  int threads = 0;       ///< 0: as many as the process may use
+  int device_index = 0;  ///< which of several CUDA devices
 };
 
 class Context {
  public:
+  /// Error{device} where there is no such device.
   explicit Context(const ContextOptions& options = {});
   Context(Context&&) = default;
   Context& operator=(Context&&) = default;
@@ -31,6 +34,15 @@ class Context {
 
   [[nodiscard]] Device device() const { return device_; }
   [[nodiscard]] int threads() const { return threads_; }
+  [[nodiscard]] int device_index() const { return device_index_; }
+
+  /// Makes its device the calling thread's. The constructor and every op do so; a thread that
+  /// allocates device tensors before its first op calls it itself. Nothing on the CPU.
+  void activate() const;
+  /// Waits until all that was queued is done. Error{device} when something in it failed.
+  void synchronize() const;
+  /// The queue: a cudaStream_t (tensor/cuda/runtime.h), null on the CPU.
+  [[nodiscard]] void* stream() const { return stream_.get(); }
 
   /// State that a part keeps with the context (library handles, cached primitives): made on first
   /// use by T's default constructor, destroyed with the context.
@@ -48,6 +60,8 @@ class Context {
  private:
   Device device_ = Device::cpu;
   int threads_ = 1;
+  int device_index_ = 0;
+  std::shared_ptr<void> stream_;  // outlives what is below
   std::unordered_map<std::type_index, std::shared_ptr<void>> extensions_;
   std::unordered_map<std::string, Tensor> scratch_;
 };

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "common/error.h"
+#include "tensor/cuda/backend.h"
 
 namespace memlong {
 
@@ -102,23 +103,54 @@ void TensorView::check_dtype(DType wanted) const {
                                       std::string(dtype_name(wanted)));
 }
 
-Tensor::Tensor(const Shape& shape, DType dtype, Device device) {
-  MEMLONG_CHECK(device == Device::cpu, "no such device in this build");
+namespace {
+
+std::shared_ptr<void> host_memory(size_t bytes, const Shape& shape) {
   constexpr size_t kAlignment = 64;
-  const size_t bytes = static_cast<size_t>(shape.elements()) * dtype_size(dtype);
   const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   void* memory = std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded);
   if (memory == nullptr) {
     fail(ErrorKind::capacity,
          "out of memory: " + std::to_string(bytes) + " bytes for a tensor " + shape.to_string());
   }
-  storage_ = std::shared_ptr<void>(memory, std::free);
-  view_ = TensorView(memory, dtype, shape, device);
+  return {memory, std::free};
+}
+
+/// `rows` pieces of `row` bytes that lie `pitch` bytes apart, put one after the other.
+void gather_rows(Device device, void* to, const void* from, size_t row, size_t pitch, size_t rows) {
+  if (device == Device::cpu) {
+    for (size_t r = 0; r < rows; ++r) {
+      std::memcpy(static_cast<std::byte*>(to) + r * row,
+                  static_cast<const std::byte*>(from) + r * pitch, row);
+    }
+  } else {
+    if constexpr (kHasCuda) cuda::gather_rows(to, from, row, pitch, rows);
+  }
+}
+
+}  // namespace
+
+Tensor::Tensor(const Shape& shape, DType dtype, Device device) {
+  const size_t bytes = static_cast<size_t>(shape.elements()) * dtype_size(dtype);
+  if (device == Device::cpu) {
+    storage_ = host_memory(bytes, shape);
+  } else {
+    if constexpr (kHasCuda) {
+      storage_ = cuda::allocate(bytes, "a tensor " + shape.to_string());
+    } else {
+      fail(ErrorKind::device, "this build has no CUDA");
+    }
+  }
+  view_ = TensorView(storage_.get(), dtype, shape, device);
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor tensor(shape, dtype, device);
-  std::memset(tensor.view_.raw(), 0, tensor.bytes());
+  if (device == Device::cpu) {
+    std::memset(tensor.view_.raw(), 0, tensor.bytes());
+  } else {
+    if constexpr (kHasCuda) cuda::set_zero(tensor.view_.raw(), tensor.bytes());
+  }
   return tensor;
 }
 
@@ -128,22 +160,25 @@ Tensor Tensor::copy_of(const TensorView& view) {
   const auto size = static_cast<int64_t>(dtype_size(view.dtype()));
   auto* to = static_cast<std::byte*>(copy.view_.raw());
   if (view.contiguous()) {
-    std::memcpy(to, view.raw(), view.bytes());
+    gather_rows(view.device(), to, view.raw(), view.bytes(), view.bytes(), 1);
     return copy;
   }
   const int last = view.rank() - 1;
   MEMLONG_CHECK(view.stride(last) == 1, "copy_of needs contiguous rows");
   const int64_t row = view.dim(last) * size;
-  const int64_t rows = view.elements() / view.dim(last);
-  for (int64_t r = 0; r < rows; ++r) {
-    int64_t rest = r;
+  const int64_t rows = last > 0 ? view.dim(last - 1) : 1;
+  const int64_t pitch = last > 0 ? view.stride(last - 1) * size : row;
+  const int64_t planes = view.elements() / (view.dim(last) * rows);
+  for (int64_t p = 0; p < planes; ++p) {
+    int64_t rest = p;
     int64_t offset = 0;
-    for (int d = last - 1; d >= 0; --d) {
+    for (int d = last - 2; d >= 0; --d) {
       offset += rest % view.dim(d) * view.stride(d);
       rest /= view.dim(d);
     }
-    std::memcpy(to + r * row, static_cast<const std::byte*>(view.raw()) + offset * size,
-                static_cast<size_t>(row));
+    gather_rows(view.device(), to + p * rows * row,
+                static_cast<const std::byte*>(view.raw()) + offset * size, static_cast<size_t>(row),
+                static_cast<size_t>(pitch), static_cast<size_t>(rows));
   }
   return copy;
 }

@@ -9,7 +9,7 @@ failures=0
 
 fresh_tree() {
   rm -rf "${tree:?}"/*
-  mkdir -p "$tree"/src/{common,tensor,ops/cpu,membank,retriever,sidenet,backbone} "$tree"/tools/{common,demo}
+  mkdir -p "$tree"/src/{common,tensor/cuda,ops/cpu,ops/cuda,membank,retriever,sidenet,backbone} "$tree"/tools/{common,demo}
   echo '#include <string>' >"$tree/src/common/error.h"
 }
 
@@ -48,12 +48,22 @@ planted src/common/error.cpp '"tools/common/output.h"'
 planted src/ops/matmul.cpp '"../common/error.h"'
 planted src/ops/matmul.cpp '<dnnl.hpp>'
 planted src/ops/matmul.h '"dnnl.h"'
+planted src/ops/rope.cu '<cuda_runtime.h>'
+planted src/tensor/context.h '<cuda_runtime.h>'
+planted src/ops/rope.cpp '"ops/cuda/launch.h"'
+planted src/backbone/writer.cpp '"tensor/cuda/backend.h"'
+planted src/ops/cuda/rope.cu '"backbone/writer.h"'
+planted src/ops/cuda/device.cuh '<dnnl.hpp>'
 planted src/membank/bank.h '<lmdb.h>'
 planted src/retriever/index.h '<faiss/IndexFlat.h>'
 planted src/common/threads.cpp '<boost/asio.hpp>'
 planted src/retriever/tokens.cpp '<sentencepiece_processor.h>'
 planted tools/common/options.h '<histedit.h>'
 allowed src/ops/cpu/matmul.cpp '<dnnl.hpp>'
+allowed src/ops/cuda/rope.cu '<cuda_runtime.h>'
+allowed src/ops/cuda/device.cuh '"ops/cuda/intrinsics.cuh"'
+allowed src/ops/cuda/launch.cu '"tensor/cuda/runtime.h"'
+allowed src/tensor/context.cpp '"tensor/cuda/backend.h"'
 allowed src/membank/bank.cpp '<lmdb.h>'
 allowed src/retriever/index.cpp '"model/config.h"'
 allowed tools/demo/line_editor.cpp '<histedit.h>'

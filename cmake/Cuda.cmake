@@ -1,0 +1,53 @@
+# The CUDA toolkit, where MEMLONG_CUDA asks for it. Sets MEMLONG_HAS_CUDA; the target memlong_cuda has
+# what files in cuda/ folders link.
+set(MEMLONG_HAS_CUDA OFF)
+if(NOT MEMLONG_CUDA MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "MEMLONG_CUDA is '${MEMLONG_CUDA}': none of AUTO, ON, OFF")
+endif()
+if(MEMLONG_CUDA STREQUAL "OFF")
+  message(STATUS "CUDA: not built (MEMLONG_CUDA=OFF)")
+  return()
+endif()
+
+# Toolkits are often not on PATH.
+if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  find_program(nvcc nvcc HINTS ENV CUDA_PATH ENV CUDA_HOME PATHS /usr/local/cuda PATH_SUFFIXES bin NO_CACHE)
+  if(nvcc)
+    set(CMAKE_CUDA_COMPILER ${nvcc})
+  endif()
+endif()
+# Machine code for the A100 and what is like it (RTX 30, 40) and for the H100; newer ones compile the PTX.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
+endif()
+include(CheckLanguage)
+check_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER)
+  if(MEMLONG_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "CUDA: MEMLONG_CUDA=ON, but no nvcc was found. Put it on PATH, set CUDACXX, or use MEMLONG_CUDA=OFF")
+  endif()
+  message(STATUS "CUDA: not built, no nvcc was found (MEMLONG_CUDA=AUTO)")
+  return()
+endif()
+if(CCACHE_PROGRAM AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+enable_language(CUDA)
+# CMake 3.25 does not know that nvcc has C++20.
+if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
+set(CMAKE_CUDA_STANDARD 20)
+find_package(CUDAToolkit REQUIRED)
+
+# -march=native stays with g++: nvcc cannot read every vector header of the processor.
+foreach(flag -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter --expt-relaxed-constexpr)
+  target_compile_options(memlong_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:${flag}>)
+endforeach()
+target_compile_definitions(memlong_flags INTERFACE MEMLONG_WITH_CUDA=1)
+add_library(memlong_cuda INTERFACE)
+# The runtime is linked in and looks for the driver when it is first called.
+target_link_libraries(memlong_cuda INTERFACE CUDA::cudart_static CUDA::cublasLt CUDA::cublas)
+set(MEMLONG_HAS_CUDA ON)
+message(STATUS "CUDA: ${CUDAToolkit_VERSION} (${CMAKE_CUDA_COMPILER}) for ${CMAKE_CUDA_ARCHITECTURES}")

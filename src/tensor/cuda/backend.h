@@ -1,0 +1,33 @@
+// What Tensor and Context ask of the CUDA runtime, without its headers. Only builds with CUDA
+// define and call these functions. All work is queued on the legacy default stream: the contexts'
+// streams are ordered with it, so that nothing here needs to wait and nothing can overtake it.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "tensor/devices.h"
+
+namespace memlong::cuda {
+
+/// Uninitialised memory, 256-byte aligned, on the calling thread's device. Error{capacity} says
+/// what was asked for, by `what`, and what is free.
+std::shared_ptr<void> allocate(size_t bytes, const std::string& what);
+
+void set_zero(void* memory, size_t bytes);
+/// `rows` pieces of `row` bytes that lie `pitch` bytes apart, put one after the other. Both on the
+/// device.
+void gather_rows(void* to, const void* from, size_t row, size_t pitch, size_t rows);
+
+/// How many devices there are; where none, `why` says so in one line.
+int count_devices(std::string& why);
+CudaDevices list_devices();
+
+/// A stream of that device, which becomes the calling thread's. Error{device} where there is none.
+std::shared_ptr<void> make_stream(int device_index);
+void activate(int device_index);
+/// Waits for what is queued on the stream.
+void synchronize(void* stream, int device_index);
+
+}  // namespace memlong::cuda

@@ -1,0 +1,16 @@
+#include "tensor/devices.h"
+
+#include "tensor/cuda/backend.h"
+#include "tensor/device.h"
+
+namespace memlong {
+
+CudaDevices cuda_devices() {
+  if constexpr (kHasCuda) {
+    return cuda::list_devices();
+  } else {
+    return {.devices = {}, .why_none = "this build has no CUDA"};
+  }
+}
+
+}  // namespace memlong

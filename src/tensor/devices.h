@@ -1,0 +1,29 @@
+// The GPUs of this machine, for choosing one and for saying why there is none.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace memlong {
+
+struct CudaDevice {
+  int index = 0;
+  std::string name;  ///< "NVIDIA H100 80GB HBM3"
+  size_t free_bytes = 0;
+  size_t total_bytes = 0;
+  int capability = 0;  ///< 80 is compute capability 8.0
+  int multiprocessors = 0;
+  size_t block_shared_bytes = 0;  ///< shared memory that one block can have
+};
+
+struct CudaDevices {
+  std::vector<CudaDevice> devices;
+  std::string why_none;  ///< one line where `devices` is empty: "no NVIDIA driver is installed"
+};
+
+/// Asks the driver, each time anew. Never fails: without CUDA in the build, a driver or a device it
+/// says so in `why_none`. Leaves the calling thread's device as it was. Thread-safe.
+CudaDevices cuda_devices();
+
+}  // namespace memlong
