@@ -12,4 +12,7 @@ void column_sum_kernel(Context& context, const TensorView& x, const TensorView& 
 template <>
 void column_sum_kernel<Device::cpu>(Context& context, const TensorView& x, const TensorView& out);
 
+template <>
+void column_sum_kernel<Device::cuda>(Context& context, const TensorView& x, const TensorView& out);
+
 }  // namespace memlong::ops

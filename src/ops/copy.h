@@ -1,4 +1,4 @@
-// Copies between strided views, converting the dtype: out[...] = x[...].
+// Copies between strided views and between devices, converting the dtype: out[...] = x[...].
 #pragma once
 
 #include "tensor/context.h"
@@ -7,10 +7,13 @@
 namespace memlong::ops {
 
 /// Same shape; f32, bf16, f16 in any combination; last dimensions contiguous, other strides free;
-/// no overlap. Rounds to nearest even.
+/// no overlap. Rounds to nearest even. On a GPU's context one of the two may lie on the host: what
+/// goes to the host is there when this returns; what comes from pinned host memory must stay until
+/// Context::synchronize().
 void copy(Context& context, const TensorView& x, const TensorView& out);
 
-/// A new contiguous tensor of `dtype` with x's elements; x may be unaligned (a mapped file).
+/// A new contiguous tensor of `dtype` on the context's device with x's elements; x may be unaligned
+/// (a mapped file).
 Tensor convert(Context& context, const TensorView& x, DType dtype);
 
 }  // namespace memlong::ops

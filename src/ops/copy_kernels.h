@@ -12,4 +12,7 @@ void copy_kernel(Context& context, const TensorView& x, const TensorView& out);
 template <>
 void copy_kernel<Device::cpu>(Context& context, const TensorView& x, const TensorView& out);
 
+template <>
+void copy_kernel<Device::cuda>(Context& context, const TensorView& x, const TensorView& out);
+
 }  // namespace memlong::ops

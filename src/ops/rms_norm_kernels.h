@@ -23,4 +23,13 @@ void rms_norm_backward_kernel<Device::cpu>(Context& context, const TensorView& x
                                            const TensorView& dout, const TensorView& dx,
                                            const TensorView& dweight);
 
+template <>
+void rms_norm_kernel<Device::cuda>(Context& context, const TensorView& x, const TensorView& weight,
+                                   float eps, const TensorView& out);
+template <>
+void rms_norm_backward_kernel<Device::cuda>(Context& context, const TensorView& x,
+                                            const TensorView& weight, float eps,
+                                            const TensorView& dout, const TensorView& dx,
+                                            const TensorView& dweight);
+
 }  // namespace memlong::ops

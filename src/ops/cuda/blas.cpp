@@ -1,0 +1,19 @@
+#include "ops/cuda/blas.h"
+
+#include "common/error.h"
+#include "tensor/cuda/backend.h"
+
+namespace memlong::ops {
+
+Blas::Blas() : workspace_(cuda::allocate(kWorkspaceBytes, "the workspace of matrix products")) {
+  check_blas(cublasLtCreate(&handle_), "start");
+}
+
+Blas::~Blas() { cublasLtDestroy(handle_); }
+
+void check_blas(cublasStatus_t status, const std::string& what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  fail(ErrorKind::device, "cuBLASLt: " + what + ": " + cublasLtGetStatusName(status));
+}
+
+}  // namespace memlong::ops

@@ -1,0 +1,116 @@
+#include <algorithm>
+
+#include "ops/copy_kernels.h"
+#include "ops/cpu/any_dtype.h"
+#include "ops/cuda/device.cuh"
+#include "ops/cuda/width.h"
+#include "tensor/cuda/runtime.h"
+
+namespace memlong::ops {
+namespace {
+
+constexpr int kThreads = 256;
+
+/// Rows of a view: their places follow from up to three outer extents.
+struct RowPlaces {
+  int64_t extent[3] = {1, 1, 1};
+  int64_t stride[3] = {0, 0, 0};
+
+  explicit RowPlaces(const TensorView& view) {
+    const int outer = view.rank() - 1;
+    for (int d = 0; d < outer; ++d) {
+      extent[3 - outer + d] = view.dim(d);
+      stride[3 - outer + d] = view.stride(d);
+    }
+  }
+  __device__ int64_t offset(int64_t row) const {
+    return row % extent[2] * stride[2] + row / extent[2] % extent[1] * stride[1] +
+           row / (extent[2] * extent[1]) * stride[0];
+  }
+};
+
+/// A thread copies N elements of a row at a time.
+template <int N, class From, class To>
+__global__ void __launch_bounds__(kThreads)
+    copy_rows(const From* x, const RowPlaces from, To* out, const RowPlaces to, int64_t pieces,
+              int64_t pieces_of_row) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  for (int64_t p = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; p < pieces;
+       p += step) {
+    const int64_t row = p / pieces_of_row;
+    const int64_t column = p % pieces_of_row * N;
+    float value[N];
+    device::load_floats(x + from.offset(row) + column, value);
+    device::store_floats(out + to.offset(row) + column, value);
+  }
+}
+
+/// Both on the device.
+void copy_on_device(Context& context, const TensorView& x, const TensorView& out) {
+  const bool flat = x.contiguous() && out.contiguous();
+  if (flat && x.dtype() == out.dtype()) {
+    return cuda::copy_bytes(context, out.raw(), x.raw(), x.bytes());
+  }
+  const TensorView source = flat ? x.reshape({x.elements()}) : x;
+  const TensorView target = flat ? out.reshape({x.elements()}) : out;
+  const int64_t columns = source.dim(source.rank() - 1);
+  cpu::dispatch_any_float(x.dtype(), [&](auto from) {
+    cpu::dispatch_any_float(out.dtype(), [&](auto to) {
+      using From = decltype(from);
+      using To = decltype(to);
+      const auto run = [&](auto width) {
+        constexpr int kWidth = decltype(width)::value;
+        const int64_t pieces = source.elements() / kWidth;
+        constexpr int64_t kMostBlocks = 1 << 16;
+        const int64_t blocks = std::min(kMostBlocks, (pieces + kThreads - 1) / kThreads);
+        launch(context, "copy", {static_cast<unsigned>(blocks), kThreads},
+               copy_rows<kWidth, From, To>, source.data<From>(), RowPlaces(source),
+               target.data<To>(), RowPlaces(target), pieces, columns / kWidth);
+      };
+      dispatch_width(columns, run, source, target);
+    });
+  });
+}
+
+/// Each on its own side of the bus.
+void copy_on_side(Context& context, const TensorView& x, const TensorView& out) {
+  if (x.device() == Device::cuda) return copy_on_device(context, x, out);
+  Context host({.threads = context.threads()});
+  copy_kernel<Device::cpu>(host, x, out);
+}
+
+/// Over the bus go contiguous elements of x's dtype.
+void copy_over(Context& context, const TensorView& x, const TensorView& out) {
+  Tensor packed;
+  TensorView source = x;
+  if (!x.contiguous()) {
+    packed = Tensor(x.shape(), x.dtype(), x.device());
+    copy_on_side(context, x, packed);
+    source = packed;
+  }
+  Tensor arrived;
+  TensorView target = out;
+  const bool direct = out.contiguous() && out.dtype() == x.dtype();
+  if (!direct) {
+    arrived = Tensor(x.shape(), x.dtype(), out.device());
+    target = arrived;
+  }
+  cuda::copy_bytes(context, target.raw(), source.raw(), source.bytes());
+  // The host must see what has come, and may free what has gone.
+  if (out.device() == Device::cpu || !packed.empty()) context.synchronize();
+  if (!direct) copy_on_side(context, target, out);
+}
+
+}  // namespace
+
+template <>
+void copy_kernel<Device::cuda>(Context& context, const TensorView& x, const TensorView& out) {
+  context.activate();
+  if (x.device() == out.device()) {
+    copy_on_device(context, x, out);
+  } else {
+    copy_over(context, x, out);
+  }
+}
+
+}  // namespace memlong::ops

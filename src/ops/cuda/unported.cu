@@ -1,0 +1,117 @@
+// The operators that have no CUDA kernel yet. Whoever writes one takes its lines out of here; with
+// the last of them goes the file.
+#include <string>
+
+#include "common/error.h"
+#include "ops/adamw_kernels.h"
+#include "ops/attention_kernels.h"
+#include "ops/cross_entropy_kernels.h"
+#include "ops/embedding_kernels.h"
+#include "ops/gemm_kernels.h"
+#include "ops/matmul_kernels.h"
+#include "ops/muon_kernels.h"
+#include "ops/rope_kernels.h"
+#include "ops/swiglu_kernels.h"
+#include "ops/top_k_kernels.h"
+
+namespace memlong::ops {
+namespace {
+
+using View = const TensorView&;
+constexpr Device kCuda = Device::cuda;
+
+[[noreturn]] void no_kernel(const char* name) {
+  fail(ErrorKind::device, std::string(name) + " has no CUDA kernel yet; use --device cpu");
+}
+
+}  // namespace
+
+template <>
+void adamw_kernel<kCuda>(Context&, View, View, View, View, const AdamWOptions&) {
+  no_kernel("adamw");
+}
+template <>
+double square_sum_kernel<kCuda>(Context&, View) {
+  no_kernel("square_sum");
+}
+
+template <>
+void attention_kernel<kCuda>(Context&, std::span<const AttentionArgs>) {
+  no_kernel("attention");
+}
+template <>
+void attention_memory_mass_kernel<kCuda>(Context&, View, View, View, float, View) {
+  no_kernel("attention_memory_mass");
+}
+template <>
+void attention_backward_kernel<kCuda>(Context&, std::span<const AttentionBackwardArgs>) {
+  no_kernel("attention_backward");
+}
+
+template <>
+void cross_entropy_kernel<kCuda>(Context&, const CrossEntropyArgs&) {
+  no_kernel("cross_entropy");
+}
+
+template <>
+void embedding_kernel<kCuda>(Context&, View, std::span<const int32_t>, View) {
+  no_kernel("embedding");
+}
+template <>
+void embedding_backward_kernel<kCuda>(Context&, std::span<const int32_t>, View, View) {
+  no_kernel("embedding_backward");
+}
+
+template <>
+void gemm_kernel<kCuda>(Context&, View, View, View, const GemmOptions&) {
+  no_kernel("gemm");
+}
+
+template <>
+std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<kCuda>(Context&,
+                                                                    std::span<const TensorView>,
+                                                                    DType, bool) {
+  no_kernel("pack_weight");
+}
+template <>
+void matmul_kernel<kCuda>(Context&, View, const PackedWeight::Impl&, View, const MatmulOptions&) {
+  no_kernel("matmul");
+}
+
+template <>
+void muon_momentum_kernel<kCuda>(Context&, View, View, View, const MuonOptions&) {
+  no_kernel("muon_momentum");
+}
+template <>
+void muon_round_kernel<kCuda>(Context&, View, View, float, float) {
+  no_kernel("muon_round");
+}
+template <>
+void muon_combine_kernel<kCuda>(Context&, View, View, float, float) {
+  no_kernel("muon_combine");
+}
+template <>
+void muon_apply_kernel<kCuda>(Context&, View, View, float, float) {
+  no_kernel("muon_apply");
+}
+
+template <>
+void rope_kernel<kCuda>(Context&, View, const RopeTable&, int64_t, View, Turn) {
+  no_kernel("rope");
+}
+
+template <>
+void swiglu_kernel<kCuda>(Context&, View, View) {
+  no_kernel("swiglu");
+}
+template <>
+void swiglu_backward_kernel<kCuda>(Context&, View, View, View) {
+  no_kernel("swiglu_backward");
+}
+
+template <>
+std::vector<Scored> top_k_kernel<kCuda>(Context&, View, int64_t) {
+  no_kernel("top_k");
+}
+
+}  // namespace memlong::ops

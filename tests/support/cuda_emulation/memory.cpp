@@ -1,0 +1,130 @@
+// Device memory: each allocation ends before a guard page and is closed to the host.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "support/cuda_emulation/include/cuda_device.h"
+
+namespace cuda_emulation {
+namespace {
+
+constexpr size_t kPage = 4096;
+constexpr size_t kAlignment = 256;
+constexpr size_t kTotal = size_t{1} << 30;
+
+size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+struct Region {
+  std::byte* begin = nullptr;  ///< of its pages
+  size_t bytes = 0;            ///< of its pages, the guard page not counted
+  size_t used = 0;             ///< what was asked for
+};
+
+struct Memory {
+  std::map<std::byte*, Region> regions;  ///< by what was given out
+  size_t taken = 0;
+  int open = 0;
+};
+
+Memory& memory() {
+  static Memory instance;
+  return instance;
+}
+
+void protect(int access) {
+  for (const auto& [data, region] : memory().regions) mprotect(region.begin, region.bytes, access);
+}
+
+/// What lies around an allocation in its own pages must be as it was filled.
+void check(std::byte* data, const Region& region) {
+  const auto untouched = [](std::byte b) { return b == std::byte{0xFF}; };
+  if (!std::all_of(region.begin, data, untouched) ||
+      !std::all_of(data + region.used, region.begin + region.bytes, untouched)) {
+    report("a kernel wrote outside an allocation of " + std::to_string(region.used) + " bytes");
+  }
+}
+
+void fault(int, siginfo_t* info, void*) {
+  char text[240];
+  const bool kernel = memory().open > 0;
+  const int length = std::snprintf(
+      text, sizeof(text), "CUDA emulation: %s touched address %p (thread %u, block %u)\n",
+      kernel ? "a kernel out of its memory" : "the host, perhaps in device memory,", info->si_addr,
+      threadIdx.x, blockIdx.x);
+  if (write(STDERR_FILENO, text, static_cast<size_t>(length)) < 0) _exit(1);
+  signal(SIGSEGV, SIG_DFL);
+}
+
+void watch_faults() {
+  static char stack[64 << 10];
+  static const bool once = [] {
+    stack_t own{};
+    own.ss_sp = stack;
+    own.ss_size = sizeof(stack);
+    sigaltstack(&own, nullptr);
+    struct sigaction action {};
+    action.sa_sigaction = fault;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    return sigaction(SIGSEGV, &action, nullptr) == 0;
+  }();
+  (void)once;
+}
+
+}  // namespace
+
+void* allocate(size_t bytes) {
+  watch_faults();
+  if (bytes > kTotal - memory().taken) return nullptr;
+  Region region;
+  region.used = bytes;
+  region.bytes = round_up(round_up(bytes, kAlignment), kPage);
+  void* pages = mmap(nullptr, region.bytes + kPage, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (pages == MAP_FAILED) return nullptr;
+  region.begin = static_cast<std::byte*>(pages);
+  std::memset(region.begin, 0xFF, region.bytes);
+  mprotect(region.begin + region.bytes, kPage, PROT_NONE);
+  std::byte* data = region.begin + region.bytes - round_up(bytes, kAlignment);
+  if (memory().open == 0) mprotect(region.begin, region.bytes, PROT_NONE);
+  memory().regions.emplace(data, region);
+  memory().taken += bytes;
+  return data;
+}
+
+void release(void* data) {
+  const auto found = memory().regions.find(static_cast<std::byte*>(data));
+  if (found == memory().regions.end()) report("memory freed that is none of the device's");
+  memory().taken -= found->second.used;
+  munmap(found->second.begin, found->second.bytes + kPage);
+  memory().regions.erase(found);
+}
+
+bool is_device_pointer(const void* pointer) {
+  const auto* at = static_cast<const std::byte*>(pointer);
+  return std::ranges::any_of(memory().regions, [&](const auto& entry) {
+    return entry.first <= at && at <= entry.first + entry.second.used;
+  });
+}
+
+void memory_left(size_t* free, size_t* total) {
+  *free = kTotal - memory().taken;
+  *total = kTotal;
+}
+
+DeviceAccess::DeviceAccess() {
+  if (memory().open++ == 0) protect(PROT_READ | PROT_WRITE);
+}
+
+DeviceAccess::~DeviceAccess() {
+  if (--memory().open == 0) protect(PROT_NONE);
+}
+
+void check_margins() {
+  for (const auto& [data, region] : memory().regions) check(data, region);
+}
+
+}  // namespace cuda_emulation
