@@ -5,7 +5,12 @@
 
 namespace memlong {
 
-void fail(ErrorKind kind, const std::string& message) { throw Error(kind, message); }
+void fail(ErrorKind kind, const std::string& message) {
+  if (message.find('\0') == std::string::npos) throw Error(kind, message);
+  std::string whole;  // what() ends at a NUL
+  for (const char c : message) whole += c == '\0' ? "\\x00" : std::string(1, c);
+  throw Error(kind, whole);
+}
 
 void fail_errno(const std::string& what, const std::string& path) {
   const int error = errno;

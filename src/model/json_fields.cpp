@@ -5,6 +5,7 @@
 #include <set>
 
 #include "common/error.h"
+#include "common/json_depth.h"
 
 namespace memlong::model {
 namespace {
@@ -95,6 +96,7 @@ void JsonFields::refuse(const std::string& key, const std::string& what) const {
 }
 
 json parse_json_object(std::string_view text, const std::string& origin, bool unique) {
+  check_json_depth(text, origin);
   std::vector<std::set<std::string>> seen;  // the keys of every object that is open
   const auto watch = [&](int /*depth*/, json::parse_event_t event, json& parsed) {
     if (event == json::parse_event_t::object_start) seen.emplace_back();

@@ -2,6 +2,7 @@
 
 #include "common/error.h"
 #include "common/file.h"
+#include "common/json_depth.h"
 #include "tokenizer/chat_template.h"
 
 namespace memlong::tokenizer {
@@ -20,7 +21,9 @@ std::string template_text(const fs::path& folder) {
   if (fs::exists(jinja, ignored)) return read_file(jinja, kMaxFileBytes);
   const fs::path config = folder / "tokenizer_config.json";
   if (!fs::exists(config, ignored)) return {};
-  const json root = json::parse(read_file(config, kMaxFileBytes), nullptr, false);
+  const std::string content = read_file(config, kMaxFileBytes);
+  check_json_depth(content, config.string());
+  const json root = json::parse(content, nullptr, false);
   if (!root.is_object()) fail(ErrorKind::format, config.string() + " is not a JSON object");
   const auto found = root.find("chat_template");
   if (found == root.end()) return {};

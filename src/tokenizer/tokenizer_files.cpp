@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/file.h"
+#include "common/json_depth.h"
 
 namespace memlong::tokenizer {
 namespace {
@@ -13,13 +14,15 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMaxFileBytes = size_t{64} << 20;
-constexpr int64_t kMaxId = int64_t{1} << 24;
+constexpr int64_t kMaxId = int64_t{1} << 20;  // every id up to the largest takes memory
 
 /// The file's object; empty when there is no such file.
 json read_object(const std::filesystem::path& file) {
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) return json::object();
-  json root = json::parse(read_file(file, kMaxFileBytes), nullptr, false);
+  const std::string text = read_file(file, kMaxFileBytes);
+  check_json_depth(text, file.string());
+  json root = json::parse(text, nullptr, false);
   if (!root.is_object()) fail(ErrorKind::format, file.string() + " is not a JSON object");
   return root;
 }

@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/hash.h"
+#include "common/json_depth.h"
 
 namespace memlong::train {
 namespace {
@@ -57,6 +58,7 @@ std::string state_to_json(const StoredState& stored) {
 }
 
 StoredState state_from_json(const std::string& text, const std::string& path) {
+  check_json_depth(text, path);
   const json root = json::parse(text, nullptr, false);
   if (!root.is_object()) fail(ErrorKind::corrupt, path + ": is not a JSON object");
   if (root.value("format", json()) != kFormat) {

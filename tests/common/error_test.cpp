@@ -19,6 +19,15 @@ TEST(Error, CarriesKindAndMessage) {
   }
 }
 
+TEST(Error, ANulDoesNotCutTheMessage) {
+  try {
+    fail(ErrorKind::format, std::string("'a\0b' is bad", 12));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "'a\\x00b' is bad");
+  }
+}
+
 TEST(Error, ErrnoDecidesTheKind) {
   for (const auto& [code, kind] :
        {std::pair(ENOENT, ErrorKind::io), std::pair(ENOSPC, ErrorKind::capacity)}) {

@@ -1,13 +1,14 @@
 // memlong-train plot: log.jsonl of runs as curves.
 #include <cmath>
-#include <fstream>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
 #include "common/file.h"
+#include "common/json_depth.h"
 #include "tools/common/output.h"
 #include "tools/memlong-train/arguments.h"
 #include "tools/memlong-train/chart.h"
@@ -54,31 +55,40 @@ void take_evaluation(RunCurves& run, double step, const json& row) {
   put(curves.exact_without, step, without.value("exact", json()));
 }
 
+void take_row(RunCurves& run, const json& row) {
+  const auto step = row.at("step").get<double>();
+  if (row.contains("evaluation") && row["evaluation"].is_string()) {
+    take_evaluation(run, step, row);
+  } else {
+    take_step(run, step, row);
+  }
+}
+
+/// False for a line that is none of a log.
+bool take_line(RunCurves& run, const std::string& line, const std::string& where) {
+  check_json_depth(line, where);
+  try {
+    take_row(run, json::parse(line));
+    return true;
+  } catch (const json::exception&) {
+    return false;
+  }
+}
+
 RunCurves read_run(fs::path path) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) path /= "log.jsonl";
-  std::ifstream file(path);
-  if (!file) fail_errno("cannot open", path.string());
+  std::istringstream lines(read_file(path));
   const bool usual = path.filename() == "log.jsonl";
   RunCurves run;
   run.name =
       usual ? fs::absolute(path).parent_path().filename().string() : path.filename().string();
   size_t number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    const json row = json::parse(line, nullptr, false);
-    const bool good = row.is_object() && row.contains("step") && row["step"].is_number();
-    if (!good && file.peek() == EOF) break;  // cut off while it was written
-    if (!good) {
-      fail(ErrorKind::format,
-           path.string() + " line " + std::to_string(number) + " is no line of a training log");
-    }
-    const auto step = row["step"].get<double>();
-    if (row.contains("evaluation") && row["evaluation"].is_string()) {
-      take_evaluation(run, step, row);
-    } else {
-      take_step(run, step, row);
-    }
+  for (std::string line; std::getline(lines, line);) {
+    const std::string where = path.string() + " line " + std::to_string(++number);
+    if (take_line(run, line, where)) continue;
+    if (lines.peek() == EOF) break;  // cut off while it was written
+    fail(ErrorKind::format, where + " is no line of a training log");
   }
   if (run.loss.empty() && run.evaluations.empty()) {
     fail(ErrorKind::format, path.string() + " holds no steps");

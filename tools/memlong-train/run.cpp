@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/file.h"
+#include "common/json_depth.h"
 #include "tools/common/matmul_floor.h"
 #include "tools/common/output.h"
 #include "tools/common/signals.h"
@@ -46,8 +47,13 @@ std::optional<fs::path> find_checkpoint(const Recipe& recipe, const ordered_json
   }
   std::error_code ignored;
   if (!fs::exists(out / "run.json", ignored)) return checkpoint;
-  const auto run = ordered_json::parse(read_file(out / "run.json"), nullptr, false);
-  if (!run.is_object() || !run.contains("identity")) return checkpoint;
+  const std::string text = read_file(out / "run.json");
+  check_json_depth(text, (out / "run.json").string());
+  const auto run = ordered_json::parse(text, nullptr, false);
+  // Without it the checkpoint's own fingerprint decides.
+  if (!run.is_object() || !run.contains("identity") || !run["identity"].is_object()) {
+    return checkpoint;
+  }
   if (run["identity"] != identity) {
     fail(ErrorKind::mismatch, out.string() + " holds another run (" +
                                   differences(run["identity"], identity) +
