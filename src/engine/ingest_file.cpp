@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
@@ -21,26 +22,47 @@ int temporary_file() {
   return descriptor;
 }
 
+constexpr int kForever = -1;
+constexpr int kWriterMilliseconds = 1000;
+
+void wait_for_bytes(int descriptor, int milliseconds) {
+  pollfd ready{.fd = descriptor, .events = POLLIN, .revents = 0};
+  poll(&ready, 1, milliseconds);
+}
+
+/// What is read to its end has one: /dev/zero has none, and a disk is no text.
+void check_device(int descriptor, mode_t mode) {
+  if (S_ISBLK(mode) || (S_ISCHR(mode) && isatty(descriptor) == 0)) {
+    fail(ErrorKind::format, "a device, not a text");
+  }
+}
+
 }  // namespace
 
 SourceFile::SourceFile(const Source& source) : path_(source.path.string()) {
   const bool input = path_ == "-";
-  descriptor_ = input ? dup(STDIN_FILENO) : ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  descriptor_ =
+      input ? dup(STDIN_FILENO) : ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor_ < 0) fail_errno("cannot open", input ? "standard input" : path_);
-  struct stat status {};
-  if (fstat(descriptor_, &status) != 0) {
+  try {
+    prepare();
+  } catch (...) {
     close(descriptor_);
-    fail_errno("cannot read", path_);
+    throw;
   }
+}
+
+void SourceFile::prepare() {
+  struct stat status {};
+  if (fstat(descriptor_, &status) != 0) fail_errno("cannot read", path_);
   bytes_ = status.st_size;
-  if (!S_ISREG(status.st_mode)) {
-    try {
-      spool();
-    } catch (...) {
-      close(descriptor_);
-      throw;
-    }
-  }
+  if (S_ISREG(status.st_mode)) return;
+  check_device(descriptor_, status.st_mode);
+  // A named pipe that nobody has open for writing is at its end already: no waiting for ever.
+  const bool named_pipe = S_ISFIFO(status.st_mode) && path_ != "-";
+  if (named_pipe) wait_for_bytes(descriptor_, kWriterMilliseconds);
+  spool();
+  if (named_pipe && bytes_ == 0) fail(ErrorKind::format, "a pipe that nobody writes to");
 }
 
 SourceFile::~SourceFile() {
@@ -51,7 +73,11 @@ size_t SourceFile::read(char* to, size_t size) const {
   while (true) {
     const ssize_t got = ::read(descriptor_, to, size);
     if (got >= 0) return static_cast<size_t>(got);
-    if (errno != EINTR) fail_errno("cannot read", path_ == "-" ? "standard input" : path_);
+    if (errno == EAGAIN) {
+      wait_for_bytes(descriptor_, kForever);
+    } else if (errno != EINTR) {
+      fail_errno("cannot read", path_ == "-" ? "standard input" : path_);
+    }
   }
 }
 

@@ -1,8 +1,8 @@
 #include "engine/ingest_rows.h"
 
-#include <nlohmann/json.hpp>
-
 #include "common/error.h"
+#include "engine/json_line.h"
+#include "membank/types.h"
 
 namespace memlong::engine {
 namespace {
@@ -10,16 +10,6 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kBlockBytes = size_t{64} << 10;
-
-json parse(std::string_view line) {
-  try {
-    json row = json::parse(line);
-    if (!row.is_object()) fail(ErrorKind::format, "not a JSON object");
-    return row;
-  } catch (const json::parse_error& error) {
-    fail(ErrorKind::format, "not JSON (byte " + std::to_string(error.byte) + ")");
-  }
-}
 
 std::string string_field(const json& row, const std::string& key) {
   const auto at = row.find(key);
@@ -59,10 +49,17 @@ std::string row_text(const json& row, const std::string& field) {
 }  // namespace
 
 Row parse_row(std::string_view line, const RowFields& fields) {
-  const json row = parse(line);
-  return {.text = row_text(row, fields.text),
-          .name = string_field(row, fields.name),
-          .name_space = string_field(row, "namespace")};
+  const json json_row = parse_json_line(line);
+  if (!json_row.is_object()) fail(ErrorKind::format, "not a JSON object");
+  Row row{.text = row_text(json_row, fields.text),
+          .name = string_field(json_row, fields.name),
+          .name_space = string_field(json_row, "namespace")};
+  if (row.name_space.size() > membank::kMaxNameSpaceBytes) {
+    fail(ErrorKind::format, "its namespace has " + std::to_string(row.name_space.size()) +
+                                " bytes; " + std::to_string(membank::kMaxNameSpaceBytes) +
+                                " are the most");
+  }
+  return row;
 }
 
 bool LineReader::next(std::string& line) {

@@ -37,8 +37,10 @@ class Lister {
     } else if (fs::is_directory(status)) {
       const size_t before = list_.sources.size();
       const size_t known = repeated_;
+      const size_t problems = list_.problems.size();
       walk(path, path);
-      if (list_.sources.size() == before && repeated_ == known) {
+      const bool found = list_.sources.size() > before || repeated_ > known;
+      if (!found && list_.problems.size() == problems) {
         list_.problems.push_back(word + ": no file in this folder matches (--include chooses)");
       }
     } else {
@@ -90,11 +92,14 @@ class Lister {
     if (error) list_.problems.push_back(folder.string() + ": " + error.message());
     std::ranges::sort(entries);
     for (const fs::path& entry : entries) {
-      std::error_code ignored;
-      if (fs::is_directory(entry, ignored)) {
+      std::error_code trouble;
+      const fs::file_status status = fs::status(entry, trouble);
+      if (fs::is_directory(status)) {
         walk(entry, top);
-      } else if (fs::is_regular_file(entry, ignored) && wanted(entry, top)) {
+      } else if (fs::is_regular_file(status) && wanted(entry, top)) {
         add_file(entry);
+      } else if (trouble && wanted(entry, top)) {  // a link that leads nowhere, no permission
+        list_.problems.push_back(entry.string() + ": " + trouble.message());
       }
     }
   }

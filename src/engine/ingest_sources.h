@@ -34,13 +34,15 @@ struct SourceList {
 };
 
 /// Files as they are (.jsonl and .ndjson are JSON lines), folders with everything below them, by
-/// path: hidden files and folders are skipped, links to folders followed, none entered twice. "-"
-/// is standard input. A file named twice is read once.
+/// path: hidden files and folders are skipped, links to folders followed, none entered twice; a
+/// link that matches and leads nowhere is a problem. "-" is standard input. A file named twice is
+/// read once.
 SourceList list_sources(const std::vector<std::string>& paths, const SourceOptions& options);
 
 /// Opens a source for reading from its start; the result may be called until it gives 0. What is no
 /// regular file (a pipe, standard input) is copied into a temporary file first, so that it can be
-/// read again: `bytes` becomes its size. Errors: io.
+/// read again: `bytes` becomes its size. Errors: io; format (a device such as /dev/zero, a named
+/// pipe that nobody writes to).
 class SourceFile {
  public:
   explicit SourceFile(const Source& source);
@@ -52,6 +54,7 @@ class SourceFile {
   ReadBlock open();
 
  private:
+  void prepare();
   void spool();
   size_t read(char* to, size_t size) const;
 

@@ -1,5 +1,6 @@
 #include "engine/loaded_model.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/error.h"
@@ -8,14 +9,19 @@
 namespace memlong::engine {
 namespace {
 
+/// A model's table may be a little larger than its tokenizer: rows are added until their number
+/// suits the hardware. A tokenizer that leaves out more than an eighth is another model's.
+void check_vocabulary(const std::string& folder, int64_t tokens, int64_t rows) {
+  constexpr int64_t kSpareRows = 1024;
+  if (tokens <= rows && rows - tokens <= std::max(kSpareRows, rows / 8)) return;
+  fail(ErrorKind::mismatch, folder + ": the tokenizer has " + std::to_string(tokens) +
+                                " tokens, the model " + (tokens > rows ? "only " : "") +
+                                std::to_string(rows) + "; they do not belong together");
+}
+
 void load_text_side(const ModelOptions& options, LoadedModel& loaded) {
   loaded.tokens = tokenizer::load_tokenizer(options.folder);
-  if (loaded.tokens->vocab_size() > loaded.config.vocab) {
-    fail(ErrorKind::mismatch, options.folder.string() + ": the tokenizer has " +
-                                  std::to_string(loaded.tokens->vocab_size()) +
-                                  " tokens, the model only " + std::to_string(loaded.config.vocab) +
-                                  "; they do not belong together");
-  }
+  check_vocabulary(options.folder.string(), loaded.tokens->vocab_size(), loaded.config.vocab);
   std::string name = loaded.settings.chat_template;
   if (name.empty()) name = tokenizer::recognise_chat_template(options.folder);
   loaded.chat = tokenizer::make_chat_template(name, loaded.tokens);

@@ -8,7 +8,7 @@
 namespace memlong::membank {
 namespace {
 
-constexpr size_t kMaxKeyBytes = 400;
+constexpr size_t kMaxKeyBytes = kMaxNameSpaceBytes;
 constexpr size_t kMaxRecordBytes = size_t{1} << 30;
 
 void check_key_text(const char* what, const std::string& text) {

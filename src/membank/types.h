@@ -1,6 +1,7 @@
 // The records of a bank, as the rest of memlong sees them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -12,6 +13,9 @@ namespace memlong::membank {
 
 using ChunkId = uint64_t;     ///< rises with time, never reused; 0: none
 using DocumentId = uint64_t;  ///< rises with time, never reused; 0: none
+
+/// A namespace has 1 to so many bytes.
+inline constexpr size_t kMaxNameSpaceBytes = 400;
 
 /// What a bank's content depends on. Opening with another one is refused (mismatch), naming the
 /// field and both values.

@@ -4,13 +4,12 @@
 #include <optional>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "common/error.h"
 #include "common/hash.h"
 #include "engine/ingest_rows.h"
 #include "engine/ingest_sources.h"
 #include "engine/ingest_text.h"
+#include "engine/json_line.h"
 
 namespace memlong::train {
 namespace {
@@ -28,8 +27,7 @@ engine::ReadBlock read_string(std::string_view text) {
 
 /// The string under "text" of a line of JSON.
 std::string text_of_line(std::string_view line) {
-  const nlohmann::json row = nlohmann::json::parse(line, nullptr, false);
-  if (row.is_discarded()) fail(ErrorKind::format, "not JSON");
+  const nlohmann::json row = engine::parse_json_line(line);
   const auto found = row.is_object() ? row.find("text") : row.end();
   if (found == row.end() || !found->is_string()) fail(ErrorKind::format, "no string \"text\"");
   return found->get<std::string>();
@@ -52,11 +50,14 @@ class Reader {
       : model_(model), progress_(progress) {}
 
   void plan(const DataEntry& data) {
-    const bool folder = data.kind == DataKind::text && fs::is_directory(data.path);
-    if (!folder && !fs::exists(data.path)) {
-      fail(ErrorKind::io, data.path.string() + ": no such file or folder");
+    std::error_code error;
+    const fs::file_status status = fs::status(data.path, error);
+    if (!fs::exists(status)) {
+      const bool none = !error || error == std::errc::no_such_file_or_directory;
+      fail(ErrorKind::io,
+           data.path.string() + ": " + (none ? "no such file or folder" : error.message()));
     }
-    if (!folder && fs::is_directory(data.path)) {
+    if (data.kind != DataKind::text && fs::is_directory(status)) {
       fail(ErrorKind::format, data.path.string() + ": a folder; name the file of JSON lines");
     }
     engine::SourceList list =
@@ -64,6 +65,7 @@ class Reader {
     if (list.sources.empty()) {
       fail(ErrorKind::format, data.path.string() + ": no *.txt file below this folder");
     }
+    if (!list.problems.empty()) fail(ErrorKind::io, list.problems.front());
     for (const engine::Source& source : list.sources) total_ += source.bytes;
     plans_.emplace_back(data, std::move(list.sources));
   }
@@ -106,7 +108,7 @@ class Reader {
   }
 
   void read_lines(const engine::Source& source, DataKind kind, std::vector<Document>& documents) {
-    engine::SourceFile file(source);
+    engine::SourceFile file = at_place(source.name, [&] { return engine::SourceFile(source); });
     engine::LineReader lines(file.open());
     for (std::string line; lines.next(line); report(lines.line_bytes())) {
       if (line.find_first_not_of(" \t\r") == std::string::npos) continue;

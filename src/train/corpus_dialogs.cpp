@@ -1,9 +1,8 @@
 // Dialogs from lines of JSON.
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
 #include "common/error.h"
+#include "engine/json_line.h"
 #include "engine/session_store.h"
 #include "train/corpus.h"
 
@@ -165,9 +164,7 @@ class DialogParser {
 }  // namespace
 
 Document parse_dialog(std::string_view line, const engine::LoadedModel& model) {
-  const json row = json::parse(line, nullptr, false);
-  if (row.is_discarded()) refuse("not JSON");
-  return DialogParser(model).parse(row);
+  return DialogParser(model).parse(engine::parse_json_line(line));
 }
 
 }  // namespace memlong::train

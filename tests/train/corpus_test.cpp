@@ -114,7 +114,7 @@ TEST(ParseDialog, RefusesWhatIsNone) {
   };
   const std::string turns =
       R"("turns": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])";
-  EXPECT_EQ(message("{"), "not JSON");
+  EXPECT_EQ(message("{"), "not JSON (byte 1)");
   EXPECT_EQ(message("[1]"), "not a JSON object");
   EXPECT_EQ(message("{}"), "neither \"messages\" nor \"turns\"");
   EXPECT_EQ(message(R"({"turns": 1})"), "\"turns\" is no list of messages");
@@ -253,7 +253,8 @@ TEST(ReadCorpus, NamesFileAndLineOfWhatIsWrong) {
             place("none.jsonl") + ": empty, no line holds a document");
   EXPECT_EQ(files.error(DataKind::jsonl_text, "bad.jsonl"),
             place("bad.jsonl") + ":2: no string \"text\"");
-  EXPECT_EQ(files.error(DataKind::jsonl_text, "cut.jsonl"), place("cut.jsonl") + ":2: not JSON");
+  EXPECT_EQ(files.error(DataKind::jsonl_text, "cut.jsonl"),
+            place("cut.jsonl") + ":2: not JSON (byte 11)");
   EXPECT_EQ(files.error(DataKind::dialogs, "dialog.jsonl"),
             place("dialog.jsonl") + ":2: neither \"messages\" nor \"turns\"");
 }

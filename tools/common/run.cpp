@@ -23,7 +23,8 @@ std::string program_name(int argc, char** argv) {
 }
 
 int report(const std::string& program, const std::string& message, int code) {
-  const std::string line = program + ": error: " + escape_terminal(message) + "\n";
+  constexpr size_t kLongest = 5000;  // a path of 4096 bytes and why it cannot be opened
+  const std::string line = program + ": error: " + cut(message, kLongest) + "\n";
   std::fwrite(line.data(), 1, line.size(), stderr);
   return code;
 }

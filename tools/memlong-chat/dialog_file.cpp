@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "common/file.h"
+#include "tools/common/text.h"
 
 namespace memlong::tools {
 
@@ -34,8 +35,8 @@ tokenizer::Message to_message(const json& value, const std::string& where) {
   }
   tokenizer::Message message{value["role"].get<std::string>(), value["content"].get<std::string>()};
   if (std::find(kRoles.begin(), kRoles.end(), message.role) == kRoles.end()) {
-    fail(ErrorKind::format, where + ": role " + json(message.role).dump() +
-                                " is none of \"system\", \"user\", \"assistant\"");
+    fail(ErrorKind::format, where + ": role \"" + cut(message.role, 40) +
+                                "\" is none of \"system\", \"user\", \"assistant\"");
   }
   return message;
 }

@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/file.h"
 #include "common/log.h"
+#include "engine/ingest_text.h"
 #include "tools/common/open_model.h"
 #include "tools/common/output.h"
 #include "tools/common/progress.h"
@@ -22,6 +23,19 @@ namespace memlong::eval_tool {
 namespace {
 
 constexpr int64_t kAll = 0;  // --lengths all: the whole text before
+
+/// Errors: io; format, naming the byte, for what is no text.
+std::string read_text(const std::filesystem::path& path) {
+  std::string text = read_file(path);
+  try {
+    engine::TextCheck check;
+    check.feed(text);
+    check.finish();
+  } catch (const Error& error) {
+    fail(error.kind(), path.string() + ": " + error.what());
+  }
+  return text;
+}
 
 struct Row {
   double nats = 0.0;
@@ -49,7 +63,7 @@ class Measurement {
         lengths_(std::move(lengths)) {}
 
   void read(const std::filesystem::path& path) {
-    const std::string text = read_file(path);
+    const std::string text = read_text(path);
     std::vector<int32_t> ids = model_->tokens->encode(text);
     if (model_->tokens->adds_bos() && !model_->settings.window_bos) {
       ids.insert(ids.begin(), model_->tokens->bos());

@@ -8,6 +8,8 @@
 namespace memlong::ingest_tool {
 namespace {
 
+constexpr size_t kLongestName = 5000;  // of a path, or a name in a row of JSON
+
 using engine::DocumentOutcome;
 using nlohmann::ordered_json;
 
@@ -34,15 +36,16 @@ Console::Console(const tools::CommonOptions& common, const std::vector<std::stri
       progress_("ingest", "bytes", 0,
                 common.quiet ? tools::ProgressStyle::none : tools::ProgressStyle::automatic) {
   for (const std::string& problem : problems) {
-    progress_.print_above("failed: " + tools::escape_terminal(problem));
+    progress_.print_above("failed: " + tools::cut(problem, 2 * kLongestName));
   }
 }
 
 void Console::report(const engine::DocumentReport& document) {
   const bool failed = document.outcome == DocumentOutcome::failed;
   if (!failed && !verbose_) return;
-  const std::string line = document.name + (failed ? ": " + document.problem : "");
-  progress_.print_above(outcome_name(document.outcome) + ": " + tools::escape_terminal(line));
+  std::string line = tools::cut(document.name, kLongestName);
+  if (failed) line += ": " + tools::cut(document.problem, kLongestName);
+  progress_.print_above(outcome_name(document.outcome) + ": " + line);
 }
 
 void Console::show(const engine::IngestProgress& progress) {
