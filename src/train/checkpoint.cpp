@@ -170,12 +170,16 @@ std::optional<fs::path> newest_checkpoint(const fs::path& out) {
   std::optional<fs::path> result;
   for (const fs::path& folder : folders_in(out)) {
     const int64_t step = step_of(folder.filename().string());
-    const bool whole = fs::is_regular_file(folder / kState) &&
-                       fs::is_regular_file(folder / kParameters) &&
-                       fs::is_regular_file(folder / kOptimizer);
-    if (step <= newest || !whole) continue;
+    if (step <= newest) continue;
     newest = step;
     result = folder;
+  }
+  if (!result) return result;
+  for (const char* name : {kState, kParameters, kOptimizer}) {
+    std::error_code ignored;
+    if (fs::is_regular_file(*result / name, ignored)) continue;
+    fail(ErrorKind::corrupt, result->string() + " has no " + name +
+                                 ": it was damaged; take the folder away to go on without it");
   }
   return result;
 }
@@ -183,6 +187,11 @@ std::optional<fs::path> newest_checkpoint(const fs::path& out) {
 LoadedCheckpoint read_checkpoint(const fs::path& folder) {
   const fs::path path = folder / kState;
   const StoredState stored = state_from_json(read_file(path), path.string());
+  const int64_t named = step_of(folder.filename().string());
+  if (named >= 0 && named != stored.state.step) {
+    fail(ErrorKind::corrupt, folder.string() + " holds step " + std::to_string(stored.state.step) +
+                                 ", not the one of its name");
+  }
   return {.state = stored.state,
           .parameters = read_tensors(folder, stored, kParameters),
           .optimizer = read_tensors(folder, stored, kOptimizer)};

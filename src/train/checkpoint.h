@@ -35,7 +35,8 @@ std::filesystem::path write_checkpoint(const std::filesystem::path& out,
                                        const CheckpointState& state, const NamedTensors& parameters,
                                        const NamedTensors& optimizer, int64_t keep);
 
-/// The newest complete one; nothing when there is none.
+/// The newest one; nothing when there is none. Errors: corrupt, for a folder that lacks a file:
+/// going on from an older one, or from nothing, would lose work unasked.
 std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& out);
 
 struct LoadedCheckpoint {
@@ -43,7 +44,7 @@ struct LoadedCheckpoint {
   std::map<std::string, Tensor> parameters;
   std::map<std::string, Tensor> optimizer;
 };
-/// Errors: io, corrupt (naming file and what is wrong).
+/// Errors: io, corrupt (naming file and what is wrong; also a folder that was renamed).
 LoadedCheckpoint read_checkpoint(const std::filesystem::path& folder);
 
 }  // namespace memlong::train

@@ -26,7 +26,8 @@ std::string spelled(double value) {
   return {std::begin(buffer), end};
 }
 
-bool is_count(double value) { return std::isfinite(value) && value >= 0.0; }
+/// Beyond the limit a value would no longer be a whole number of anything.
+bool is_count(double value) { return std::isfinite(value) && value >= 0.0 && value <= 1e15; }
 
 bool smaller_value(const std::pair<int64_t, double>& a, const std::pair<int64_t, double>& b) {
   return a.second < b.second;

@@ -22,8 +22,13 @@ using backbone::TrainTensor;
 constexpr std::array<const char*, 7> kProducts = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                                   "gate_proj", "up_proj", "down_proj"};
 
-void check_lora(const LoraOptions& lora) {
+void check_lora(const LoraOptions& lora, int64_t hidden) {
   if (lora.rank < 1) fail(ErrorKind::config, "the rank of a LoRA must be at least 1");
+  if (lora.rank > hidden) {
+    fail(ErrorKind::usage, "a LoRA of rank " + std::to_string(lora.rank) +
+                               " is larger than the layers themselves, which are " +
+                               std::to_string(hidden) + " wide");
+  }
   if (lora.targets.empty()) fail(ErrorKind::config, "a LoRA needs targets");
   for (const std::string& target : lora.targets) {
     if (std::find(kProducts.begin(), kProducts.end(), target) == kProducts.end()) {
@@ -186,7 +191,7 @@ void NetworkWeights::pack(Context& context, int64_t memory_layer, TrainPart part
 NetworkWeights make_network_weights(Context& context, const model::WeightStore& store,
                                     const model::ModelConfig& config, int64_t memory_layer,
                                     const NetworkOptions& options) {
-  if (options.part == TrainPart::lora) check_lora(options.lora);
+  if (options.part == TrainPart::lora) check_lora(options.lora, config.hidden);
   NetworkWeights weights;
   Builder(context, store, config, memory_layer, options, weights).build();
   if (weights.parameters.empty()) fail(ErrorKind::config, "nothing is left to train");

@@ -130,11 +130,37 @@ TEST(Checkpoint, LeftoversGoAndNeverCount) {
   for (const char* name : {"state.json", "parameters.safetensors", "optimizer.safetensors"}) {
     temp.write(std::string("checkpoint-000900.partial/") + name, "half");
   }
-  temp.write("checkpoint-000800/parameters.safetensors", "no state");
   EXPECT_EQ(newest_checkpoint(temp.path()), std::nullopt);
   const fs::path folder = Content(3).write(temp.path());
   EXPECT_EQ(newest_checkpoint(temp.path()), folder);
   EXPECT_FALSE(fs::exists(temp.path() / "checkpoint-000900.partial"));
+}
+
+TEST(Checkpoint, OneThatLacksAFileIsNotPassedOver) {
+  const TempFolder temp;
+  for (const int64_t step : {3, 5}) (void)Content(step).write(temp.path());
+  for (const std::string name : {"state.json", "parameters.safetensors", "optimizer.safetensors"}) {
+    const fs::path folder = temp.path() / "checkpoint-000005";
+    fs::remove(folder / name);
+    try {
+      (void)newest_checkpoint(temp.path());
+      ADD_FAILURE() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::corrupt);
+      EXPECT_EQ(std::string(error.what()).find(folder.string() + " has no " + name), 0U);
+    }
+    (void)Content(5).write(temp.path());
+  }
+  fs::remove_all(temp.path() / "checkpoint-000005");
+  EXPECT_EQ(newest_checkpoint(temp.path()), temp.path() / "checkpoint-000003");
+}
+
+TEST(Checkpoint, ARenamedOneIsRefused) {
+  const TempFolder temp;
+  const fs::path folder = Content(3).write(temp.path());
+  fs::rename(folder, temp.path() / "checkpoint-000004");
+  EXPECT_NE(refusal(temp.path() / "checkpoint-000004", ErrorKind::corrupt).find("holds step 3"),
+            std::string::npos);
 }
 
 TEST(Checkpoint, DamageIsFoundAndNamed) {

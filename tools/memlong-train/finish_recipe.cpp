@@ -19,8 +19,9 @@ train::DataEntry parse_entry(const std::string& word) {
 std::string with_full_path(const std::string& word, const train::DataEntry& entry) {
   const std::string kind = word.substr(0, word.find(':'));
   std::string full = kind + ":" + entry.path.string();
-  if (entry.weight != 1.0) full += word.substr(word.rfind(':'));
-  return full;
+  if (entry.weight != 1.0) return full + word.substr(word.rfind(':'));
+  // A number behind a colon of the path would be taken for the weight.
+  return entry.path.string().find(':') == std::string::npos ? full : full + ":1";
 }
 
 void read_evaluations(Recipe& recipe, const tools::OptionSet& options) {
@@ -118,6 +119,7 @@ void finish_recipe(const tools::OptionSet& options, Arguments& arguments) {
                                                             : train::LrDecay::cosine;
   read_data(recipe);
   read_evaluations(recipe, options);
+  if (recipe.trainer.out.empty()) options.fail_usage("--out must not be empty");
   recipe.trainer.out = fs::absolute(recipe.trainer.out).lexically_normal();
 }
 

@@ -42,10 +42,12 @@ void add_steps(OptionSet& run, Recipe& recipe) {
   run.add("decay", &recipe.words.decay, "how lr falls after that")
       .choices({"constant", "linear", "cosine"});
   run.add("lr-end", &optimizer.lr_end, "share of lr at the last step").range(0, 1);
-  run.add("beta1", &optimizer.beta1, "adamw: of the mean").range(0, 1);
-  run.add("beta2", &optimizer.beta2, "adamw: of the squares").range(0, 1);
-  run.add("eps", &optimizer.eps, "adamw: added to the divisor").range(0, 1);
-  run.add("momentum", &optimizer.momentum, "muon: of the mean").range(0, 1);
+  // At 1 a mean never learns, and without eps 0 is divided by 0.
+  constexpr double kBelowOne = 0.999999;
+  run.add("beta1", &optimizer.beta1, "adamw: of the mean").range(0, kBelowOne);
+  run.add("beta2", &optimizer.beta2, "adamw: of the squares").range(0, kBelowOne);
+  run.add("eps", &optimizer.eps, "adamw: added to the divisor").range(1e-30, 1);
+  run.add("momentum", &optimizer.momentum, "muon: of the mean").range(0, kBelowOne);
   run.add("weight-decay", &optimizer.weight_decay, "of matrices, not of embedding, head and LoRA")
       .range(0, 100);
   run.add("clip", &optimizer.clip, "largest norm of the gradient; 0: any").range(0, kMost);
