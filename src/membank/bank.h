@@ -46,6 +46,8 @@ class Snapshot {
   /// Generation of the last commit that removed a chunk (an index older than it must be rebuilt).
   [[nodiscard]] virtual uint64_t removal_generation() const = 0;
   [[nodiscard]] virtual ChunkId last_chunk() const = 0;
+  /// The last number that was given to a document, be it there or forgotten.
+  [[nodiscard]] virtual DocumentId last_document() const = 0;
 
   [[nodiscard]] virtual std::vector<Document> documents() const = 0;
   [[nodiscard]] virtual std::optional<Document> document(DocumentId id) const = 0;
@@ -146,6 +148,10 @@ class Bank {
   /// grows and `fn` runs again from the start, so fn must not keep state from a failed run. One
   /// update at a time; the callers' threads wait.
   virtual void update(const std::function<void(Transaction&)>& fn) = 0;
+
+  /// Removes chunks; those that are not there are passed over. Many go in several commits: once
+  /// begun, all will go. After a crash whoever opens the bank for writing removes the rest.
+  virtual Removed remove_chunks(std::span<const ChunkId> ids) = 0;
 
   /// Counts one retrieval of each chunk. Cheap: kept in memory until flush_hits(), and flushed
   /// with every update().

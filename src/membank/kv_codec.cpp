@@ -97,10 +97,10 @@ void encode_kv(const TensorView& k, const TensorView& v, DType stored, char* hea
     char* to = whole ? head + offset : split.data();
     convert_row(row_of(view, g, t), view.dtype(), view.stride(2), to, stored, 1, d);
     if (whole) return;
-    const size_t in_head = offset < head_size ? head_size - offset : 0;
-    std::memcpy(head + std::min(offset, head_size), split.data(), in_head);
-    std::memcpy(tail + (offset + in_head - head_size), split.data() + in_head, row_bytes - in_head);
     MEMLONG_CHECK(offset + row_bytes <= head_size + tail_size, "keys and values beyond their room");
+    const size_t in_head = offset < head_size ? head_size - offset : 0;
+    if (in_head > 0) std::memcpy(head + offset, split.data(), in_head);
+    std::memcpy(tail + (offset + in_head - head_size), split.data() + in_head, row_bytes - in_head);
   });
 }
 
@@ -113,7 +113,7 @@ void decode_kv(std::string_view head, std::string_view tail, DType stored, const
     const char* from = head.data() + offset;
     if (offset + row_bytes > head.size()) {
       const size_t in_head = offset < head.size() ? head.size() - offset : 0;
-      std::memcpy(split.data(), head.data() + std::min(offset, head.size()), in_head);
+      if (in_head > 0) std::memcpy(split.data(), head.data() + offset, in_head);
       std::memcpy(split.data() + in_head, tail.data() + (offset + in_head - head.size()),
                   row_bytes - in_head);
       from = split.data();

@@ -13,6 +13,12 @@
 #include "membank/verify.h"
 
 namespace memlong::membank {
+namespace {
+
+/// Bounds the pages that one commit gives back, which LMDB lists in memory and in one record.
+constexpr size_t kRemovedAtOnce = 4096;
+
+}  // namespace
 
 std::unique_ptr<Bank> Bank::open(const std::filesystem::path& folder, const BankOptions& options) {
   return std::make_unique<LmdbBank>(folder, options);
@@ -48,6 +54,7 @@ LmdbBank::LmdbBank(std::filesystem::path folder, const BankOptions& options)
   }
   env_ = Env::open(folder_, writable_, map_bytes_);
   run_growing([&] { load_manifest(options); });
+  if (writable_) finish_removal();
 }
 
 LmdbBank::~LmdbBank() {
@@ -174,6 +181,32 @@ void LmdbBank::give_back(const Hits& hits) {
     pending.hits += usage.hits;
     pending.last_hit = std::max(pending.last_hit, usage.last_hit);
   }
+}
+
+Removed LmdbBank::remove_chunks(std::span<const ChunkId> ids) {
+  Removed total;
+  for (size_t at = 0; at < ids.size(); at += kRemovedAtOnce) {
+    const auto batch = ids.subspan(at, std::min(kRemovedAtOnce, ids.size() - at));
+    const bool first = at == 0;
+    const bool last = at + batch.size() == ids.size();
+    Removed removed;
+    update([&](Transaction& transaction) {
+      auto& own = static_cast<TransactionImpl&>(transaction);
+      if (first && !last) own.set_removing(ids);
+      removed = own.remove_chunks(batch);
+      if (last) own.set_removing({});
+    });
+    total.chunks += removed.chunks;
+    total.tokens += removed.tokens;
+  }
+  return total;
+}
+
+/// A removal that a crash broke off.
+void LmdbBank::finish_removal() {
+  std::vector<ChunkId> ids;
+  run_growing([&] { ids = TransactionImpl(env_, fingerprint_).removing(); });
+  (void)remove_chunks(ids);
 }
 
 void LmdbBank::count_hits(std::span<const ChunkId> ids) {

@@ -28,6 +28,7 @@ class LmdbBank final : public Bank {
   std::string identity() const override;
   std::unique_ptr<Snapshot> snapshot() const override;
   void update(const std::function<void(Transaction&)>& fn) override;
+  Removed remove_chunks(std::span<const ChunkId> ids) override;
   void count_hits(std::span<const ChunkId> ids) override;
   void flush_hits() override;
   std::vector<BadRecord> verify(
@@ -36,6 +37,7 @@ class LmdbBank final : public Bank {
 
  private:
   void load_manifest(const BankOptions& options);
+  void finish_removal();
   void create_manifest(const Fingerprint& fingerprint);
   std::shared_ptr<Env> env() const;
   std::string read_manifest(const std::shared_ptr<Env>& env) const;

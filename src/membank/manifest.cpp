@@ -27,6 +27,38 @@ std::array<Field, 9> fields(const Fingerprint& f) {
            {"embedder_dim", std::to_string(f.embedder_dim)}}};
 }
 
+/// A whole number from `least` on that fits: 4294967297 or 1e300 must not become another one.
+int32_t whole(const nlohmann::json& object, const char* key, int32_t least) {
+  const nlohmann::json& value = object.at(key);
+  const bool big = value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{INT32_MAX};
+  if (!value.is_number_integer() || big || value.get<int64_t>() < least) {
+    fail(ErrorKind::corrupt, std::string(key) + " is no whole number from " +
+                                 std::to_string(least) + " to " + std::to_string(INT32_MAX));
+  }
+  return value.get<int32_t>();
+}
+
+DType kv_dtype(const std::string& name) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    if (name == dtype_name(dtype)) return dtype;
+  }
+  fail(ErrorKind::corrupt, "kv_dtype is none of f32, bf16, f16");
+}
+
+Fingerprint read_fingerprint(const nlohmann::json& f) {
+  Fingerprint fingerprint;
+  f.at("tokenizer").get_to(fingerprint.tokenizer);
+  f.at("writer").get_to(fingerprint.writer);
+  fingerprint.memory_layer = whole(f, "memory_layer", 0);
+  fingerprint.kv_heads = whole(f, "kv_heads", 1);
+  fingerprint.head_dim = whole(f, "head_dim", 1);
+  fingerprint.chunk_tokens = whole(f, "chunk_tokens", 1);
+  fingerprint.kv_dtype = kv_dtype(f.at("kv_dtype").get<std::string>());
+  f.at("embedder").get_to(fingerprint.embedder);
+  fingerprint.embedder_dim = whole(f, "embedder_dim", 1);
+  return fingerprint;
+}
+
 }  // namespace
 
 std::string Fingerprint::digest() const {
@@ -57,25 +89,17 @@ std::string encode_manifest(const Fingerprint& fingerprint) {
 Fingerprint decode_manifest(std::string_view json, const std::string& bank) {
   try {
     const nlohmann::json manifest = nlohmann::json::parse(json);
-    const int version = manifest.at("version").get<int>();
+    const int version = whole(manifest, "version", 0);
     if (version != kFormatVersion) {
       fail(ErrorKind::mismatch, "bank " + bank + " has format version " + std::to_string(version) +
                                     "; this program reads version " +
                                     std::to_string(kFormatVersion) + ": use a newer memlong");
     }
-    const nlohmann::json& f = manifest.at("fingerprint");
-    Fingerprint fingerprint;
-    f.at("tokenizer").get_to(fingerprint.tokenizer);
-    f.at("writer").get_to(fingerprint.writer);
-    f.at("memory_layer").get_to(fingerprint.memory_layer);
-    f.at("kv_heads").get_to(fingerprint.kv_heads);
-    f.at("head_dim").get_to(fingerprint.head_dim);
-    f.at("chunk_tokens").get_to(fingerprint.chunk_tokens);
-    fingerprint.kv_dtype = parse_dtype(f.at("kv_dtype").get<std::string>());
-    f.at("embedder").get_to(fingerprint.embedder);
-    f.at("embedder_dim").get_to(fingerprint.embedder_dim);
-    return fingerprint;
+    return read_fingerprint(manifest.at("fingerprint"));
   } catch (const nlohmann::json::exception& error) {
+    fail(ErrorKind::corrupt, "the manifest of bank " + bank + " is damaged: " + error.what());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) throw;
     fail(ErrorKind::corrupt, "the manifest of bank " + bank + " is damaged: " + error.what());
   }
 }

@@ -23,6 +23,7 @@ class Reading : public Base {
   uint64_t generation() const override { return reader_.state().generation; }
   uint64_t removal_generation() const override { return reader_.state().removal_generation; }
   ChunkId last_chunk() const override { return reader_.state().last_chunk; }
+  DocumentId last_document() const override { return reader_.state().last_document; }
 
   std::vector<Document> documents() const override { return reader_.documents(); }
   std::optional<Document> document(DocumentId id) const override { return reader_.document(id); }

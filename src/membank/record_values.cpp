@@ -106,7 +106,9 @@ ChunkInfo decode_chunk(ChunkId id, std::string_view body) {
   info.begin = in.get<int64_t>();
   info.created = in.get<int64_t>();
   info.name_space_id = in.get<uint32_t>();
-  info.tokens = static_cast<int32_t>(in.get<uint32_t>());
+  const auto tokens = in.get<uint32_t>();
+  in.raw(size_t{tokens} * sizeof(int32_t));  // the ids: a number that they belie is refused
+  info.tokens = static_cast<int32_t>(tokens);
   return info;
 }
 

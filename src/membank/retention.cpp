@@ -14,7 +14,6 @@ constexpr std::array<std::pair<std::string_view, RetentionPolicy>, 4> kNames = {
      {"memlong", RetentionPolicy::memlong},
      {"fifo", RetentionPolicy::fifo},
      {"lru", RetentionPolicy::lru}}};
-constexpr size_t kRemovedAtOnce = 4096;
 
 int64_t last_use(const ChunkInfo& chunk) {
   return chunk.last_hit != 0 ? chunk.last_hit : chunk.created;
@@ -105,26 +104,14 @@ Removed apply_retention(Bank& bank, const RetentionBudget& budget, bool dry_run)
   if (bank.writable()) bank.flush_hits();
   const std::vector<ChunkInfo> chunks = all_chunks(bank);
   const std::vector<ChunkId> going = plan_budget(budget, bank.fingerprint(), chunks);
+  if (!dry_run) return bank.remove_chunks(going);
+  std::vector<ChunkId> sorted = going;
+  std::sort(sorted.begin(), sorted.end());
   Removed total;
-  if (dry_run) {
-    const std::vector<ChunkId> sorted = [&] {
-      std::vector<ChunkId> ids = going;
-      std::sort(ids.begin(), ids.end());
-      return ids;
-    }();
-    for (const ChunkInfo& chunk : chunks) {
-      if (!std::binary_search(sorted.begin(), sorted.end(), chunk.id)) continue;
-      ++total.chunks;
-      total.tokens += chunk.tokens;
-    }
-    return total;
-  }
-  for (size_t at = 0; at < going.size(); at += kRemovedAtOnce) {
-    const auto batch = std::span(going).subspan(at, std::min(kRemovedAtOnce, going.size() - at));
-    Removed removed;
-    bank.update([&](Transaction& transaction) { removed = transaction.remove_chunks(batch); });
-    total.chunks += removed.chunks;
-    total.tokens += removed.tokens;
+  for (const ChunkInfo& chunk : chunks) {
+    if (!std::binary_search(sorted.begin(), sorted.end(), chunk.id)) continue;
+    ++total.chunks;
+    total.tokens += chunk.tokens;
   }
   return total;
 }

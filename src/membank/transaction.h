@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "membank/bank.h"
 #include "membank/reading.h"
@@ -40,6 +41,9 @@ class TransactionImpl final : public Reading<Transaction> {
   void finish_copy(DocumentId id, const Document& original) override;
 
   void add_hits(const Hits& hits);
+  /// Chunks that go in several commits: what a crash leaves of them is still to be removed.
+  void set_removing(std::span<const ChunkId> ids);
+  [[nodiscard]] std::vector<ChunkId> removing() const;
   void commit();
   [[nodiscard]] bool map_full() const { return reader_.txn().map_full(); }
   [[nodiscard]] DocumentId unfinished_copy() const { return reader_.state().copying; }

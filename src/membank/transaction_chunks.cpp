@@ -7,6 +7,11 @@
 #include "membank/transaction.h"
 
 namespace memlong::membank {
+namespace {
+
+constexpr const char* kRemoving = "removing";  ///< key in `meta`
+
+}  // namespace
 
 void TransactionImpl::check_chunk(std::span<const int32_t> ids,
                                   std::span<const float> vector) const {
@@ -106,6 +111,25 @@ Removed TransactionImpl::remove_chunks(std::span<const ChunkId> ids) {
     put(Db::docs, key_u64(id), encode_document(document));
   }
   return removed;
+}
+
+void TransactionImpl::set_removing(std::span<const ChunkId> ids) {
+  if (ids.empty()) {
+    txn().erase(Db::meta, kRemoving);
+    return;
+  }
+  std::string body;
+  for (const ChunkId id : ids) body += encode_u64(id);
+  put(Db::meta, kRemoving, std::move(body));
+}
+
+std::vector<ChunkId> TransactionImpl::removing() const {
+  const std::string body = reader_.record(Db::meta, kRemoving).value_or("");
+  std::vector<ChunkId> ids;
+  for (size_t at = 0; at + sizeof(ChunkId) <= body.size(); at += sizeof(ChunkId)) {
+    ids.push_back(decode_u64(std::string_view(body).substr(at, sizeof(ChunkId))));
+  }
+  return ids;
 }
 
 void TransactionImpl::add_hits(const std::map<ChunkId, uint64_t>& hits, int64_t time) {

@@ -103,5 +103,28 @@ TEST(Manifest, RoundTripAndUnknownVersions) {
   EXPECT_EQ(decode_manifest(json.substr(0, json.size() - 1) + ",\"later\":1}", "b"), f);
 }
 
+TEST(Manifest, NumbersThatDoNotFitAreNotCutToSize) {
+  const std::string json = encode_manifest(small_fingerprint());
+  for (const char* number : {"4294967297", "18446744073709551617", "1e300", "1.0", "-1"}) {
+    for (const char* key : {"\"version\":", "\"kv_heads\":", "\"memory_layer\":"}) {
+      std::string other = json;
+      const size_t at = other.find(key) + std::string_view(key).size();
+      other.replace(at, other.find_first_of(",}", at) - at, number);
+      const Error error = error_of([&] { decode_manifest(other, "b"); });
+      EXPECT_EQ(error.kind(), ErrorKind::corrupt) << key << number << ": " << error.what();
+    }
+  }
+}
+
+TEST(Records, AChunkWithFewerIdsThanItSaysIsRefused) {
+  const std::vector<int32_t> ids = {1, 2, 3};
+  const std::string body = encode_chunk({}, ids, "");
+  EXPECT_EQ(error_of([&] { decode_chunk(1, body.substr(0, body.size() - 1)); }).kind(),
+            ErrorKind::corrupt);
+  std::string lying = body;
+  lying.replace(28, 4, "\xFF\xFF\xFF\xFF");
+  EXPECT_EQ(error_of([&] { decode_chunk(1, lying); }).kind(), ErrorKind::corrupt);
+}
+
 }  // namespace
 }  // namespace memlong::membank

@@ -1,11 +1,13 @@
 #include "membank/retention.h"
 
 #include <set>
+#include <signal.h>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "membank/bank_fixture.h"
+#include "membank/child_process.h"
 
 namespace memlong::membank {
 namespace {
@@ -13,8 +15,11 @@ namespace {
 using testing::add_text;
 using testing::error_of;
 using testing::findings;
+using testing::in_child;
+using testing::open_reader;
 using testing::open_writer;
 using testing::TempFolder;
+using testing::wait_for;
 using Ids = std::vector<ChunkId>;
 
 /// Chunks 1, 2, .. with these use counts, made at times 1, 2, ..
@@ -112,6 +117,40 @@ TEST(Retention, ABudgetOfBytes) {
   EXPECT_EQ(apply_retention(*bank, {RetentionPolicy::none, 0, 1}).chunks, 0);
   EXPECT_EQ(apply_retention(*bank, {RetentionPolicy::fifo, 0, 20 * kChunk - 1}).chunks, 11);
   EXPECT_EQ(*ids_of(*bank).begin(), 12U);
+}
+
+TEST(Retention, APruneThatIsKilledIsFinishedByTheNextWriter) {
+  const TempFolder folder;
+  const RetentionBudget budget{RetentionPolicy::memlong, 2000, 0};
+  { add_text(*open_writer(folder.path() / "before"), "a", 10000, 0); }
+  std::filesystem::copy(folder.path() / "before", folder.path() / "whole");
+  apply_retention(*open_writer(folder.path() / "whole"), budget);
+  const std::set<ChunkId> wanted = ids_of(*open_reader(folder.path() / "whole"));
+  EXPECT_EQ(wanted.size(), 1000U);
+
+  const auto killed = folder.path() / "killed";
+  int64_t left = 0;
+  for (int tries = 0; tries < 20 && (left <= 1000 || left == 10000); ++tries) {
+    std::filesystem::remove_all(killed);
+    std::filesystem::copy(folder.path() / "before", killed);
+    const pid_t pruning = in_child([&] {
+      apply_retention(*open_writer(killed), budget);
+      return 0;
+    });
+    const auto bank = open_reader(killed);
+    for (int i = 0; i < 10000 && bank->snapshot()->stats().chunks == 10000; ++i) ::usleep(200);
+    ::kill(pruning, SIGKILL);
+    wait_for(pruning);
+    left = bank->snapshot()->stats().chunks;
+    EXPECT_EQ(findings(*bank), "");
+  }
+  ASSERT_LT(left, 10000);
+  ASSERT_GT(left, 1000) << "no kill came between two commits";
+  // Another command than the prune.
+  const auto bank = open_writer(killed);
+  EXPECT_EQ(ids_of(*bank), wanted);
+  EXPECT_EQ(apply_retention(*bank, budget).chunks, 0);
+  EXPECT_EQ(findings(*bank), "");
 }
 
 }  // namespace
