@@ -21,5 +21,7 @@ template <>
 void attention_memory_mass_kernel<Device::cpu>(Context& context, const TensorView& q,
                                                const TensorView& k_mem, const TensorView& lse,
                                                float scale, const TensorView& mass);
+template <>
+void attention_kernel<Device::cuda>(Context& context, std::span<const AttentionArgs> calls);
 
 }  // namespace memlong::ops

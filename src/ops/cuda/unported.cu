@@ -36,10 +36,6 @@ double square_sum_kernel<kCuda>(Context&, View) {
 }
 
 template <>
-void attention_kernel<kCuda>(Context&, std::span<const AttentionArgs>) {
-  no_kernel("attention");
-}
-template <>
 void attention_memory_mass_kernel<kCuda>(Context&, View, View, View, float, View) {
   no_kernel("attention_memory_mass");
 }

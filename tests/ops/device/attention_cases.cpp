@@ -1,0 +1,152 @@
+#include <algorithm>
+#include <cmath>
+
+#include "ops/attention.h"
+#include "ops/device/op_run.h"
+
+namespace memlong::ops::device_test {
+namespace {
+
+struct Dimensions {
+  int64_t heads, groups, head_dim, tokens, offset;
+  std::vector<int64_t> memory = {};  ///< M of each segment; the last row is in none of them
+  int64_t unread = 0;                ///< keys past the last row
+};
+
+std::string name_of(const Dimensions& d, DType dtype) {
+  std::string name = std::string(dtype_name(dtype)) + "_H" + std::to_string(d.heads) + "_G" +
+                     std::to_string(d.groups) + "_D" + std::to_string(d.head_dim) + "_T" +
+                     std::to_string(d.tokens) + "_offset" + std::to_string(d.offset);
+  for (const int64_t keys : d.memory) name += "_M" + std::to_string(keys);
+  return name;
+}
+
+/// The operands of a call, and where its results go.
+struct Operands {
+  Tensor q, k, v, out, lse;
+  std::vector<Tensor> owned;
+  std::vector<MemorySegment> segments;
+  int64_t offset;
+  float scale;
+
+  Operands(OpRun& run, const Dimensions& d, DType dtype, uint32_t seed)
+      : q(run.random({d.tokens, d.heads, d.head_dim}, dtype, seed)),
+        k(run.random({d.groups, d.offset + d.tokens + d.unread, d.head_dim}, dtype, seed + 1)),
+        v(run.random({d.groups, d.offset + d.tokens + d.unread, d.head_dim}, dtype, seed + 2)),
+        out(run.empty({d.tokens, d.heads, d.head_dim}, dtype)),
+        lse(run.empty({d.tokens, d.heads}, DType::f32)),
+        offset(d.offset),
+        scale(1.0F / std::sqrt(static_cast<float>(d.head_dim))) {
+    const auto count = static_cast<int64_t>(d.memory.size());
+    const int64_t covered = std::max<int64_t>(1, d.tokens - 1);
+    for (int64_t i = 0; i < count; ++i) {
+      const Shape shape = {d.groups, d.memory[static_cast<size_t>(i)], d.head_dim};
+      owned.push_back(run.random(shape, dtype, seed + 3 + static_cast<uint32_t>(i)));
+      owned.push_back(run.random(shape, dtype, seed + 50 + static_cast<uint32_t>(i)));
+      segments.push_back({i * covered / count, (i + 1) * covered / count,
+                          owned[owned.size() - 2].view(), owned.back().view()});
+    }
+  }
+  [[nodiscard]] AttentionArgs args() const { return {q, k, v, offset, scale, segments, out, lse}; }
+};
+
+std::vector<Dimensions> shapes() {
+  return {
+      {2, 2, 2, 9, 0, {3}},         {3, 3, 20, 70, 5, {64, 0, 17}},  // segments without memory
+      {4, 2, 64, 40, 33, {70}},                                      //
+      {4, 1, 100, 33, 20, {64, 5}},                                  // 8-byte rows, groups of four
+      {4, 2, 128, 20, 50, {33}},                                     //
+      {2, 1, 256, 35, 64, {1}},                                      //
+      {2, 1, 90, 20, 3, {5}},                                        // rows of 4 bytes
+      {70, 1, 4, 3, 2, {5}},         // more heads in a group than rows in a tile
+      {2, 1, 64, 5, 3, {}, 100},     // keys that nobody reads
+      {8, 2, 64, 1, 300, {200}},     // decoding: keys in several pieces
+      {4, 2, 20, 3, 500, {130, 5}},  // a few queries with two memories
+      {2, 2, 100, 1, 130},           // one piece
+  };
+}
+
+void forward(OpRun& run, const Dimensions& d, DType dtype) {
+  const Operands operands(run, d, dtype, 1);
+  attention(run.context(), operands.args());
+  run.result("out", operands.out);
+  run.result("lse", operands.lse);
+}
+
+/// q between other columns, k and v as [S, G, D] seen as [G, S, D], out by head; nothing aligned.
+void strided(OpRun& run, DType dtype, int64_t shift) {
+  const Operands operands(run, {4, 2, 20, 30, 10, {24}}, dtype, 5);
+  const Tensor wide = run.random({30, 240 + shift}, dtype, 6);
+  const Tensor keys = run.random({40, 2, 20 + shift}, dtype, 7);
+  const Tensor values = run.random({40, 2, 20 + shift}, dtype, 8);
+  const Tensor by_head = run.empty({4, 30, 20 + shift}, dtype);
+  AttentionArgs args = operands.args();
+  args.q = wide.view().slice(1, 80 + shift, 160 + shift).split_last(20);
+  args.k = keys.view().slice(2, shift, 20 + shift).permute({1, 0, 2});
+  args.v = values.view().slice(2, shift, 20 + shift).permute({1, 0, 2});
+  args.out = by_head.view().slice(2, shift, 20 + shift).permute({1, 0, 2});
+  attention(run.context(), args);
+  run.result("out", args.out);
+  run.result("whole", by_head);
+}
+
+void batch(OpRun& run, DType dtype) {
+  const Operands first(run, {4, 2, 64, 40, 0}, dtype, 10);
+  const Operands second(run, {4, 2, 64, 3, 200, {150}}, dtype, 20);
+  const Operands third(run, {3, 1, 20, 60, 7, {64, 30}}, dtype, 30);
+  const Operands empty(run, {2, 2, 20, 0, 7}, dtype, 40);
+  AttentionArgs without_lse = third.args();
+  without_lse.lse = {};
+  const std::vector<AttentionArgs> calls = {first.args(), second.args(), without_lse, empty.args()};
+  attention(run.context(), calls);
+  run.result("first", first.out);
+  run.result("first_lse", first.lse);
+  run.result("second", second.out);
+  run.result("second_lse", second.lse);
+  run.result("third", third.out);
+}
+
+/// Many tiles: their table does not fit into a kernel's arguments.
+void many_calls(OpRun& run, DType dtype) {
+  std::vector<Operands> operands;
+  std::vector<AttentionArgs> calls;
+  for (uint32_t i = 0; i < 9; ++i) {
+    operands.emplace_back(run, Dimensions{2, 1, 8, 2 + i, i}, dtype, 10 * i);
+  }
+  for (const Operands& each : operands) calls.push_back(each.args());
+  attention(run.context(), calls);
+  for (size_t i = 0; i < operands.size(); ++i) {
+    run.result("out" + std::to_string(i), operands[i].out);
+  }
+}
+
+void large_scores(OpRun& run, DType dtype) {
+  const Operands operands(run, {2, 2, 16, 30, 0, {20}}, dtype, 9);
+  AttentionArgs args = operands.args();
+  args.scale = 40.0F;
+  attention(run.context(), args);
+  run.result("out", operands.out, dtype == DType::f32 ? 2e-4 : 2e-2);
+  run.result("lse", operands.lse);
+}
+
+std::vector<OpCase> forward_cases() {
+  std::vector<OpCase> cases;
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const std::string type(dtype_name(dtype));
+    for (const Dimensions& d : shapes()) {
+      cases.push_back({name_of(d, dtype), [=](OpRun& run) { forward(run, d, dtype); }});
+    }
+    cases.push_back({type + "_strided", [=](OpRun& run) { strided(run, dtype, 4); }});
+    cases.push_back({type + "_odd_strides", [=](OpRun& run) { strided(run, dtype, 1); }});
+    cases.push_back({type + "_batch", [=](OpRun& run) { batch(run, dtype); }});
+    cases.push_back({type + "_many_calls", [=](OpRun& run) { many_calls(run, dtype); }});
+    cases.push_back({type + "_large_scores", [=](OpRun& run) { large_scores(run, dtype); }});
+  }
+  return cases;
+}
+
+}  // namespace
+
+INSTANTIATE_TEST_SUITE_P(Attention, DeviceOp, testing::ValuesIn(forward_cases()), case_name);
+
+}  // namespace memlong::ops::device_test
