@@ -74,15 +74,19 @@ std::vector<uint64_t> read_numbers(const nlohmann::json& info, const char* key,
   return numbers;
 }
 
-/// The bytes that shape and type ask for; a product that overflows is refused.
+/// The bytes that shape and type ask for; a product that overflows is refused, and so is one that
+/// only an extent of 0 keeps small: strides are products too.
 uint64_t bytes_needed(const Entry& entry, const std::string& where) {
   uint64_t count = entry.type->size;
+  bool none = false;
   for (const uint64_t dim : entry.dims) {
-    if (__builtin_mul_overflow(count, dim, &count) || count > uint64_t{INT64_MAX}) {
+    none = none || dim == 0;
+    if (__builtin_mul_overflow(count, std::max<uint64_t>(dim, 1), &count) ||
+        count > uint64_t{INT64_MAX}) {
       fail(ErrorKind::format, where + ": its shape is impossibly large");
     }
   }
-  return count;
+  return none ? 0 : count;
 }
 
 Entry read_entry(const std::filesystem::path& path, const std::string& name,
