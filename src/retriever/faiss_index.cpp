@@ -16,6 +16,8 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "retriever/faiss_payload.h"
+#include "retriever/faiss_soundness.h"
 #include "retriever/index.h"
 #include "retriever/row_scan.h"
 #include "retriever/snapshot.h"
@@ -289,64 +291,21 @@ std::vector<Hit> HnswIndex::search(std::span<const float> query, int64_t k,
   return scan_rows({vectors(), dim(), ids_, dead_}, query, k, filter, options_.threads);
 }
 
-bool holds(const faiss::IndexFlat* store, int64_t rows, int64_t dim) {
-  return store != nullptr && store->d == dim && store->ntotal == rows &&
-         store->metric_type == faiss::METRIC_INNER_PRODUCT &&
-         store->codes.size() == static_cast<size_t>(rows * dim) * sizeof(float);
-}
-
-/// Every link stays inside the graph, so that no walk can leave it.
-bool sound(const faiss::IndexHNSWFlat& graph, int64_t rows, int links) {
-  const faiss::HNSW& hnsw = graph.hnsw;
-  const faiss::HNSW fresh(links);
-  const auto count = static_cast<size_t>(rows);
-  if (graph.ntotal != rows || hnsw.levels.size() != count || hnsw.offsets.size() != count + 1 ||
-      hnsw.cum_nneighbor_per_level != fresh.cum_nneighbor_per_level ||
-      hnsw.assign_probas != fresh.assign_probas || hnsw.upper_beam != 1 ||
-      hnsw.offsets.back() != hnsw.neighbors.size() || (rows > 0) != (hnsw.entry_point >= 0)) {
-    return false;
-  }
-  const int most = static_cast<int>(fresh.cum_nneighbor_per_level.size()) - 1;
-  for (size_t row = 0; row < count; ++row) {
-    const int levels = hnsw.levels[row];
-    if (levels < 1 || levels > most ||
-        hnsw.offsets[row + 1] - hnsw.offsets[row] !=
-            static_cast<size_t>(hnsw.cum_nb_neighbors(levels))) {
-      return false;
-    }
-  }
-  if (!std::ranges::all_of(hnsw.neighbors, [&](int row) { return row >= -1 && row < rows; })) {
-    return false;
-  }
-  return rows == 0 || (hnsw.entry_point < rows &&
-                       hnsw.levels[static_cast<size_t>(hnsw.entry_point)] == hnsw.max_level + 1);
-}
-
-/// FAISS loses memory when it stops reading halfway: what cannot be whole is not given to it.
-bool plausible(const Snapshot& snapshot, int64_t dim, IndexKind kind) {
-  const std::string_view name = kind == IndexKind::flat ? "IxFI" : "IHNf";
-  return snapshot.payload.starts_with(name) &&
-         snapshot.payload.size() / sizeof(float) / static_cast<size_t>(dim) >= snapshot.ids.size();
-}
-
 std::unique_ptr<VectorIndex> rows_to_index(Snapshot& snapshot, int64_t dim,
                                            const IndexOptions& options) {
-  if (!plausible(snapshot, dim, options.kind)) return nullptr;
+  const auto rows = static_cast<int64_t>(snapshot.ids.size());
+  if (!payload_fits(snapshot.payload, options.kind, rows, dim)) return nullptr;
   ViewReader reader(snapshot.payload);
   std::unique_ptr<faiss::Index> loaded(faiss::read_index(&reader));
-  const auto rows = static_cast<int64_t>(snapshot.ids.size());
   if (options.kind == IndexKind::flat) {
     auto* flat = dynamic_cast<faiss::IndexFlat*>(loaded.get());
-    if (!holds(flat, rows, dim)) return nullptr;
+    if (!store_sound(flat, rows, dim)) return nullptr;
     (void)loaded.release();  // the line below owns it
     return std::make_unique<FlatIndex>(std::unique_ptr<faiss::IndexFlat>(flat), snapshot,
                                        options.threads);
   }
   auto* graph = dynamic_cast<faiss::IndexHNSWFlat*>(loaded.get());
-  if (graph == nullptr || !holds(dynamic_cast<faiss::IndexFlat*>(graph->storage), rows, dim) ||
-      !sound(*graph, rows, options.hnsw_links)) {
-    return nullptr;
-  }
+  if (graph == nullptr || !graph_sound(*graph, rows, dim, options.hnsw_links)) return nullptr;
   (void)loaded.release();  // the line below owns it
   return std::make_unique<HnswIndex>(std::unique_ptr<faiss::IndexHNSWFlat>(graph), snapshot,
                                      options);
