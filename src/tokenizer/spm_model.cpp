@@ -1,6 +1,7 @@
 #include "tokenizer/spm_model.h"
 
 #include "common/error.h"
+#include "tokenizer/spm_charsmap.h"
 
 namespace memlong::tokenizer {
 namespace {
@@ -10,9 +11,11 @@ constexpr uint64_t kPieces = 1;
 constexpr uint64_t kTrainer = 2;
 constexpr uint64_t kNormalizer = 3;
 constexpr uint64_t kSelfTest = 4;
+constexpr uint64_t kDenormalizer = 5;
 constexpr uint64_t kPieceText = 1;
 constexpr uint64_t kPieceType = 3;
 constexpr uint64_t kWhitespaceAsSuffix = 24;
+constexpr uint64_t kCharsmap = 2;
 constexpr uint64_t kAddDummyPrefix = 3;
 constexpr uint64_t kRemoveExtraWhitespaces = 4;
 
@@ -101,6 +104,10 @@ void parse_flags(const Field& section, SpmModel& model, const std::string& origi
   Fields fields(section.body, origin);
   Field field;
   while (fields.next(field)) {
+    if (section.number == kNormalizer && field.number == kCharsmap && field.type == kBytes &&
+        !charsmap_sound(field.body)) {
+      fail(ErrorKind::format, origin + ": its table of character replacements is damaged");
+    }
     if (field.type != kVarint) continue;
     const bool on = field.value != 0;
     if (section.number == kTrainer && field.number == kWhitespaceAsSuffix) {
@@ -153,7 +160,7 @@ std::string patch_spm(std::string_view bytes, const SpmPatch& patch) {
   Field field;
   size_t piece = 0;
   while (fields.next(field)) {
-    if (field.type == kBytes && field.number == kSelfTest) continue;
+    if (field.number == kSelfTest || field.number == kDenormalizer) continue;
     const bool is_piece = field.type == kBytes && field.number == kPieces;
     if (is_piece && patch.make_control && patch.make_control(piece++)) {
       std::string body(field.body);  // the last value of a field is the one that counts

@@ -33,8 +33,8 @@ struct SpmPatch {
   bool keep_extra_whitespaces = false;
 };
 
-/// The same model with changes. `bytes` must have passed parse_spm(). The model's self-test
-/// samples are left out: they would fail.
+/// The same model with changes. `bytes` must have passed parse_spm(). Left out are the model's
+/// self-test samples, which would fail, and what its own decoder would need.
 std::string patch_spm(std::string_view bytes, const SpmPatch& patch);
 
 }  // namespace memlong::tokenizer
