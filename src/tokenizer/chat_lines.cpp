@@ -67,7 +67,7 @@ class VicunaTemplate final : public TemplateBase {
     check_role(message, before, true);
     if (message.role == "system") return builder(false).content("", message.content).take();
     if (message.role == "assistant") {
-      return builder(true).text(" ASSISTANT:").content(" ", message.content).id(eos_).take();
+      return builder(before > 0).text(" ASSISTANT:").content(" ", message.content).id(eos_).take();
     }
     const bool after_system =
         before == 1;  // otherwise the dialog begins, or an answer's </s> ended
