@@ -116,10 +116,11 @@ std::string format_config(const OptionSet& set) {
         group = option.group_;
         out += std::string(out.empty() ? "" : "\n") + "# " + group + "\n";
       }
-      const std::optional<std::string> value = to_toml(option.target_);
+      const bool given = !option.given_by_.empty();
+      const std::optional<std::string> value = to_toml(option.target_, given);
       const std::string key = value ? option.name_ + " = " + *value : "# " + option.name_ + " =";
       out += key;
-      if (!option.given_by_.empty()) {
+      if (given) {
         const std::string source =
             option.positional_ ? "command line" : one_line(option.given_by_, 200);
         out += std::string(key.size() < 40 ? 40 - key.size() : 1, ' ') + "# " + source;

@@ -109,7 +109,9 @@ requires kIsNumber<T> std::string plain(T value) {
 
 template <class T>
 std::string toml_of(const T& value) {
-  if constexpr (std::is_arithmetic_v<T>) {
+  if constexpr (std::is_same_v<T, uint64_t>) {  // TOML's numbers end at 2^63 - 1
+    return value > uint64_t{INT64_MAX} ? toml_quote(plain(value)) : plain(value);
+  } else if constexpr (std::is_arithmetic_v<T>) {
     return plain(value);
   } else {
     return toml_quote(plain(value));
@@ -157,21 +159,23 @@ void assign(const OptionTarget& target, const std::vector<std::string>& words, b
       target);
 }
 
-std::optional<std::string> to_toml(const OptionTarget& target) {
+std::optional<std::string> to_toml(const OptionTarget& target, bool given) {
   return std::visit(
-      [](const auto* variable) -> std::optional<std::string> {
+      [given](const auto* variable) -> std::optional<std::string> {
         using Traits = InnerOf<std::remove_const_t<std::remove_pointer_t<decltype(variable)>>*>;
         if constexpr (Traits::kList) {
-          if (variable->empty()) return std::nullopt;
-          std::string text;
-          for (const auto& value : *variable) text += (text.empty() ? "[" : ", ") + toml_of(value);
+          if (variable->empty() && !given) return std::nullopt;
+          std::string text = "[";
+          for (const auto& value : *variable)
+            text += (text.size() > 1 ? ", " : "") + toml_of(value);
           return text + "]";
         } else if constexpr (Traits::kOptional) {
           return variable->has_value() ? std::optional(toml_of(**variable)) : std::nullopt;
         } else if constexpr (std::is_arithmetic_v<typename Traits::Type>) {
           return toml_of(*variable);
         } else {
-          return variable->empty() ? std::nullopt : std::optional(toml_of(*variable));
+          if (variable->empty() && !given) return std::nullopt;
+          return toml_of(*variable);
         }
       },
       target);

@@ -28,8 +28,9 @@ bool is_paths(const OptionTarget& target);  ///< a vector of paths: takes words 
 void assign(const OptionTarget& target, const std::vector<std::string>& words, bool verbatim,
             const std::string& source);
 
-/// The value as TOML ("8", "\"auto\"", "[1, 2]"), nothing when it is not said.
-std::optional<std::string> to_toml(const OptionTarget& target);
+/// The value as TOML ("8", "\"auto\"", "[1, 2]"), nothing when it is not said. An empty text or
+/// list is not said either, unless it is `given`.
+std::optional<std::string> to_toml(const OptionTarget& target, bool given = false);
 
 /// The values as words, for checks against choices and ranges.
 std::vector<std::string> to_words(const OptionTarget& target);
