@@ -1,7 +1,11 @@
 # Every third-party package is found here, once. All of them are Debian 12 packages
 # (scripts/setup.sh installs them).
 find_package(Threads REQUIRED)
-find_package(OpenMP REQUIRED COMPONENTS CXX)
+if(MEMLONG_FUZZ)
+  include(GccOpenMP)
+else()
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+endif()
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)

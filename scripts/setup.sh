@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that memlong is built from. Does nothing where all are there.
 #   scripts/setup.sh         what building, testing and the demo need
-#   scripts/setup.sh --dev   and clang-format, clang-tidy
+#   scripts/setup.sh --dev   and clang-format, clang-tidy, and clang for fuzzing
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -13,7 +13,7 @@ packages=(
 )
 case "${1:-}" in
   '') ;;
-  --dev) packages+=(clang-format-14 clang-tidy-14) ;;
+  --dev) packages+=(clang-format-14 clang-tidy-14 clang-14 libclang-rt-14-dev) ;;
   *) die "unknown option '$1'; usage: scripts/setup.sh [--dev]" ;;
 esac
 
