@@ -88,7 +88,7 @@ std::shared_ptr<const LlamaWeights> load_weights(Context& context,
   weights->store = store;
   const Shape table{config.vocab, config.hidden};
   weights->embedding = store->get("model.embed_tokens.weight", table);
-  weights->rope = ops::RopeTable(config.rope, config.head_dim, window);
+  weights->rope = ops::RopeTable(config.rope, config.head_dim, window).on(context);
   const bool writer_only = writer_layer >= 0;
   const int64_t layers = writer_only ? writer_layer + 1 : config.layers;
   for (int64_t layer = 0; layer < layers; ++layer) {

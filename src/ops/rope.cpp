@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/checks.h"
+#include "ops/copy.h"
 #include "ops/dispatch.h"
 #include "ops/rope_kernels.h"
 
@@ -25,6 +26,15 @@ RopeTable::RopeTable(const RopeParameters& parameters, int64_t head_dim, int64_t
   }
 }
 
+RopeTable RopeTable::on(Context& context) const {
+  if (context.device() == Device::cpu) return *this;
+  RopeTable table = *this;
+  table.cos_ = convert(context, cos_, DType::f32);
+  table.sin_ = convert(context, sin_, DType::f32);
+  context.synchronize();  // other contexts may use it at once
+  return table;
+}
+
 namespace {
 
 void turn_rows(Context& context, const TensorView& x, const RopeTable& table, int64_t start,
@@ -35,6 +45,7 @@ void turn_rows(Context& context, const TensorView& x, const RopeTable& table, in
   check_rows(x, "rope x");
   check_rows(out, "rope out");
   check_device(context, x, "rope x");
+  check_device(context, table.cos(), "rope table");
   MEMLONG_CHECK(x.dim(2) == table.head_dim(), "rope table of another head_dim");
   MEMLONG_CHECK(start >= 0 && start + x.dim(0) <= table.positions(),
                 "rope position " + std::to_string(start + x.dim(0)) + " outside the table of " +

@@ -41,11 +41,14 @@ struct RopeFrequencies {
 RopeFrequencies rope_frequencies(const RopeParameters& parameters, int64_t head_dim,
                                  int64_t positions);
 
-/// cos and sin of every position of a window, computed in double, kept as f32. Immutable.
+/// cos and sin of every position of a window, computed in double, kept as f32. Immutable. Made on
+/// the host.
 class RopeTable {
  public:
   RopeTable() = default;
   RopeTable(const RopeParameters& parameters, int64_t head_dim, int64_t positions);
+  /// The same table where the context computes, which is where rope() needs it.
+  [[nodiscard]] RopeTable on(Context& context) const;
   [[nodiscard]] int64_t positions() const { return positions_; }
   [[nodiscard]] int64_t head_dim() const { return head_dim_; }
   [[nodiscard]] const TensorView& cos() const { return cos_.view(); }  ///< [positions, D/2] f32

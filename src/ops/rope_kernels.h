@@ -15,4 +15,8 @@ template <>
 void rope_kernel<Device::cpu>(Context& context, const TensorView& x, const RopeTable& table,
                               int64_t start, const TensorView& out, Turn turn);
 
+template <>
+void rope_kernel<Device::cuda>(Context& context, const TensorView& x, const RopeTable& table,
+                               int64_t start, const TensorView& out, Turn turn);
+
 }  // namespace memlong::ops

@@ -18,4 +18,11 @@ template <>
 void swiglu_backward_kernel<Device::cpu>(Context& context, const TensorView& gate_up,
                                          const TensorView& dout, const TensorView& dgate_up);
 
+template <>
+void swiglu_kernel<Device::cuda>(Context& context, const TensorView& gate_up,
+                                 const TensorView& out);
+template <>
+void swiglu_backward_kernel<Device::cuda>(Context& context, const TensorView& gate_up,
+                                          const TensorView& dout, const TensorView& dgate_up);
+
 }  // namespace memlong::ops

@@ -32,7 +32,7 @@ Network::Network(Context& context, std::shared_ptr<const model::WeightStore> sto
     }
     impl.reads[static_cast<size_t>(layer)] = true;
   }
-  impl.rope = ops::RopeTable(config.rope, config.head_dim, impl.window);
+  impl.rope = ops::RopeTable(config.rope, config.head_dim, impl.window).on(context);
   impl.weights = make_network_weights(context, *impl.store, config, impl.memory_layer, options);
   if (!impl.all()) {
     impl.writer = std::make_unique<backbone::Writer>(

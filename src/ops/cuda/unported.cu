@@ -7,11 +7,7 @@
 #include "ops/attention_kernels.h"
 #include "ops/cross_entropy_kernels.h"
 #include "ops/embedding_kernels.h"
-#include "ops/gemm_kernels.h"
-#include "ops/matmul_kernels.h"
 #include "ops/muon_kernels.h"
-#include "ops/rope_kernels.h"
-#include "ops/swiglu_kernels.h"
 #include "ops/top_k_kernels.h"
 
 namespace memlong::ops {
@@ -59,22 +55,6 @@ void embedding_backward_kernel<kCuda>(Context&, std::span<const int32_t>, View, 
 }
 
 template <>
-void gemm_kernel<kCuda>(Context&, View, View, View, const GemmOptions&) {
-  no_kernel("gemm");
-}
-
-template <>
-std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<kCuda>(Context&,
-                                                                    std::span<const TensorView>,
-                                                                    DType, bool) {
-  no_kernel("pack_weight");
-}
-template <>
-void matmul_kernel<kCuda>(Context&, View, const PackedWeight::Impl&, View, const MatmulOptions&) {
-  no_kernel("matmul");
-}
-
-template <>
 void muon_momentum_kernel<kCuda>(Context&, View, View, View, const MuonOptions&) {
   no_kernel("muon_momentum");
 }
@@ -89,20 +69,6 @@ void muon_combine_kernel<kCuda>(Context&, View, View, float, float) {
 template <>
 void muon_apply_kernel<kCuda>(Context&, View, View, float, float) {
   no_kernel("muon_apply");
-}
-
-template <>
-void rope_kernel<kCuda>(Context&, View, const RopeTable&, int64_t, View, Turn) {
-  no_kernel("rope");
-}
-
-template <>
-void swiglu_kernel<kCuda>(Context&, View, View) {
-  no_kernel("swiglu");
-}
-template <>
-void swiglu_backward_kernel<kCuda>(Context&, View, View, View) {
-  no_kernel("swiglu_backward");
 }
 
 template <>
