@@ -22,6 +22,8 @@ void gemm(Context& context, const TensorView& a, const TensorView& b, const Tens
   check_rows(b, "gemm b");
   check_rows(out, "gemm out");
   check_device(context, a, "gemm a");
+  check_device(context, b, "gemm b");
+  check_device(context, out, "gemm out");
   if (out.empty() || (depth == 0 && options.accumulate)) return;
   dispatch(context.device(),
            [&](auto tag) { gemm_kernel<decltype(tag)::kDevice>(context, a, b, out, options); });

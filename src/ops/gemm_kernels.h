@@ -14,4 +14,8 @@ template <>
 void gemm_kernel<Device::cpu>(Context& context, const TensorView& a, const TensorView& b,
                               const TensorView& out, const GemmOptions& options);
 
+template <>
+void gemm_kernel<Device::cuda>(Context& context, const TensorView& a, const TensorView& b,
+                               const TensorView& out, const GemmOptions& options);
+
 }  // namespace memlong::ops

@@ -51,6 +51,7 @@ void matmul(Context& context, const TensorView& x, const PackedWeight& weight,
   check_rows(x, "matmul x");
   check_rows(out, "matmul out");
   check_device(context, x, "matmul x");
+  check_device(context, out, "matmul out");
   MEMLONG_CHECK(weight.impl().device == context.device(), "weight packed for another device");
   MEMLONG_CHECK(out.dtype() == DType::f32 || out.dtype() == weight.dtype(),
                 "matmul out must be f32 or the weight's dtype");
@@ -58,6 +59,7 @@ void matmul(Context& context, const TensorView& x, const PackedWeight& weight,
     check_shape(options.bias, {weight.out_features()}, "matmul bias");
     check_dtype(options.bias, DType::f32, "matmul bias");
     check_rows(options.bias, "matmul bias");
+    check_device(context, options.bias, "matmul bias");
   }
   if (x.dim(0) == 0) return;
   dispatch(context.device(), [&](auto tag) {

@@ -39,4 +39,12 @@ void matmul_kernel<Device::cpu>(Context& context, const TensorView& x,
                                 const PackedWeight::Impl& weight, const TensorView& out,
                                 const MatmulOptions& options);
 
+template <>
+std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cuda>(
+    Context& context, std::span<const TensorView> parts, DType dtype, bool transposed);
+template <>
+void matmul_kernel<Device::cuda>(Context& context, const TensorView& x,
+                                 const PackedWeight::Impl& weight, const TensorView& out,
+                                 const MatmulOptions& options);
+
 }  // namespace memlong::ops

@@ -1,0 +1,72 @@
+// Plain loops for what cuBLASLt does. They only know what the call says, as the library does.
+#include "ops/cuda/gemm_library.h"
+
+#include "support/cuda_emulation/emulation.h"
+
+namespace memlong::ops {
+namespace {
+
+void check(const GemmMatrix& matrix, size_t element, const char* name) {
+  const bool sound = matrix.rows > 0 && matrix.columns > 0 && matrix.leading >= matrix.rows;
+  const auto address = reinterpret_cast<uintptr_t>(matrix.data);
+  if (!sound || address % element != 0 || !cuda_emulation::is_device_pointer(matrix.data)) {
+    cuda_emulation::report(std::string("matrix product: the library would not take ") + name);
+  }
+}
+
+/// op(matrix)[row, column]
+template <class T>
+float element(const GemmMatrix& matrix, int64_t row, int64_t column) {
+  const int64_t at =
+      matrix.transposed ? row * matrix.leading + column : column * matrix.leading + row;
+  return static_cast<float>(static_cast<const T*>(matrix.data)[at]);
+}
+
+template <class In, class Out>
+void multiply(const GemmCall& call) {
+  const int64_t depth = call.left.transposed ? call.left.rows : call.left.columns;
+  for (int64_t column = 0; column < call.out.columns; ++column) {
+    for (int64_t row = 0; row < call.out.rows; ++row) {
+      float sum = 0.0F;
+      for (int64_t k = 0; k < depth; ++k) {
+        sum += element<In>(call.left, row, k) * element<In>(call.right, k, column);
+      }
+      if (call.bias != nullptr) sum += call.bias[row];
+      Out& out = static_cast<Out*>(call.out.data)[column * call.out.leading + row];
+      // What is not added to is not read: it may be NaN.
+      if (call.accumulate) sum += static_cast<float>(out);
+      out = static_cast<Out>(sum);
+    }
+  }
+}
+
+}  // namespace
+
+void library_gemm(Context&, const GemmCall& call) {
+  const size_t in = call.dtype == DType::f32 ? sizeof(float) : sizeof(bf16);
+  const size_t out = call.out_dtype == DType::f32 ? sizeof(float) : sizeof(bf16);
+  check(call.left, in, "the left matrix");
+  check(call.right, in, "the right matrix");
+  check(call.out, out, "the result");
+  const auto extent = [](const GemmMatrix& m, bool first) {
+    return first != m.transposed ? m.rows : m.columns;
+  };
+  if (extent(call.left, true) != call.out.rows || extent(call.right, false) != call.out.columns ||
+      extent(call.left, false) != extent(call.right, true) || call.out.transposed) {
+    cuda_emulation::report("matrix product: the shapes do not fit");
+  }
+  if (call.bias != nullptr && call.out_dtype != DType::f32) {
+    cuda_emulation::report("matrix product: a bias and a narrow result");
+  }
+  const cuda_emulation::DeviceAccess access;
+  if (call.dtype == DType::f32) {
+    multiply<float, float>(call);
+  } else if (call.out_dtype == DType::f32) {
+    multiply<bf16, float>(call);
+  } else {
+    multiply<bf16, bf16>(call);
+  }
+  cuda_emulation::check_margins();
+}
+
+}  // namespace memlong::ops
