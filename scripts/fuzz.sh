@@ -30,8 +30,9 @@ log=$scratch/build.log
 { cmake --preset fuzz -B "$build" && cmake --build "$build" --parallel "$(nproc)" --target "${targets[@]/#/fuzz-}"; } \
   >"$log" 2>&1 </dev/null || { tail -n 40 "$log" >&2; die "the build failed; its last lines stand above"; }
 
-# A file that lies about its size must not make a reader allocate more than this.
-limits=(-malloc_limit_mb=512 -rss_limit_mb=2048 -timeout=25)
+# A file that lies about its size must not make a reader allocate more than this. The timeout is
+# wall-clock time, of which a busy machine gives little.
+limits=(-malloc_limit_mb=512 -rss_limit_mb=2048 -timeout=120)
 
 run_target() {
   local target=$1 longest=4096 found=$build/corpus/$1
