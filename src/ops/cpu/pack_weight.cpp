@@ -78,7 +78,7 @@ std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
   cpu::guarded("cannot pack a weight", [&] {
     auto& onednn = context.extension<cpu::OneDnn>();
     {
-      const cpu::ThreadCount all(context.threads());
+      const cpu::ThreadCount all(cpu::loop_threads(context));
       packed->layout = onednn.blocked_layout(n, k, dtype);
     }
     const Shape size{static_cast<int64_t>(packed->layout.get_size())};

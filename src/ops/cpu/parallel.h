@@ -11,9 +11,20 @@ namespace memlong::ops::cpu {
 /// microseconds on idle processors, and far more on busy ones.
 inline constexpr double kParallelNanoseconds = 10000.0;
 
+/// The most threads of one loop. The thread sanitizer does not see how OpenMP's threads wait for
+/// each other and would call every loop a race, so that in its builds loops stay on the calling
+/// thread.
+inline int loop_threads([[maybe_unused]] const Context& context) {
+#if defined(__SANITIZE_THREAD__)
+  return 1;
+#else
+  return context.threads();
+#endif
+}
+
 /// How many threads work of about `nanoseconds` (on one thread) deserves.
 inline int threads_for(const Context& context, double nanoseconds) {
-  return nanoseconds < kParallelNanoseconds ? 1 : context.threads();
+  return nanoseconds < kParallelNanoseconds ? 1 : loop_threads(context);
 }
 
 /// fn(i) for i in [0, count); an item takes about `nanoseconds`. fn must not throw. Items are
