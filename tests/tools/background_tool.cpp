@@ -1,30 +1,44 @@
 #include "tools/background_tool.h"
 
+#include <algorithm>
+#include <chrono>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 namespace memlong::tools_test {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 int code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+
+/// In the child: exec fails where a stream cannot be opened.
+void redirect(int stream, const std::string& file, int flags) {
+  const int fd = open(file.empty() ? "/dev/null" : file.c_str(), flags, 0644);
+  if (fd < 0 || dup2(fd, stream) < 0) _exit(127);
+  close(fd);
+}
 
 }  // namespace
 
-BackgroundTool::BackgroundTool(const std::string& name, std::vector<std::string> args) {
+BackgroundTool::BackgroundTool(const std::string& name, std::vector<std::string> args,
+                               const ToolStreams& streams) {
   args.insert(args.begin(), std::string(MEMLONG_BIN_DIR) + "/" + name);
   std::vector<char*> argv;
   for (std::string& word : args) argv.push_back(word.data());
   argv.push_back(nullptr);
-  child_ = fork();
-  if (child_ == 0) {
-    const int nowhere = open("/dev/null", O_WRONLY);
-    dup2(nowhere, STDOUT_FILENO);
-    dup2(nowhere, STDERR_FILENO);
+  pid_ = fork();
+  if (pid_ == 0) {
+    redirect(STDIN_FILENO, streams.in, O_RDONLY);
+    redirect(STDOUT_FILENO, streams.out, O_WRONLY | O_CREAT | O_TRUNC);
+    redirect(STDERR_FILENO, streams.err, O_WRONLY | O_CREAT | O_TRUNC);
     execv(argv[0], argv.data());
     _exit(127);
   }
+  ended_ = pid_ < 0;
 }
 
 BackgroundTool::~BackgroundTool() {
@@ -32,24 +46,35 @@ BackgroundTool::~BackgroundTool() {
 }
 
 bool BackgroundTool::runs() {
-  if (child_ < 0) return false;
+  if (ended_) return false;
   int status = 0;
-  if (waitpid(child_, &status, WNOHANG) != child_) return true;
-  child_ = -1;
+  if (waitpid(pid_, &status, WNOHANG) != pid_) return true;
+  ended_ = true;
   code_ = code_of(status);
   return false;
 }
 
+bool BackgroundTool::ended_within(double seconds) {
+  const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
+  while (runs()) {
+    const auto left = deadline - Clock::now();
+    if (left <= Clock::duration::zero()) return false;
+    std::this_thread::sleep_for(
+        std::min<std::chrono::duration<double>>(left, std::chrono::microseconds(200)));
+  }
+  return true;
+}
+
 int BackgroundTool::end(int signal_number) {
-  if (runs()) kill(child_, signal_number);
+  if (runs()) kill(pid_, signal_number);
   return wait();
 }
 
 int BackgroundTool::wait() {
-  if (child_ < 0) return code_;
+  if (ended_) return code_;
   int status = 0;
-  waitpid(child_, &status, 0);
-  child_ = -1;
+  waitpid(pid_, &status, 0);
+  ended_ = true;
   code_ = code_of(status);
   return code_;
 }

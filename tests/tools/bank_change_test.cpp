@@ -66,6 +66,17 @@ TEST_F(BankToolChange, ForgetByNameAndNamespace) {
   EXPECT_EQ(run_json(bank_, {"list"}).size(), 1U);
 }
 
+TEST_F(BankToolChange, ForgettingAgainWhatIsGoneDoesTheRest) {
+  run_json(bank_, {"forget", "1"});
+  const ToolResult again = run_tool("memlong-bank", {"forget", "1", "3", "--bank", bank_});
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("document 1 is gone already"));
+  EXPECT_THAT(again.out, HasSubstr("forgot 1 document, "));
+  EXPECT_EQ(run_json(bank_, {"forget", "1", "3"})["documents"], 0);
+  EXPECT_EQ(run_tool("memlong-bank", {"forget", "0", "--bank", bank_}).code, 2);
+  EXPECT_EQ(run_json(bank_, {"list"}).size(), 1U);
+}
+
 TEST_F(BankToolChange, PruneStopsAtHalfOfTheBudget) {
   const int chunks = run_json(bank_, {"stats"})["chunks"];
   ASSERT_GT(chunks, 12);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "common/log.h"
 #include "tools/common/output.h"
 #include "tools/common/run.h"
 #include "tools/common/signals.h"
@@ -29,6 +30,12 @@ std::vector<Document> chosen_documents(const membank::Snapshot& snapshot,
   for (const int64_t id : arguments.ids) {
     const auto same = [id](const Document& each) { return each.id == static_cast<uint64_t>(id); };
     const auto found = std::find_if(documents.begin(), documents.end(), same);
+    const bool gone = id > 0 && static_cast<uint64_t>(id) <= snapshot.last_document() &&
+                      !snapshot.document(static_cast<uint64_t>(id));
+    if (found == documents.end() && gone) {
+      log::info("document " + std::to_string(id) + " is gone already");
+      continue;
+    }
     if (found == documents.end()) {
       fail(ErrorKind::usage, "the bank has no document " + std::to_string(id) +
                                  (arguments.name_spaces.empty() && arguments.name.empty()
