@@ -24,6 +24,7 @@ void embedding(Context& context, const TensorView& table, std::span<const int32_
   check_dtype(out, DType::f32, "embedding out");
   check_rows(table, "embedding table");
   check_rows(out, "embedding out");
+  check_device(context, table, "embedding table");
   check_device(context, out, "embedding out");
   check_ids(ids, table);
   if (out.empty()) return;
@@ -39,6 +40,7 @@ void embedding_backward(Context& context, std::span<const int32_t> ids, const Te
   check_dtype(dtable, DType::f32, "embedding_backward dtable");
   check_rows(dout, "embedding_backward dout");
   check_rows(dtable, "embedding_backward dtable");
+  check_device(context, dout, "embedding_backward dout");
   check_device(context, dtable, "embedding_backward dtable");
   check_ids(ids, dtable);
   if (dout.empty()) return;

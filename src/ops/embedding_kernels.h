@@ -23,4 +23,11 @@ template <>
 void embedding_backward_kernel<Device::cpu>(Context& context, std::span<const int32_t> ids,
                                             const TensorView& dout, const TensorView& dtable);
 
+template <>
+void embedding_kernel<Device::cuda>(Context& context, const TensorView& table,
+                                    std::span<const int32_t> ids, const TensorView& out);
+template <>
+void embedding_backward_kernel<Device::cuda>(Context& context, std::span<const int32_t> ids,
+                                             const TensorView& dout, const TensorView& dtable);
+
 }  // namespace memlong::ops

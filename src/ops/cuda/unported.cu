@@ -6,7 +6,6 @@
 #include "ops/adamw_kernels.h"
 #include "ops/attention_kernels.h"
 #include "ops/cross_entropy_kernels.h"
-#include "ops/embedding_kernels.h"
 #include "ops/muon_kernels.h"
 #include "ops/top_k_kernels.h"
 
@@ -43,15 +42,6 @@ void attention_backward_kernel<kCuda>(Context&, std::span<const AttentionBackwar
 template <>
 void cross_entropy_kernel<kCuda>(Context&, const CrossEntropyArgs&) {
   no_kernel("cross_entropy");
-}
-
-template <>
-void embedding_kernel<kCuda>(Context&, View, std::span<const int32_t>, View) {
-  no_kernel("embedding");
-}
-template <>
-void embedding_backward_kernel<kCuda>(Context&, std::span<const int32_t>, View, View) {
-  no_kernel("embedding_backward");
 }
 
 template <>
