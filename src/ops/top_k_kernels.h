@@ -13,4 +13,7 @@ std::vector<Scored> top_k_kernel(Context& context, const TensorView& x, int64_t 
 template <>
 std::vector<Scored> top_k_kernel<Device::cpu>(Context& context, const TensorView& x, int64_t k);
 
+template <>
+std::vector<Scored> top_k_kernel<Device::cuda>(Context& context, const TensorView& x, int64_t k);
+
 }  // namespace memlong::ops

@@ -7,7 +7,6 @@
 #include "ops/attention_kernels.h"
 #include "ops/cross_entropy_kernels.h"
 #include "ops/muon_kernels.h"
-#include "ops/top_k_kernels.h"
 
 namespace memlong::ops {
 namespace {
@@ -59,11 +58,6 @@ void muon_combine_kernel<kCuda>(Context&, View, View, float, float) {
 template <>
 void muon_apply_kernel<kCuda>(Context&, View, View, float, float) {
   no_kernel("muon_apply");
-}
-
-template <>
-std::vector<Scored> top_k_kernel<kCuda>(Context&, View, int64_t) {
-  no_kernel("top_k");
 }
 
 }  // namespace memlong::ops
