@@ -11,4 +11,7 @@ void cross_entropy_kernel(Context& context, const CrossEntropyArgs& args);
 template <>
 void cross_entropy_kernel<Device::cpu>(Context& context, const CrossEntropyArgs& args);
 
+template <>
+void cross_entropy_kernel<Device::cuda>(Context& context, const CrossEntropyArgs& args);
+
 }  // namespace memlong::ops

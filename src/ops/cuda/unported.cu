@@ -5,7 +5,6 @@
 #include "common/error.h"
 #include "ops/adamw_kernels.h"
 #include "ops/attention_kernels.h"
-#include "ops/cross_entropy_kernels.h"
 #include "ops/muon_kernels.h"
 
 namespace memlong::ops {
@@ -36,11 +35,6 @@ void attention_memory_mass_kernel<kCuda>(Context&, View, View, View, float, View
 template <>
 void attention_backward_kernel<kCuda>(Context&, std::span<const AttentionBackwardArgs>) {
   no_kernel("attention_backward");
-}
-
-template <>
-void cross_entropy_kernel<kCuda>(Context&, const CrossEntropyArgs&) {
-  no_kernel("cross_entropy");
 }
 
 template <>
