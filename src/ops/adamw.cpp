@@ -1,5 +1,7 @@
 #include "ops/adamw.h"
 
+#include <cmath>
+
 #include "ops/adamw_kernels.h"
 #include "ops/checks.h"
 #include "ops/dispatch.h"
@@ -14,6 +16,21 @@ void check_flat(const Context& context, const TensorView& x, const char* name) {
 }
 
 }  // namespace
+
+AdamWFactors adamw_factors(const AdamWOptions& o) {
+  const auto step = static_cast<double>(o.step);
+  const double correction1 = 1.0 - std::pow(static_cast<double>(o.beta1), step);
+  const double correction2 = 1.0 - std::pow(static_cast<double>(o.beta2), step);
+  return {.gradient = o.gradient_scale,
+          .beta1 = o.beta1,
+          .beta2 = o.beta2,
+          .rest1 = 1.0F - o.beta1,
+          .rest2 = 1.0F - o.beta2,
+          .keep = 1.0F - o.lr * o.weight_decay,
+          .rate = static_cast<float>(o.lr / correction1),
+          .root = static_cast<float>(1.0 / std::sqrt(correction2)),
+          .eps = o.eps};
+}
 
 void adamw(Context& context, const TensorView& value, const TensorView& gradient,
            const TensorView& m, const TensorView& v, const AdamWOptions& options) {

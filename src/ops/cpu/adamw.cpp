@@ -11,27 +11,7 @@ namespace {
 /// Elements of one task. Fixed, so that sums do not depend on the number of threads.
 constexpr int64_t kPiece = 16384;
 
-/// The formula with its divisions by constants taken out of the loop.
-struct Factors {
-  float gradient, beta1, beta2, rest1, rest2, keep, rate, root, eps;
-};
-
-Factors make_factors(const AdamWOptions& o) {
-  const auto step = static_cast<double>(o.step);
-  const double correction1 = 1.0 - std::pow(static_cast<double>(o.beta1), step);
-  const double correction2 = 1.0 - std::pow(static_cast<double>(o.beta2), step);
-  return {.gradient = o.gradient_scale,
-          .beta1 = o.beta1,
-          .beta2 = o.beta2,
-          .rest1 = 1.0F - o.beta1,
-          .rest2 = 1.0F - o.beta2,
-          .keep = 1.0F - o.lr * o.weight_decay,
-          .rate = static_cast<float>(o.lr / correction1),
-          .root = static_cast<float>(1.0 / std::sqrt(correction2)),
-          .eps = o.eps};
-}
-
-void adamw_piece(const Factors& f, float* __restrict value, const float* __restrict gradient,
+void adamw_piece(const AdamWFactors& f, float* __restrict value, const float* __restrict gradient,
                  float* __restrict m, float* __restrict v, int64_t count) {
 #pragma omp simd
   for (int64_t i = 0; i < count; ++i) {
@@ -57,7 +37,7 @@ template <>
 void adamw_kernel<Device::cpu>(Context& context, const TensorView& value,
                                const TensorView& gradient, const TensorView& m, const TensorView& v,
                                const AdamWOptions& options) {
-  const Factors factors = make_factors(options);
+  const AdamWFactors factors = adamw_factors(options);
   const int64_t count = value.elements();
   const int64_t pieces = (count + kPiece - 1) / kPiece;
   auto* to = value.data<float>();

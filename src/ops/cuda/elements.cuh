@@ -37,4 +37,13 @@ void for_elements(Context& context, const char* name, const Work& work, int64_t 
   dispatch_width(columns, run, views...);
 }
 
+/// The same for contiguous views that have all as many elements.
+template <class Work, class... Views>
+void for_flat(Context& context, const char* name, const Work& work, const TensorView& first,
+              const Views&... others) {
+  const int64_t count = first.elements();
+  for_elements(context, name, work, count, count, first.reshape({count}),
+               others.reshape({count})...);
+}
+
 }  // namespace memlong::ops

@@ -3,7 +3,6 @@
 #include <string>
 
 #include "common/error.h"
-#include "ops/adamw_kernels.h"
 #include "ops/attention_kernels.h"
 #include "ops/muon_kernels.h"
 
@@ -18,15 +17,6 @@ constexpr Device kCuda = Device::cuda;
 }
 
 }  // namespace
-
-template <>
-void adamw_kernel<kCuda>(Context&, View, View, View, View, const AdamWOptions&) {
-  no_kernel("adamw");
-}
-template <>
-double square_sum_kernel<kCuda>(Context&, View) {
-  no_kernel("square_sum");
-}
 
 template <>
 void attention_memory_mass_kernel<kCuda>(Context&, View, View, View, float, View) {
