@@ -36,4 +36,18 @@ template <>
 void muon_apply_kernel<Device::cpu>(Context& context, const TensorView& value, const TensorView& x,
                                     float keep, float rate);
 
+template <>
+void muon_momentum_kernel<Device::cuda>(Context& context, const TensorView& gradient,
+                                        const TensorView& u, const TensorView& d,
+                                        const MuonOptions& options);
+template <>
+void muon_round_kernel<Device::cuda>(Context& context, const TensorView& x, const TensorView& low,
+                                     float scale, float factor);
+template <>
+void muon_combine_kernel<Device::cuda>(Context& context, const TensorView& low,
+                                       const TensorView& square, float b, float c);
+template <>
+void muon_apply_kernel<Device::cuda>(Context& context, const TensorView& value, const TensorView& x,
+                                     float keep, float rate);
+
 }  // namespace memlong::ops

@@ -4,7 +4,6 @@
 
 #include "common/error.h"
 #include "ops/attention_kernels.h"
-#include "ops/muon_kernels.h"
 
 namespace memlong::ops {
 namespace {
@@ -25,23 +24,6 @@ void attention_memory_mass_kernel<kCuda>(Context&, View, View, View, float, View
 template <>
 void attention_backward_kernel<kCuda>(Context&, std::span<const AttentionBackwardArgs>) {
   no_kernel("attention_backward");
-}
-
-template <>
-void muon_momentum_kernel<kCuda>(Context&, View, View, View, const MuonOptions&) {
-  no_kernel("muon_momentum");
-}
-template <>
-void muon_round_kernel<kCuda>(Context&, View, View, float, float) {
-  no_kernel("muon_round");
-}
-template <>
-void muon_combine_kernel<kCuda>(Context&, View, View, float, float) {
-  no_kernel("muon_combine");
-}
-template <>
-void muon_apply_kernel<kCuda>(Context&, View, View, float, float) {
-  no_kernel("muon_apply");
 }
 
 }  // namespace memlong::ops
