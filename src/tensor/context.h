@@ -20,6 +20,9 @@ struct ContextOptions {
   Device device = Device::cpu;
   int threads = 0;       ///< 0: as many as the process may use
   int device_index = 0;  ///< which of several CUDA devices
+  /// Most bytes that tensors of this process may take on that device; 0: what was said before, else
+  /// no limit. Beyond it an allocation is Error{capacity}.
+  size_t max_device_bytes = 0;
 };
 
 class Context {

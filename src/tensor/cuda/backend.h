@@ -15,6 +15,9 @@ namespace memlong::cuda {
 /// what was asked for, by `what`, and what is free.
 std::shared_ptr<void> allocate(size_t bytes, const std::string& what);
 
+/// From now on the process gets at most that much at a time of a device's memory. Thread-safe.
+void limit_memory(int device_index, size_t bytes);
+
 void set_zero(void* memory, size_t bytes);
 /// `rows` pieces of `row` bytes that lie `pitch` bytes apart, put one after the other. Both on the
 /// device.

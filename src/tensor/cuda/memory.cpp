@@ -1,3 +1,5 @@
+#include <array>
+#include <atomic>
 #include <cstdio>
 
 #include "common/error.h"
@@ -22,8 +24,27 @@ std::string gibibytes(size_t bytes) {
   return text;
 }
 
-[[noreturn]] void out_of_memory(int device, cudaMemPool_t pool, size_t bytes,
-                                const std::string& what) {
+/// By device, as the driver's pools are: what may be in use at a time; 0: no limit. Devices beyond
+/// the last have none.
+std::array<std::atomic<size_t>, 64>& limits() {
+  static std::array<std::atomic<size_t>, 64> of_device{};
+  return of_device;
+}
+
+size_t limit_of(int device) {
+  return static_cast<size_t>(device) < limits().size()
+             ? limits()[static_cast<size_t>(device)].load()
+             : 0;
+}
+
+size_t used_of(cudaMemPool_t pool) {
+  uint64_t used = 0;
+  check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used), "memory pool");
+  return used;
+}
+
+/// "1.20 GiB of 23.69 GiB are free", or what the limit leaves.
+std::string room_text(int device, cudaMemPool_t pool) {
   size_t free = 0;
   size_t total = 0;
   uint64_t reserved = 0;
@@ -32,11 +53,19 @@ std::string gibibytes(size_t bytes) {
   cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReservedMemCurrent, &reserved);
   cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used);
   cudaGetLastError();  // the next call must not report it again
+  free += reserved - used;
+  const size_t limit = limit_of(device);
+  const size_t left = limit > used ? limit - used : 0;
+  if (limit == 0 || left > free) return gibibytes(free) + " of " + gibibytes(total) + " are free";
+  return gibibytes(left) + " are left of the " + gibibytes(limit) + " that --max-gpu-memory allows";
+}
+
+[[noreturn]] void out_of_memory(int device, cudaMemPool_t pool, size_t bytes,
+                                const std::string& what) {
   fail(ErrorKind::capacity, "out of GPU memory: " + std::to_string(bytes) + " bytes (" +
                                 gibibytes(bytes) + ") for " + what + " on CUDA device " +
-                                std::to_string(device) + ", where " +
-                                gibibytes(free + (reserved - used)) + " of " + gibibytes(total) +
-                                " are free; lower the window, the batch or the top-k, or use "
+                                std::to_string(device) + ", where " + room_text(device, pool) +
+                                "; lower the window, the batch or the top-k, or use "
                                 "--device cpu");
 }
 
@@ -55,11 +84,19 @@ std::shared_ptr<void> allocate(size_t bytes, const std::string& what) {
   int device = 0;
   check(cudaGetDevice(&device), "allocation");
   const cudaMemPool_t pool = pool_of(device);
+  const size_t limit = limit_of(device);
+  if (limit > 0 && used_of(pool) + bytes > limit) out_of_memory(device, pool, bytes, what);
   void* memory = nullptr;
   const cudaError_t status = cudaMallocAsync(&memory, bytes == 0 ? 1 : bytes, cudaStreamLegacy);
   if (status == cudaErrorMemoryAllocation) out_of_memory(device, pool, bytes, what);
   check(status, "allocation of " + std::to_string(bytes) + " bytes for " + what);
   return {memory, [device](void* freed) { release(freed, device); }};
+}
+
+void limit_memory(int device_index, size_t bytes) {
+  if (static_cast<size_t>(device_index) < limits().size()) {
+    limits()[static_cast<size_t>(device_index)] = bytes;
+  }
 }
 
 void set_zero(void* memory, size_t bytes) {

@@ -55,6 +55,23 @@ TEST_F(DeviceTensor, TooLargeSaysWhatIsFree) {
   }
 }
 
+TEST_F(DeviceTensor, ALimitHoldsForTheWholeProcess) {
+  const Tensor held({1 << 20}, DType::u8, Device::cuda);
+  const Context limited({.device = Device::cuda, .max_device_bytes = size_t{3} << 20});
+  const Tensor more({1 << 20}, DType::u8, Device::cuda);
+  try {
+    const Tensor tensor({3 << 19}, DType::u8, Device::cuda);
+    FAIL() << "3.5 MiB of 3";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::capacity);
+    EXPECT_THAT(error.what(), HasSubstr("out of GPU memory: 1572864 bytes (0.00 GiB) for a tensor "
+                                        "[1572864] on CUDA device 0, where 0.00 GiB are left of "
+                                        "the 0.00 GiB that --max-gpu-memory allows; lower"));
+  }
+  const Context unlimited({.device = Device::cuda, .max_device_bytes = SIZE_MAX});
+  EXPECT_NO_THROW(Tensor({3 << 19}, DType::u8, Device::cuda));
+}
+
 TEST_F(DeviceTensor, DevicesAreListedAndChosen) {
   const CudaDevices found = cuda_devices();
   ASSERT_EQ(found.devices.size(), 1U);

@@ -87,7 +87,10 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
 }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
 cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
-  *static_cast<uint64_t*>(value) = 0;
+  size_t free = 0;
+  size_t total = 0;
+  cuda_emulation::memory_left(&free, &total);
+  *static_cast<uint64_t*>(value) = total - free;  // nothing is held that is not in use
   return cudaSuccess;
 }
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
