@@ -272,6 +272,24 @@ TEST_F(TrainTool, SifIsEstimatedAnew) {
   EXPECT_FALSE(same(file.path(), reference_model() + "/sif.safetensors"));
 }
 
+TEST_F(TrainTool, SifIsLearntFromQuestions) {
+  fs::copy(reference_model(), path("model"), fs::copy_options::recursive);
+  const std::string dialogs =
+      "dialogs:" + std::string(MEMLONG_TEST_DATA) + "/recall-held/changed-8k.jsonl";
+  const std::vector<std::string> words = {"sif", "--model", folder_ / "model", "--data"};
+  const auto with = [&words](std::vector<std::string> more) {
+    more.insert(more.begin(), words.begin(), words.end());
+    return run_tool("memlong-train", more);
+  };
+  const ToolResult run = with({dialogs, "--learn", "--passes", "20", "--json"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  const json result = json::parse(run.out);
+  EXPECT_EQ(result["questions"], 142);  // two stand in the window yet
+  EXPECT_GT(result["found"].get<double>(), result["found_before"].get<double>() + 0.05);
+  expect_error(with({"text:" + folder_ / "texts", "--learn"}), 2, "no dialog asks for what");
+  expect_error(with({dialogs, "--eval-data", dialogs}), 2, "--eval-data goes with --learn");
+}
+
 TEST_F(TrainTool, PlotDrawsEveryRun) {
   std::string rows;
   for (int step = 1; step <= 30; ++step) {

@@ -82,7 +82,20 @@ void add_sif(OptionSet& options, Arguments& a) {
       .value("KIND:PATH")
       .verbatim()
       .required();
-  set.add("tokens", &a.sif_tokens, "tokens that are read at most").range(1000, 1e12);
+  set.add("tokens", &a.sif_tokens, "tokens that are counted at most").range(1000, 1e12);
+  set.group("Learning");
+  set.add("learn", &a.sif_learn,
+          "learn the weights of tokens: a question shall find the chunk that told the answer, in "
+          "dialogs of --data whose probes name it");
+  set.add("eval-data", &a.sif_eval_data, "dialogs to measure on: the share of facts that is found")
+      .value("dialogs:PATH")
+      .verbatim();
+  set.add("passes", &a.sif_learning.passes, "over all dialogs").range(1, 1000);
+  set.add("batch", &a.sif_learning.dialogs, "dialogs of a step, each other's distractors")
+      .range(1, 1024);
+  set.add("lr", &a.sif_learning.lr, "learning rate at the start; falls to 0").range(1e-6, 10);
+  set.add("scale", &a.sif_learning.scale, "by which cosines are multiplied").range(0.1, 1000);
+  set.add("seed", &a.sif_learning.seed, "order of the dialogs");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "train/data_options.h"
 #include "train/network.h"
 #include "train/optimizer.h"
+#include "train/sif_learning.h"
 #include "train/trainer.h"
 
 namespace memlong::train_tool {
@@ -63,7 +64,10 @@ struct Arguments {
   std::string merge_dtype;
   std::vector<std::filesystem::path> logs;
   std::vector<std::string> sif_data;
+  std::vector<std::string> sif_eval_data;
   int64_t sif_tokens = 4'000'000;
+  bool sif_learn = false;
+  train::SifLearningOptions sif_learning;
   double smooth = 0.95;
 };
 
