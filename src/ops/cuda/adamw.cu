@@ -11,10 +11,10 @@ namespace {
 
 struct Step {
   AdamWFactors f;
-  float *value;
-  const float *gradient;
-  float *m;
-  float *v;
+  float* value;
+  const float* gradient;
+  float* m;
+  float* v;
 
   template <int N>
   __device__ void at(int64_t i) const {
@@ -53,7 +53,7 @@ struct DoubleSum {
 /// shares[block] = its part of the sum of x^2.
 template <bool kAligned>
 __global__ void __launch_bounds__(kSumThreads)
-    sum_squares(const float *x, int64_t count, double *shares) {
+    sum_squares(const float* x, int64_t count, double* shares) {
   const int64_t step = static_cast<int64_t>(gridDim.x) * kSumThreads * kGroup;
   const int64_t thread = static_cast<int64_t>(blockIdx.x) * kSumThreads + threadIdx.x;
   double sum = 0.0;
@@ -77,22 +77,22 @@ __global__ void __launch_bounds__(kSumThreads)
 }  // namespace
 
 template <>
-void adamw_kernel<Device::cuda>(Context &context, const TensorView &value,
-                                const TensorView &gradient, const TensorView &m,
-                                const TensorView &v, const AdamWOptions &options) {
+void adamw_kernel<Device::cuda>(Context& context, const TensorView& value,
+                                const TensorView& gradient, const TensorView& m,
+                                const TensorView& v, const AdamWOptions& options) {
   const Step work = {adamw_factors(options), value.data<float>(), gradient.data<float>(),
                      m.data<float>(), v.data<float>()};
   for_flat(context, "adamw", work, value, gradient, m, v);
 }
 
 template <>
-double square_sum_kernel<Device::cuda>(Context &context, const TensorView &x) {
+double square_sum_kernel<Device::cuda>(Context& context, const TensorView& x) {
   constexpr int64_t kBlockElements = 16384;
   constexpr int64_t kMostBlocks = 1024;
   const int64_t count = x.elements();
   const int64_t blocks = std::min(kMostBlocks, (count + kBlockElements - 1) / kBlockElements);
   const TensorView scratch = context.scratch("square_sum shares", {blocks}, DType::i64);
-  auto *shares = static_cast<double *>(scratch.raw());
+  auto* shares = static_cast<double*>(scratch.raw());
   launch(context, "square_sum", {static_cast<unsigned>(blocks), kSumThreads},
          rows_aligned(x.reshape({count}), 16) ? sum_squares<true> : sum_squares<false>,
          x.data<float>(), count, shares);

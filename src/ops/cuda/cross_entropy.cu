@@ -49,18 +49,18 @@ struct Part {
 };
 
 struct Rows {
-  const float *logits;
+  const float* logits;
   int64_t stride;
-  const int32_t *targets;
-  const float *weights;
-  float *loss;
-  int32_t *argmax;
+  const int32_t* targets;
+  const float* weights;
+  float* loss;
+  int32_t* argmax;
   int columns;
 };
 
 template <class Grad>
 struct Gradient {
-  Grad *rows;  ///< null where none is wanted
+  Grad* rows;  ///< null where none is wanted
   int64_t stride;
 };
 
@@ -69,7 +69,7 @@ struct Gradient {
 template <int N, class Grad>
 __global__ void __launch_bounds__(kThreads)
     cross_entropy_rows(const Rows all, const Gradient<Grad> dlogits) {
-  const float *x = all.logits + blockIdx.x * all.stride;
+  const float* x = all.logits + blockIdx.x * all.stride;
   const int target = all.targets[blockIdx.x];
   const float at_target = target < 0 ? 0.0F : x[target];
   const int first = static_cast<int>(threadIdx.x) * N;
@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(kThreads)
     all.argmax[blockIdx.x] = static_cast<int32_t>(device::index_of_key(key));
   }
   if (dlogits.rows == nullptr) return;
-  Grad *gradient = dlogits.rows + blockIdx.x * dlogits.stride;
+  Grad* gradient = dlogits.rows + blockIdx.x * dlogits.stride;
   const float weight = target < 0 ? 0.0F : all.weights[blockIdx.x];
   const float scale = weight / sum;
   for (int c = first; c < all.columns; c += kThreads * N) {
@@ -108,9 +108,9 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 template <>
-void cross_entropy_kernel<Device::cuda>(Context &context, const CrossEntropyArgs &args) {
-  const TensorView &logits = args.logits;
-  const TensorView &d = args.dlogits;
+void cross_entropy_kernel<Device::cuda>(Context& context, const CrossEntropyArgs& args) {
+  const TensorView& logits = args.logits;
+  const TensorView& d = args.dlogits;
   const int64_t rows = logits.dim(0);
   const TensorView targets = context.scratch("cross_entropy targets", {rows}, DType::i32);
   const TensorView weights = context.scratch("cross_entropy weights", {rows}, DType::f32);

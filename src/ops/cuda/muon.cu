@@ -6,9 +6,9 @@ namespace {
 
 /// u = momentum u + scale g; d = fresh g + old u.
 struct Momentum {
-  const float *gradient;
-  float *u;
-  float *d;
+  const float* gradient;
+  float* u;
+  float* d;
   float momentum, scale, fresh, old;
 
   template <int N>
@@ -28,8 +28,8 @@ struct Momentum {
 };
 
 struct Round {
-  float *x;
-  bf16 *low;
+  float* x;
+  bf16* low;
   float scale, factor;
 
   template <int N>
@@ -46,8 +46,8 @@ struct Round {
 };
 
 struct Combine {
-  bf16 *low;
-  const float *square;
+  bf16* low;
+  const float* square;
   float b, c;
 
   template <int N>
@@ -63,8 +63,8 @@ struct Combine {
 };
 
 struct Apply {
-  float *value;
-  const float *x;
+  float* value;
+  const float* x;
   float keep, rate;
 
   template <int N>
@@ -82,9 +82,9 @@ struct Apply {
 }  // namespace
 
 template <>
-void muon_momentum_kernel<Device::cuda>(Context &context, const TensorView &gradient,
-                                        const TensorView &u, const TensorView &d,
-                                        const MuonOptions &options) {
+void muon_momentum_kernel<Device::cuda>(Context& context, const TensorView& gradient,
+                                        const TensorView& u, const TensorView& d,
+                                        const MuonOptions& options) {
   const Momentum work = {.gradient = gradient.data<float>(),
                          .u = u.data<float>(),
                          .d = d.data<float>(),
@@ -96,21 +96,21 @@ void muon_momentum_kernel<Device::cuda>(Context &context, const TensorView &grad
 }
 
 template <>
-void muon_round_kernel<Device::cuda>(Context &context, const TensorView &x, const TensorView &low,
+void muon_round_kernel<Device::cuda>(Context& context, const TensorView& x, const TensorView& low,
                                      float scale, float factor) {
   const Round work = {x.data<float>(), low.data<bf16>(), scale, factor};
   for_flat(context, "muon_round", work, x, low);
 }
 
 template <>
-void muon_combine_kernel<Device::cuda>(Context &context, const TensorView &low,
-                                       const TensorView &square, float b, float c) {
+void muon_combine_kernel<Device::cuda>(Context& context, const TensorView& low,
+                                       const TensorView& square, float b, float c) {
   const Combine work = {low.data<bf16>(), square.data<float>(), b, c};
   for_flat(context, "muon_combine", work, low, square);
 }
 
 template <>
-void muon_apply_kernel<Device::cuda>(Context &context, const TensorView &value, const TensorView &x,
+void muon_apply_kernel<Device::cuda>(Context& context, const TensorView& value, const TensorView& x,
                                      float keep, float rate) {
   const Apply work = {value.data<float>(), x.data<float>(), keep, rate};
   for_flat(context, "muon_apply", work, value, x);

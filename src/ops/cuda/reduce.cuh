@@ -14,7 +14,7 @@ __device__ __forceinline__ typename Op::Type block_join(typename Op::Type value)
   struct Partial {
     Type of_warp[kWarp];
   };
-  Partial &partial = block_shared<Partial>();
+  Partial& partial = block_shared<Partial>();
 #pragma unroll
   for (int step = kWarp / 2; step > 0; step /= 2) {
     value = Op::join(value, __shfl_xor_sync(kAllLanes, value, step));

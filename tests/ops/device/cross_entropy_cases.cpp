@@ -11,7 +11,7 @@ enum class Gradient { none, own, in_place };
 
 /// Five rows: the first, the last and some column, none, and one without
 /// weight.
-void five_rows(OpRun &run, const TensorView &logits, DType dtype, Gradient gradient,
+void five_rows(OpRun& run, const TensorView& logits, DType dtype, Gradient gradient,
                bool with_argmax) {
   const int64_t columns = logits.dim(1);
   const std::vector<int32_t> targets = {0, static_cast<int32_t>(columns - 1), -1,
@@ -42,21 +42,21 @@ std::vector<OpCase> cases() {
     const std::string size = std::to_string(columns);
     const Shape shape{5, columns};
     for (const DType dtype : {DType::f32, DType::bf16}) {
-      all.push_back({std::string(dtype_name(dtype)) + "_" + size, [=](OpRun &run) {
+      all.push_back({std::string(dtype_name(dtype)) + "_" + size, [=](OpRun& run) {
                        const Tensor logits = run.random(shape, DType::f32, 1, 4.0F);
                        five_rows(run, logits, dtype, Gradient::own, true);
                      }});
     }
-    all.push_back({"in_place_" + size, [=](OpRun &run) {
+    all.push_back({"in_place_" + size, [=](OpRun& run) {
                      const Tensor logits = run.random(shape, DType::f32, 2, 4.0F);
                      five_rows(run, logits, DType::f32, Gradient::in_place, false);
                    }});
-    all.push_back({"loss_only_" + size, [=](OpRun &run) {
+    all.push_back({"loss_only_" + size, [=](OpRun& run) {
                      const Tensor logits = run.random(shape, DType::f32, 3, 40.0F);
                      five_rows(run, logits, DType::f32, Gradient::none, true);
                    }});
   }
-  all.push_back({"in_place_and_strided", [](OpRun &run) {
+  all.push_back({"in_place_and_strided", [](OpRun& run) {
                    const Tensor wide = run.random({5, 120}, DType::f32, 4);
                    five_rows(run, wide.view().slice(1, 8, 112), DType::f32, Gradient::in_place,
                              true);
@@ -67,7 +67,7 @@ std::vector<OpCase> cases() {
 
 constexpr int64_t kColumns = 1200;
 
-std::vector<float> repeated(const std::vector<float> &pattern) {
+std::vector<float> repeated(const std::vector<float>& pattern) {
   std::vector<float> row;
   for (size_t i = 0; i < size_t{kColumns}; ++i) row.push_back(pattern[i % pattern.size()]);
   return row;
@@ -80,14 +80,15 @@ std::vector<float> one_among(float one, int64_t at, float others) {
 }
 
 /// One row, since what is not finite must not hide the rest.
-OpCase extreme(const std::string &name, const std::vector<float> &row, int32_t target) {
-  return {name, [=](OpRun &run) {
+OpCase extreme(const std::string& name, const std::vector<float>& row, int32_t target,
+               float weight = 1.5F) {
+  return {name, [=](OpRun& run) {
             const Tensor host({1, kColumns}, DType::f32);
             std::copy(row.begin(), row.end(), host.data<float>());
             const Tensor logits = run.upload(host);
             const Tensor gradient = run.empty({1, kColumns}, DType::f32);
             const std::vector<int32_t> targets = {target};
-            const std::vector<float> weights = {1.5F};
+            const std::vector<float> weights = {weight};
             std::vector<float> loss(1);
             std::vector<int32_t> argmax(1);
             cross_entropy(run.context(), {logits, targets, weights, loss, argmax, gradient});
@@ -111,6 +112,8 @@ std::vector<OpCase> extreme_cases() {
       extreme("infinity", one_among(INFINITY, 600, 1.0F), 0),
       extreme("one_nan", one_among(NAN, 700, 1.0F), 0),
       extreme("all_nan", repeated({NAN}), 0),
+      extreme("one_nan_without_weight", one_among(NAN, 700, 1.0F), 0, 0.0F),
+      extreme("one_nan_without_target", one_among(NAN, 700, 1.0F), -1),
   };
 }
 

@@ -72,6 +72,16 @@ void no_step(OpRun& run) {
   run.result("u", u);
 }
 
+void whole_step(OpRun& run, const Size& size) {
+  const Shape shape{size.rows, size.columns};
+  const Tensor value = run.random(shape, DType::f32, 11);
+  const Tensor gradient = run.random(shape, DType::f32, 12);
+  const Tensor u = run.random(shape, DType::f32, 13);
+  muon(run.context(), value, gradient, u, {.lr = 1.0F});
+  run.result("u", u);
+  run.result("value", value, 2e-2);  // products in bf16
+}
+
 std::vector<OpCase> cases() {
   std::vector<OpCase> all;
   for (const Size& size : {Size{1, 1}, Size{3, 5}, Size{8, 3}, Size{40, 72}}) {
@@ -82,6 +92,9 @@ std::vector<OpCase> cases() {
     all.push_back({name_of("apply", size), [=](OpRun& run) { apply(run, size); }});
   }
   all.push_back({"no_step", no_step});
+  for (const Size& size : {Size{24, 40}, Size{40, 24}, Size{5, 7}}) {
+    all.push_back({name_of("step", size), [=](OpRun& run) { whole_step(run, size); }});
+  }
   return all;
 }
 
