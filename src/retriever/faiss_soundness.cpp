@@ -1,6 +1,5 @@
 #include "retriever/faiss_soundness.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include <faiss/IndexFlat.h>
@@ -29,20 +28,23 @@ bool offsets_fit(const faiss::HNSW& hnsw, size_t rows) {
       return false;
     }
   }
-  return hnsw.offsets.back() == hnsw.neighbors.size();
+  return hnsw.offsets.front() == 0 && hnsw.offsets.back() == hnsw.neighbors.size();
 }
 
-/// A link of a level leads to a row that has that level: a walk looks where the level's links
-/// would be.
-bool levels_hold(const faiss::HNSW& hnsw) {
+/// A row's links of a level stand before its free places (-1), and lead to rows that have that
+/// level. FAISS relies on both when it walks, and when it adds.
+bool links_hold(const faiss::HNSW& hnsw) {
   for (size_t row = 0; row < hnsw.levels.size(); ++row) {
-    for (int level = 1; level < hnsw.levels[row]; ++level) {
+    for (int level = 0; level < hnsw.levels[row]; ++level) {
       size_t begin = 0;
       size_t end = 0;
       hnsw.neighbor_range(static_cast<faiss::Index::idx_t>(row), level, &begin, &end);
-      for (size_t i = begin; i < end; ++i) {
-        const int to = hnsw.neighbors[i];
-        if (to >= 0 && hnsw.levels[static_cast<size_t>(to)] <= level) return false;
+      while (begin < end && hnsw.neighbors[begin] >= 0) {
+        const auto to = static_cast<size_t>(hnsw.neighbors[begin++]);
+        if (to >= hnsw.levels.size() || hnsw.levels[to] <= level) return false;
+      }
+      for (; begin < end; ++begin) {
+        if (hnsw.neighbors[begin] != -1) return false;
       }
     }
   }
@@ -66,16 +68,12 @@ bool graph_sound(const faiss::IndexHNSWFlat& graph, int64_t rows, int64_t dim, i
       graph.ntotal != rows || hnsw.levels.size() != count || hnsw.offsets.size() != count + 1 ||
       hnsw.cum_nneighbor_per_level != fresh.cum_nneighbor_per_level ||
       hnsw.assign_probas != fresh.assign_probas || hnsw.upper_beam != 1 ||
-      !offsets_fit(hnsw, count)) {
-    return false;
-  }
-  if (!std::ranges::all_of(hnsw.neighbors, [&](int row) { return row >= -1 && row < rows; })) {
+      !offsets_fit(hnsw, count) || !links_hold(hnsw)) {
     return false;
   }
   if (rows == 0) return hnsw.entry_point < 0;
   return hnsw.entry_point >= 0 && hnsw.entry_point < rows &&
-         hnsw.levels[static_cast<size_t>(hnsw.entry_point)] == hnsw.max_level + 1 &&
-         levels_hold(hnsw);
+         hnsw.levels[static_cast<size_t>(hnsw.entry_point)] == hnsw.max_level + 1;
 }
 
 }  // namespace memlong::retriever

@@ -1,5 +1,6 @@
 #include "retriever/snapshot.h"
 
+#include <array>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -169,6 +170,24 @@ TEST_P(Snapshots, ForeignBytesInTheRightFrameAreNotBelieved) {
     write_snapshot(path_, {GetParam(), kDim, 1, "key", 4}, rising_ids(3, 1, 1), dead, payload);
     EXPECT_EQ(load().index, nullptr) << payload;
   }
+}
+
+TEST(Snapshot, HnswWithAHoleAmongALinkListIsNotUsed) {
+  const test::TempFolder folder;
+  filled(IndexKind::hnsw)->save(folder / "index", 1, "key");
+  std::string bad = read_file(folder / "index");
+  size_t at = bad.find("IHNf") + 4 + 33;
+  for (const size_t element : {8, 4, 4, 8}) {  // the lists before the links
+    uint64_t count = 0;
+    std::memcpy(&count, bad.data() + at, sizeof(count));
+    at += sizeof(count) + count * element;
+  }
+  std::array<int32_t, 2> links{};  // the first row's nearest two
+  std::memcpy(links.data(), bad.data() + at + 8, sizeof(links));
+  ASSERT_TRUE(links[0] > 0 && links[0] < kRows && links[1] > 0 && links[1] < kRows);
+  std::memset(bad.data() + at + 8, 0xFF, sizeof(links[0]));
+  seal(folder / "index", std::move(bad));
+  EXPECT_EQ(load_index(folder / "index", kDim, "key", options_of(IndexKind::hnsw)).index, nullptr);
 }
 
 TEST(Snapshot, HnswOfOtherLinksIsNotUsed) {
