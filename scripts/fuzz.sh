@@ -42,8 +42,8 @@ run_target() {
   esac
   mkdir -p "$found" "$findings" "$scratch/$target"
   TMPDIR=$scratch/$target OMP_NUM_THREADS=1 UBSAN_OPTIONS=print_stacktrace=1 "$build/bin/fuzz-$target" \
-    -max_total_time="$seconds" -max_len="$longest" -print_final_stats=1 -verbosity=1 "${limits[@]}" \
-    -dict="tests/fuzz/dictionaries/$target.dict" -artifact_prefix="$findings/$target-" \
+    -max_total_time="$seconds" -max_len="$longest" -print_final_stats=1 -entropic_scale_per_exec_time=1 \
+    "${limits[@]}" -dict="tests/fuzz/dictionaries/$target.dict" -artifact_prefix="$findings/$target-" \
     "$found" "tests/fuzz/corpus/$target" >"$build/$target.log" 2>&1 </dev/null
   echo $? >"$scratch/$target.rc"
 }
