@@ -21,7 +21,15 @@ template <>
 void attention_memory_mass_kernel<Device::cpu>(Context& context, const TensorView& q,
                                                const TensorView& k_mem, const TensorView& lse,
                                                float scale, const TensorView& mass);
+
 template <>
 void attention_kernel<Device::cuda>(Context& context, std::span<const AttentionArgs> calls);
+template <>
+void attention_memory_mass_kernel<Device::cuda>(Context& context, const TensorView& q,
+                                                const TensorView& k_mem, const TensorView& lse,
+                                                float scale, const TensorView& mass);
+template <>
+void attention_backward_kernel<Device::cuda>(Context& context,
+                                             std::span<const AttentionBackwardArgs> calls);
 
 }  // namespace memlong::ops

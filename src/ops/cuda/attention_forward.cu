@@ -1,3 +1,5 @@
+#include <type_traits>
+
 #include "ops/attention_kernels.h"
 #include "ops/cuda/attention_forward.h"
 #include "ops/dispatch.h"
@@ -30,28 +32,22 @@ int64_t most_pieces(const AttentionArgs& args) {
 template <class T>
 AttentionTile<T> tile_of(const AttentionArgs& args, const device::RowRange& range) {
   const int64_t groups = args.k.dim(0);
-  const int64_t heads = args.q.dim(1) / groups;
   AttentionTile<T> tile{};
   tile.q = device::query_rows<const T>(args.q, groups);
-  tile.keys.k = device::key_rows<const T>(args.k);
-  tile.keys.v = device::key_rows<const T>(args.v);
+  tile.keys = device::keys_of<T>(args, range);
   tile.out = device::query_rows<T>(args.out, groups);
   tile.lse = device::query_rows<float>(args.lse, groups);
   tile.width = device::common_width(args.q.dim(2), {&args.q, &args.k, &args.v});
   if (range.memory != nullptr) {
-    const TensorView& k = range.memory->k;
-    const TensorView& v = range.memory->v;
-    tile.keys.k_memory = device::key_rows<const T>(k);
-    tile.keys.v_memory = device::key_rows<const T>(v);
-    tile.keys.memory = static_cast<int>(k.dim(1));
-    tile.width = std::min(tile.width, device::common_width(args.q.dim(2), {&k, &v}));
+    const MemorySegment& memory = *range.memory;
+    tile.width = std::min(tile.width, device::common_width(args.q.dim(2), {&memory.k, &memory.v}));
   }
-  tile.keys.local = static_cast<int>(args.offset + (range.last - 1) / heads + 1);
   tile.groups = static_cast<int>(groups);
   tile.first = static_cast<int>(range.first);
   tile.rows = static_cast<int>(range.last - range.first);
   tile.offset = static_cast<int>(args.offset);
   tile.dim = static_cast<int>(args.q.dim(2));
+  tile.paired = rows_aligned(args.out, 4);
   tile.scale = args.scale * device::kLog2e;
   tile.pieces = 1;
   return tile;
@@ -113,7 +109,11 @@ void run(Context& context, std::span<const AttentionArgs> calls) {
     batch.dim = std::max(batch.dim, tile.dim);
   }
   batch.tiles = device::make_table(context, "attention tiles", tiles);
-  device::attend_plain(context, batch);
+  if constexpr (std::is_same_v<T, bf16>) {
+    device::attend_mma(context, batch);
+  } else {
+    device::attend_plain(context, batch);
+  }
   if (batch.grid.z > 1) device::combine_pieces(context, batch);
 }
 

@@ -19,7 +19,8 @@ struct AttentionBatch {
 };
 
 void attend_plain(Context& context, const AttentionBatch<float>& batch);
-void attend_plain(Context& context, const AttentionBatch<bf16>& batch);
+/// On tensor cores.
+void attend_mma(Context& context, const AttentionBatch<bf16>& batch);
 /// out and lse of the tiles of which there are several pieces.
 void combine_pieces(Context& context, const AttentionBatch<float>& batch);
 void combine_pieces(Context& context, const AttentionBatch<bf16>& batch);

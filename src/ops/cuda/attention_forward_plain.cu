@@ -38,8 +38,8 @@ __device__ __forceinline__ void weigh(float (&scores)[kRowsEach][kKeysEach], con
   }
 }
 
-template <int kChunks, class T>
-__device__ __forceinline__ void write(const AttentionTile<T>& tile, int group, int r,
+template <int kChunks>
+__device__ __forceinline__ void write(const AttentionTile<float>& tile, int group, int r,
                                       const RunningSoftmax& softmax,
                                       const float (&sums)[kChunks][kRowsEach][4], int i) {
   const float total = warp_reduce<Sum, kSide>(softmax.total);
@@ -50,7 +50,7 @@ __device__ __forceinline__ void write(const AttentionTile<T>& tile, int group, i
       (static_cast<int64_t>(blockIdx.z) * tile.groups + group) * tile.rows + r;
   const bool split = tile.pieces > 1;
   float* piece = tile.sums + piece_row * tile.dim;
-  T* out = tile.out.row(group, tile.first + r);
+  float* out = tile.out.row(group, tile.first + r);
 #pragma unroll
   for (int c = 0; c < kChunks; ++c) {
 #pragma unroll
@@ -60,7 +60,7 @@ __device__ __forceinline__ void write(const AttentionTile<T>& tile, int group, i
       if (split) {
         piece[d] = sums[c][i][e] * scale;
       } else {
-        out[d] = from_float<T>(sums[c][i][e] * scale);
+        out[d] = sums[c][i][e] * scale;
       }
     }
   }
@@ -72,11 +72,11 @@ __device__ __forceinline__ void write(const AttentionTile<T>& tile, int group, i
   }
 }
 
-template <int kChunks, class T>
+template <int kChunks>
 __global__ void __launch_bounds__(kPlainThreads)
-    attend(const __grid_constant__ DeviceTable<AttentionTile<T>> tiles) {
+    attend(const __grid_constant__ DeviceTable<AttentionTile<float>> tiles) {
   constexpr int kStride = kChunks * kChunk + 4;
-  const AttentionTile<T>& tile = tiles[static_cast<int>(blockIdx.x)];
+  const AttentionTile<float>& tile = tiles[static_cast<int>(blockIdx.x)];
   const int group = static_cast<int>(blockIdx.y);
   const int piece = static_cast<int>(blockIdx.z);
   if (group >= tile.groups || piece >= tile.pieces) return;
@@ -97,8 +97,8 @@ __global__ void __launch_bounds__(kPlainThreads)
   const int end = blocks * (piece + 1) / tile.pieces;
   for (int b = blocks * piece / tile.pieces; b < end; ++b) {
     const KeyBlock block = KeyBlock::at(tile.keys, b, kTileKeys);
-    const HeadRows<const T>& k = block.memory ? tile.keys.k_memory : tile.keys.k;
-    const HeadRows<const T>& v = block.memory ? tile.keys.v_memory : tile.keys.v;
+    const HeadRows<const float>& k = block.memory ? tile.keys.k_memory : tile.keys.k;
+    const HeadRows<const float>& v = block.memory ? tile.keys.v_memory : tile.keys.v;
     float scores[kRowsEach][kKeysEach] = {};
     for (int c = 0; c < kChunks; ++c) {
       __syncthreads();  // all have done with what lies there
@@ -123,14 +123,15 @@ __global__ void __launch_bounds__(kPlainThreads)
   }
 }
 
-template <class T>
-void attend_all(Context& context, const AttentionBatch<T>& batch) {
+}  // namespace
+
+void attend_plain(Context& context, const AttentionBatch<float>& batch) {
   const auto run = [&](auto chunks) {
     constexpr int kChunks = decltype(chunks)::value;
     constexpr size_t kFloats =
         kTileRows * (kChunks * kChunk + 4) + (kTileKeys + kTileRows) * kChunkStride;
     launch(context, "attention", {batch.grid, kPlainThreads, kFloats * sizeof(float)},
-           attend<kChunks, T>, batch.tiles);
+           attend<kChunks>, batch.tiles);
   };
   switch ((batch.dim + kChunk - 1) / kChunk) {
     case 1:
@@ -140,15 +141,6 @@ void attend_all(Context& context, const AttentionBatch<T>& batch) {
     default:
       return run(std::integral_constant<int, 4>{});
   }
-}
-
-}  // namespace
-
-void attend_plain(Context& context, const AttentionBatch<float>& batch) {
-  attend_all(context, batch);
-}
-void attend_plain(Context& context, const AttentionBatch<bf16>& batch) {
-  attend_all(context, batch);
 }
 
 }  // namespace memlong::ops::device

@@ -109,6 +109,22 @@ struct KeyBlocks {
   }
 };
 
+/// What the rows of a range read.
+template <class T>
+KeyBlocks<T> keys_of(const AttentionArgs& args, const RowRange& range) {
+  KeyBlocks<T> keys{};
+  keys.k = key_rows<const T>(args.k);
+  keys.v = key_rows<const T>(args.v);
+  if (range.memory != nullptr) {
+    keys.k_memory = key_rows<const T>(range.memory->k);
+    keys.v_memory = key_rows<const T>(range.memory->v);
+    keys.memory = static_cast<int>(range.memory->k.dim(1));
+  }
+  const int64_t heads = args.q.dim(1) / args.k.dim(0);
+  keys.local = static_cast<int>(args.offset + (range.last - 1) / heads + 1);
+  return keys;
+}
+
 /// One block of KeyBlocks: keys [first, first + count), and the last key that a row at position p
 /// of the window reads.
 struct KeyBlock {
@@ -144,6 +160,7 @@ struct AttentionTile {
   int offset;  ///< the window position of the call's first query
   int dim;
   int width;    ///< common_width() of all that is loaded
+  bool paired;  ///< rows of out start on 4 bytes
   float scale;  ///< of scores in powers of two
   /// More than one: the key blocks are shared out over blockIdx.z, whose results go to
   /// sums [pieces, G, rows, D] and sums_lse [pieces, G, rows], not to out and lse.

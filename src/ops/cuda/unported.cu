@@ -18,10 +18,6 @@ constexpr Device kCuda = Device::cuda;
 }  // namespace
 
 template <>
-void attention_memory_mass_kernel<kCuda>(Context&, View, View, View, float, View) {
-  no_kernel("attention_memory_mass");
-}
-template <>
 void attention_backward_kernel<kCuda>(Context&, std::span<const AttentionBackwardArgs>) {
   no_kernel("attention_backward");
 }

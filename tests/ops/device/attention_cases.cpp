@@ -1,54 +1,7 @@
-#include <algorithm>
-#include <cmath>
-
-#include "ops/attention.h"
-#include "ops/device/op_run.h"
+#include "ops/device/attention_operands.h"
 
 namespace memlong::ops::device_test {
 namespace {
-
-struct Dimensions {
-  int64_t heads, groups, head_dim, tokens, offset;
-  std::vector<int64_t> memory = {};  ///< M of each segment; the last row is in none of them
-  int64_t unread = 0;                ///< keys past the last row
-};
-
-std::string name_of(const Dimensions& d, DType dtype) {
-  std::string name = std::string(dtype_name(dtype)) + "_H" + std::to_string(d.heads) + "_G" +
-                     std::to_string(d.groups) + "_D" + std::to_string(d.head_dim) + "_T" +
-                     std::to_string(d.tokens) + "_offset" + std::to_string(d.offset);
-  for (const int64_t keys : d.memory) name += "_M" + std::to_string(keys);
-  return name;
-}
-
-/// The operands of a call, and where its results go.
-struct Operands {
-  Tensor q, k, v, out, lse;
-  std::vector<Tensor> owned;
-  std::vector<MemorySegment> segments;
-  int64_t offset;
-  float scale;
-
-  Operands(OpRun& run, const Dimensions& d, DType dtype, uint32_t seed)
-      : q(run.random({d.tokens, d.heads, d.head_dim}, dtype, seed)),
-        k(run.random({d.groups, d.offset + d.tokens + d.unread, d.head_dim}, dtype, seed + 1)),
-        v(run.random({d.groups, d.offset + d.tokens + d.unread, d.head_dim}, dtype, seed + 2)),
-        out(run.empty({d.tokens, d.heads, d.head_dim}, dtype)),
-        lse(run.empty({d.tokens, d.heads}, DType::f32)),
-        offset(d.offset),
-        scale(1.0F / std::sqrt(static_cast<float>(d.head_dim))) {
-    const auto count = static_cast<int64_t>(d.memory.size());
-    const int64_t covered = std::max<int64_t>(1, d.tokens - 1);
-    for (int64_t i = 0; i < count; ++i) {
-      const Shape shape = {d.groups, d.memory[static_cast<size_t>(i)], d.head_dim};
-      owned.push_back(run.random(shape, dtype, seed + 3 + static_cast<uint32_t>(i)));
-      owned.push_back(run.random(shape, dtype, seed + 50 + static_cast<uint32_t>(i)));
-      segments.push_back({i * covered / count, (i + 1) * covered / count,
-                          owned[owned.size() - 2].view(), owned.back().view()});
-    }
-  }
-  [[nodiscard]] AttentionArgs args() const { return {q, k, v, offset, scale, segments, out, lse}; }
-};
 
 std::vector<Dimensions> shapes() {
   return {
@@ -145,8 +98,36 @@ std::vector<OpCase> forward_cases() {
   return cases;
 }
 
+/// Of a segment in the middle; the sum of several calls.
+void mass(OpRun& run, const Dimensions& d, DType dtype) {
+  const Operands operands(run, d, dtype, 11);
+  const Tensor lse = run.random({d.tokens, d.heads}, DType::f32, 12, 0.1F);
+  const Tensor mass = run.random({d.memory[0]}, DType::f32, 13);
+  const TensorView k = operands.segments[0].k;
+  for (int i = 0; i < 2; ++i) {
+    attention_memory_mass(run.context(), operands.q, k, lse, operands.scale, mass);
+    if (d.tokens < 2) continue;
+    attention_memory_mass(run.context(), operands.q.view().slice(0, 1, d.tokens), k,
+                          lse.view().slice(0, 1, d.tokens), operands.scale, mass);
+  }
+  run.result("mass", mass, 1e-4);  // q and k are rounded, sums are not
+}
+
+std::vector<OpCase> mass_cases() {
+  std::vector<OpCase> cases;
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const Dimensions& d :
+         {Dimensions{4, 2, 64, 1, 0, {70}}, Dimensions{6, 2, 20, 45, 12, {150}},
+          Dimensions{3, 3, 90, 70, 0, {5}}, Dimensions{2, 1, 256, 9, 0, {66}}}) {
+      cases.push_back({name_of(d, dtype), [=](OpRun& run) { mass(run, d, dtype); }});
+    }
+  }
+  return cases;
+}
+
 }  // namespace
 
 INSTANTIATE_TEST_SUITE_P(Attention, DeviceOp, testing::ValuesIn(forward_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(AttentionMass, DeviceOp, testing::ValuesIn(mass_cases()), case_name);
 
 }  // namespace memlong::ops::device_test

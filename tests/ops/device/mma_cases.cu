@@ -31,7 +31,9 @@ __global__ void multiply_tiles(const bf16* a, const bf16* b, float* first, float
   const int column = device::lane_index() % 2 * 8;
   device::copy_async_16(tiles.a + row * kStride + column, a + row * kSize + column, true);
   device::copy_async_commit();
-  device::copy_async_16(tiles.b + row * kStride + column, b + row * kSize + column, true);
+  for (int i = 0; i < 8; i += 4) {
+    device::copy_async_8(tiles.b + row * kStride + column + i, b + row * kSize + column + i, true);
+  }
   device::copy_async_commit();
   device::copy_async_wait<1>();
   __syncwarp();

@@ -54,6 +54,11 @@ inline void copy_async_16(void* shared, const void* from, bool valid) {
   check_aligned(from, 16);
   cuda_emulation::copy_async(shared, from, 16, valid ? 16 : 0);
 }
+inline void copy_async_8(void* shared, const void* from, bool valid) {
+  check_aligned(shared, 8);
+  check_aligned(from, 8);
+  cuda_emulation::copy_async(shared, from, 8, valid ? 8 : 0);
+}
 inline void copy_async_commit() { cuda_emulation::copy_async_commit(); }
 template <int kLeft>
 void copy_async_wait() {
