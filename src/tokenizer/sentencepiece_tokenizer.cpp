@@ -62,8 +62,15 @@ bool is_special_piece(const SpmPiece& piece, const TokenizerFiles& files) {
 
 void load_processor(SentencePieceProcessor& processor, const std::string& bytes,
                     const std::string& origin) {
-  const auto status = processor.LoadFromSerializedProto(bytes);
-  if (!status.ok()) fail(ErrorKind::format, origin + ": " + status.message());
+  std::string reason;
+  try {
+    const auto status = processor.LoadFromSerializedProto(bytes);
+    if (status.ok()) return;
+    reason = status.message();
+  } catch (const std::exception& error) {  // from the tries that it builds of the pieces
+    reason = error.what();
+  }
+  fail(ErrorKind::format, origin + ": " + reason);
 }
 
 class SentencePieceTokenizer final : public Tokenizer {

@@ -97,6 +97,9 @@ SpmPiece parse_piece(std::string_view bytes, const std::string& origin) {
     }
     piece.type = static_cast<PieceType>(field.value);
   }
+  if (piece.text.find('\0') != std::string::npos) {  // where the library would end it
+    fail(ErrorKind::format, origin + ": a piece has a NUL byte in its text");
+  }
   return piece;
 }
 

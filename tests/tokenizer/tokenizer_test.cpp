@@ -198,6 +198,8 @@ TEST(Tokenizer, FoldersThatCannotBeReadSayWhy) {
   const std::string whole = read_file(reference_folder() / "tokenizer.model");
   folder.write("tokenizer.model", whole.substr(0, whole.size() / 2));
   EXPECT_NE(error_of(ErrorKind::format, folder.path()), "");
+  write_model(folder, std::string("\x0a\x04\x0a\x02\0b", 6));  // one more piece
+  EXPECT_THAT(error_of(ErrorKind::format, folder.path()), HasSubstr("NUL byte"));
   write_model(folder);
   folder.write("tokenizer_config.json", "{");
   EXPECT_THAT(error_of(ErrorKind::format, folder.path()), HasSubstr("tokenizer_config.json"));
