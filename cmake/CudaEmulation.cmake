@@ -1,4 +1,5 @@
 # Kernels on the processor: tests/support/cuda_emulation. Only the tests include this.
+include_guard(GLOBAL)
 set(MEMLONG_EMULATION ${PROJECT_SOURCE_DIR}/tests/support/cuda_emulation)
 
 file(GLOB emulation_sources CONFIGURE_DEPENDS ${MEMLONG_EMULATION}/*.cpp)

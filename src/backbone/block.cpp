@@ -39,8 +39,8 @@ void add_memory_mass(Context& context, const BlockCall& call, const TensorView& 
   MassProbe& probe = *call.probe;
   if (probe.mass.empty()) {
     for (const ops::MemorySegment& segment : call.memory) {
-      probe.mass.push_back(segment.k.empty() ? Tensor()
-                                             : Tensor::zeros({segment.k.dim(1)}, DType::f32));
+      probe.mass.push_back(
+          segment.k.empty() ? Tensor() : Tensor::zeros({segment.k.dim(1)}, DType::f32, q.device()));
     }
   }
   for (size_t i = 0; i < call.memory.size(); ++i) {

@@ -2,12 +2,17 @@
 
 namespace memlong::backbone {
 
-KvCache::KvCache(const model::ModelConfig& config, int64_t layers, int64_t window, DType dtype)
+KvCache::KvCache(const Context& context, const model::ModelConfig& config, int64_t layers,
+                 int64_t window, DType dtype)
+    : KvCache(config, layers, window, dtype, (context.activate(), context.device())) {}
+
+KvCache::KvCache(const model::ModelConfig& config, int64_t layers, int64_t window, DType dtype,
+                 Device device)
     : window_(window) {
   const Shape shape{config.kv_heads, window, config.head_dim};
   for (int64_t layer = 0; layer < layers; ++layer) {
-    keys_.push_back(Tensor::zeros(shape, dtype));
-    values_.push_back(Tensor::zeros(shape, dtype));
+    keys_.push_back(Tensor::zeros(shape, dtype, device));
+    values_.push_back(Tensor::zeros(shape, dtype, device));
   }
 }
 

@@ -34,7 +34,7 @@ class LayerLoader {
 
   Tensor bias(bool wanted, std::initializer_list<const char*> names, int64_t rows) {
     if (!wanted) return {};
-    Tensor all({static_cast<int64_t>(names.size()) * rows}, DType::f32);
+    Tensor all({static_cast<int64_t>(names.size()) * rows}, DType::f32, context_.device());
     int64_t at = 0;
     for (const char* name : names) {
       const Tensor part =
@@ -88,6 +88,9 @@ std::shared_ptr<const LlamaWeights> load_weights(Context& context,
   weights->store = store;
   const Shape table{config.vocab, config.hidden};
   weights->embedding = store->get("model.embed_tokens.weight", table);
+  if (context.device() == Device::cuda) {
+    weights->device_table = ops::convert(context, weights->embedding, weights->embedding.dtype());
+  }
   weights->rope = ops::RopeTable(config.rope, config.head_dim, window).on(context);
   const bool writer_only = writer_layer >= 0;
   const int64_t layers = writer_only ? writer_layer + 1 : config.layers;

@@ -35,11 +35,17 @@ struct LlamaWeights {
   model::ModelConfig config;
   DType dtype = DType::bf16;  ///< of activations and matrices; the residual stream is f32
   std::shared_ptr<const model::WeightStore> store;
-  TensorView embedding;  ///< [V, C], as the file has it
+  TensorView embedding;  ///< [V, C], as the file has it, in main memory
+  Tensor device_table;   ///< the same where the network runs on a GPU; else empty
   std::vector<BlockWeights> blocks;
   Tensor final_norm;       ///< [C] f32
   ops::PackedWeight head;  ///< [V, C]
   ops::RopeTable rope;     ///< positions of one window
+
+  /// The embedding table where the network runs.
+  [[nodiscard]] const TensorView& table() const {
+    return device_table.empty() ? embedding : device_table.view();
+  }
 };
 
 /// Packs the weights. `window`: the longest window that will be read. `writer_layer` >= 0 loads

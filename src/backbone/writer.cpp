@@ -11,7 +11,7 @@ Writer::Writer(std::shared_ptr<const LlamaWeights> weights, int64_t memory_layer
 
 void Writer::forward(Context& context, std::span<const int32_t> ids, KvCache& cache, int64_t offset,
                      const TensorView& x, const LayerObserver& observer) const {
-  ops::embedding(context, weights_->embedding, ids, x);
+  ops::embedding(context, weights_->table(), ids, x);
   if (observer) observer(0, x);
   for (int64_t layer = 0; layer < memory_layer_; ++layer) {
     block_forward(context, *weights_, cache, {.x = x, .layer = layer, .offset = offset});

@@ -39,7 +39,7 @@ Network::Network(Context& context, std::shared_ptr<const model::WeightStore> sto
         backbone::load_weights(context, impl.store, config, options.dtype, impl.window,
                                impl.memory_layer),
         impl.memory_layer);
-    impl.cache = backbone::KvCache(config, impl.memory_layer, impl.window, options.dtype);
+    impl.cache = backbone::KvCache(context, config, impl.memory_layer, impl.window, options.dtype);
   }
   const auto layers = static_cast<size_t>(config.layers);
   impl.residual_buffers.resize(layers + 2);

@@ -85,7 +85,8 @@ MemorySet random_memory(const Network& network, int64_t tokens) {
 Pass::Pass(Context& context, const Network& network)
     : context_(context),
       network_(network),
-      cache_(network.config, network.config.layers, network.window, network.weights->dtype) {}
+      cache_(context, network.config, network.config.layers, network.window,
+             network.weights->dtype) {}
 
 void Pass::run(std::span<const int32_t> ids, int64_t offset, const MemorySet& memory) {
   const auto rows = static_cast<int64_t>(ids.size());
