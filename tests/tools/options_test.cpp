@@ -1,6 +1,8 @@
 // Flags, files, environment: who wins, and what is refused how.
 #include "tools/common/options.h"
 
+#include <array>
+
 #include <gmock/gmock.h>
 
 #include "common/error.h"
@@ -136,6 +138,32 @@ TEST(Options, DumpedConfigGivesTheSameValuesAgain) {
   EXPECT_THAT(second.files, ElementsAre("f,g"));
   EXPECT_EQ(second.list_limit, 2);
   EXPECT_THAT(second.paths, ElementsAre("w"));
+}
+
+TEST(Options, DumpedConfigKeepsWhatIsEmptyAndWhatIsLargerThanTomlsNumbers) {
+  const TempFolder folder;
+  uint64_t seed = 1;
+  std::vector<std::string> targets = {"q", "k"};
+  std::string name = "x";
+  tools::OptionSet set("memlong-x", "");
+  set.add("seed", &seed, "");
+  set.add("targets", &targets, "");
+  set.add("name", &name, "");
+  const std::array first = {"memlong-x", "--seed=18446744073709551615", "--targets=", "--name="};
+  ASSERT_TRUE(set.parse(4, first.data()));
+  const std::string file = folder.write("a.toml", tools::format_config(set));
+  uint64_t seed_again = 1;
+  std::vector<std::string> targets_again = {"q", "k"};
+  std::string name_again = "x";
+  tools::OptionSet again("memlong-x", "");
+  again.add("seed", &seed_again, "");
+  again.add("targets", &targets_again, "");
+  again.add("name", &name_again, "");
+  const std::array second = {"memlong-x", "--config", file.c_str()};
+  ASSERT_TRUE(again.parse(3, second.data()));
+  EXPECT_EQ(seed_again, 18446744073709551615U);
+  EXPECT_TRUE(targets_again.empty());
+  EXPECT_EQ(name_again, "");
 }
 
 TEST(Options, RefusalsNameTheSource) {
