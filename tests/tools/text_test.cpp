@@ -21,6 +21,12 @@ TEST(EscapeTerminal, KeepsTextAndReplacesBrokenBytes) {
   EXPECT_EQ(escape_terminal("\xed\xa0\x80").find("\xed\xa0"), std::string::npos);  // surrogate
 }
 
+TEST(EscapeJson, SpellsWhatJsonLetsThrough) {
+  EXPECT_EQ(escape_json("{\"a\": \"\xc2\x9b\x7f\xe2\x80\xae\"}"), R"({"a": "\u009b\u007f\u202e"})");
+  EXPECT_EQ(escape_json("{\n\t\"Grüße\": \"世界 🙂\"}"),
+            "{\n\t\"Grüße\": \"世界 🙂\"}");
+}
+
 TEST(OneLine, FoldsBlanksAndCutsAtCharacters) {
   EXPECT_EQ(one_line("  a\n\n b\t", 20), "a b");
   EXPECT_EQ(one_line("äöüäöüäöü", 6), "äöü...");

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "tools/common/text.h"
 
 namespace memlong::tools {
 namespace {
@@ -29,7 +30,8 @@ void flush_out() {
 }
 
 std::string json_text(const nlohmann::ordered_json& value, int indent) {
-  return value.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return escape_json(
+      value.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 void print_json(const nlohmann::ordered_json& value, int indent) {

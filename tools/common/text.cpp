@@ -1,5 +1,6 @@
 #include "tools/common/text.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -63,6 +64,24 @@ std::string escape_terminal(std::string_view text, bool keep_lines) {
       out += text.substr(at, c.bytes);
     }
     at += c.bytes;
+  }
+  return out;
+}
+
+std::string escape_json(std::string_view json) {
+  std::string out;
+  out.reserve(json.size());
+  for (size_t at = 0; at < json.size();) {
+    const Character c = character_at(json, at);
+    const size_t bytes = std::max<size_t>(c.bytes, 1);
+    if (c.code >= 0x7F && is_harmful(c.code)) {
+      char buffer[8];
+      std::snprintf(buffer, sizeof(buffer), "\\u%04x", static_cast<unsigned>(c.code));
+      out += buffer;
+    } else {
+      out += json.substr(at, bytes);
+    }
+    at += bytes;
   }
   return out;
 }

@@ -14,6 +14,9 @@ namespace memlong::tools {
 /// `keep_lines`, and are spelled "\n", "\t" otherwise.
 std::string escape_terminal(std::string_view text, bool keep_lines = false);
 
+/// JSON text with the same characters spelled as "\u009b" and the like: the same JSON.
+std::string escape_json(std::string_view json);
+
 /// escape_terminal, and at most `width` characters: what is longer ends in "...".
 std::string cut(std::string_view text, size_t width);
 
