@@ -2,6 +2,7 @@
 #include "tools/common/run.h"
 
 #include <csignal>
+#include <filesystem>
 #include <stdexcept>
 
 #include <gtest/gtest.h>
@@ -37,6 +38,12 @@ TEST(RunTool, MapsErrorsToExitCodesAndOneLine) {
   const Ended other = end_of([]() -> int { throw std::runtime_error("two\nlines\x1b"); });
   EXPECT_EQ(other.code, 1);
   EXPECT_EQ(other.err, "memlong-x: error: two\\nlines\\x1b\n");
+  const Ended path = end_of([]() -> int {
+    std::filesystem::create_directory("/dev/null/x");
+    return 0;
+  });
+  EXPECT_EQ(path.code, 1);
+  EXPECT_EQ(path.err, "memlong-x: error: cannot use /dev/null/x: Not a directory\n");
   EXPECT_EQ(end_of([]() -> int { throw std::bad_alloc(); }).err,
             "memlong-x: error: out of memory\n");
   const Ended closed = end_of([]() -> int { throw OutputClosed{}; });

@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <fcntl.h>
+#include <filesystem>
 #include <iostream>
 #include <new>
 #include <string>
@@ -43,22 +45,41 @@ void wait_politely(char** argv) {
   ::execv("/proc/self/exe", argv);  // where that fails, the tool runs as it is
 }
 
+/// A standard stream that was closed (`tool >&-`) would be the number of the next file that is
+/// opened, of a bank perhaps: what is printed would land in it. The numbers are taken, the wrong
+/// way round, so that reading and writing them stay errors.
+void hold_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) >= 0) continue;
+    const int mode = stream == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (::open("/dev/null", mode) != stream) std::_Exit(kExitFailure);  // there is nobody to tell
+  }
+}
+
 }  // namespace
 
 int run_tool(int argc, char** argv, const std::function<int(int, char**)>& tool) {
+  hold_closed_streams();
   wait_politely(argv);
   const std::string program = program_name(argc, argv);
   catch_stop_signals();
+  end_on_bus_errors();
   try {
     const int code = tool(argc, argv);
     flush_out();
     std::cout.flush();
-    if (!std::cout) return report(program, "cannot write to standard output", kExitFailure);
+    if (!std::cout || std::ferror(stdout) != 0)
+      return report(program, "cannot write to standard output", kExitFailure);
     return code;
   } catch (const OutputClosed&) {
     return kExitClosedPipe;
   } catch (const Error& error) {
     return report(program, error.what(), exit_code(error.kind()));
+  } catch (const std::filesystem::filesystem_error& error) {
+    const std::string path = error.path1().string();
+    return report(program,
+                  "cannot use " + (path.empty() ? "a path" : path) + ": " + error.code().message(),
+                  kExitFailure);
   } catch (const std::bad_alloc&) {
     return report(program, "out of memory", kExitFailure);
   } catch (const std::exception& error) {

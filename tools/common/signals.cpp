@@ -1,6 +1,9 @@
 #include "tools/common/signals.h"
 
+#include <cerrno>
 #include <csignal>
+#include <cstring>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -17,6 +20,16 @@ extern "C" void on_stop_signal(int signal) {
   which.store(signal);
 }
 
+/// Nothing here may allocate or lock.
+extern "C" void on_bus_error(int /*signal*/) {
+  static char said[] =
+      ": error: a file that is read was cut short by another program, or its disk fails\n";
+  const iovec line[] = {{program_invocation_short_name, std::strlen(program_invocation_short_name)},
+                        {said, sizeof(said) - 1}};
+  [[maybe_unused]] const ssize_t written = writev(STDERR_FILENO, line, 2);
+  _exit(1);
+}
+
 }  // namespace
 
 void catch_stop_signals() {
@@ -28,6 +41,13 @@ void catch_stop_signals() {
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, nullptr);
   sigaction(SIGXFSZ, &action, nullptr);  // a limit of file sizes (ulimit -f): an error, no death
+}
+
+void end_on_bus_errors() {
+  struct sigaction action {};
+  action.sa_handler = on_bus_error;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGBUS, &action, nullptr);
 }
 
 bool stop_requested() { return stop.load(std::memory_order_relaxed); }

@@ -8,6 +8,10 @@ namespace memlong::tools {
 /// Installs the handlers of SIGINT and SIGTERM, and ignores SIGPIPE.
 void catch_stop_signals();
 
+/// A mapped file that another program cut short, or whose disk fails, raises SIGBUS where it is
+/// read: from now on that ends the process with one line and exit code 1.
+void end_on_bus_errors();
+
 /// Whether a stop was asked for. Thread-safe.
 bool stop_requested();
 /// The flag itself, for parts that take one.

@@ -8,6 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "common/error.h"
 #include "tools/common/signals.h"
 
 namespace memlong::tools {
@@ -144,7 +145,11 @@ class LineEditor::Impl {
   static Result read_plain(std::string& line) {
     line.clear();
     int c = std::getc(stdin);
-    if (c == EOF) return stop_requested() ? Result::interrupted : Result::end;
+    if (c == EOF) {
+      if (stop_requested()) return Result::interrupted;
+      if (std::ferror(stdin) != 0) fail_errno("cannot read", "standard input");
+      return Result::end;
+    }
     for (; c != EOF && c != '\n'; c = std::getc(stdin)) line += static_cast<char>(c);
     if (!line.empty() && line.back() == '\r') line.pop_back();
     return Result::line;

@@ -27,7 +27,7 @@ class LineEditor {
   LineEditor& operator=(const LineEditor&) = delete;
 
   /// The next line without its newline. Without a terminal no prompt is shown. `keep`: into the
-  /// history.
+  /// history. Errors: io.
   Result read(const std::string& prompt, std::string& line, bool keep = true);
   [[nodiscard]] bool terminal() const;
 

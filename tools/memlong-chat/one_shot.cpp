@@ -29,6 +29,7 @@ std::string read_stdin() {
     if (got < sizeof(buffer)) break;
   }
   throw_if_stopped();
+  if (std::ferror(stdin) != 0) fail_errno("cannot read", "standard input");
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   if (text.empty()) fail(ErrorKind::usage, "--prompt -: there is nothing on standard input");
   return text;

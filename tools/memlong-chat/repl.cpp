@@ -91,6 +91,7 @@ int run_repl(Chat& chat) {
       if (!take(chat, editor, message)) return kExitOk;
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::internal || error.kind() == ErrorKind::stopped) throw;
+      if (std::ferror(stdout) != 0) throw;  // nobody would read what comes next
       flush_out();
       log::error(escape_terminal(error.what()));
       if (!chat.is_open() && chat.knows_language()) throw;
