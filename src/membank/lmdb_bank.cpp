@@ -28,6 +28,7 @@ bool Bank::exists(const std::filesystem::path& folder) {
   std::error_code error;
   const std::filesystem::path file = folder / "data.mdb";
   const auto size = std::filesystem::file_size(file, error);
+  if (error == std::errc::permission_denied) return true;  // opening it says so
   if (error || size == 0) return false;
   try {
     return !never_became_a_bank(file);

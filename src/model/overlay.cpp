@@ -1,4 +1,5 @@
 // WeightStore::overlay_upper: which kind of adapter a path names, and laying it over the base.
+#include <unistd.h>
 #include <utility>
 
 #include "common/error.h"
@@ -46,6 +47,7 @@ fs::path upper_file(const fs::path& path) {
     if (has_file(path / name)) return path / name;
   }
   if (has_file(path / "adapter_model.safetensors")) check_peft_files(path);
+  if (::access(path.c_str(), X_OK) != 0) fail_errno("cannot look into", path.string());
   fail(ErrorKind::io, "adapter folder " + path.string() +
                           " has no adapter.safetensors, upper_layers.safetensors, "
                           "model.safetensors or adapter_config.json");

@@ -73,8 +73,13 @@ void put_in_place(const fs::path& from, const fs::path& to) {
 
 std::vector<fs::path> folders_in(const fs::path& out) {
   std::vector<fs::path> found;
-  if (!fs::is_directory(out)) return found;
-  for (const auto& entry : fs::directory_iterator(out)) {
+  std::error_code error;
+  const fs::file_status status = fs::status(out, error);
+  if (status.type() == fs::file_type::not_found) return found;
+  if (!error && !fs::is_directory(status)) return found;
+  fs::directory_iterator entries(out, error);
+  if (error) fail(ErrorKind::io, "cannot open " + out.string() + ": " + error.message());
+  for (const auto& entry : entries) {
     if (entry.is_directory()) found.push_back(entry.path());
   }
   return found;

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "membank/bank.h"
+#include "support/plain_user.h"
 #include "tools/refusal.h"
 
 namespace memlong::tools_test {
@@ -198,15 +199,19 @@ TEST_F(BadText, NamesCannotSpeakToTheTerminal) {
 }
 
 TEST_F(BadText, FilesWithoutPermissionAreNamed) {
-  if (geteuid() == 0) GTEST_SKIP() << "SKIPPED AS ROOT: root may read everything";
   const std::string secret = folder_.write("secret.txt", "not for you\n");
-  fs::permissions(secret, fs::perms::none);
-  named(secret, "cannot open " + secret + ": Permission denied");
   (void)folder_.write("in/locked/a.txt", "not for you\n");
   (void)folder_.write("in/b.txt", "A text.\n");
-  fs::permissions(folder_ / "in/locked", fs::perms::none);
-  named(folder_ / "in", "in/locked: Permission denied");
-  fs::permissions(folder_ / "in/locked", fs::perms::owner_all);
+  test::as_plain_user(
+      folder_.path(),
+      {reference_model() + "/model.safetensors", std::string(MEMLONG_BIN_DIR) + "/memlong-ingest"},
+      [&] {
+        fs::permissions(secret, fs::perms::none);
+        named(secret, "cannot open " + secret + ": Permission denied");
+        fs::permissions(folder_ / "in/locked", fs::perms::none);
+        named(folder_ / "in", "in/locked: Permission denied");
+        fs::permissions(folder_ / "in/locked", fs::perms::owner_all);
+      });
 }
 
 }  // namespace

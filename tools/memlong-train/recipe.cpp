@@ -123,8 +123,10 @@ std::string differences(const ordered_json& theirs, const ordered_json& ours) {
 
 void read_recipe(const std::filesystem::path& run, Arguments& arguments) {
   const std::filesystem::path file = run / "recipe.toml";
-  std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) {
+  std::error_code error;
+  const bool found = std::filesystem::exists(file, error);
+  if (error) fail(ErrorKind::io, "cannot open " + file.string() + ": " + error.message());
+  if (!found) {
     fail(ErrorKind::usage, run.string() + " is no folder of a run: it has no recipe.toml");
   }
   tools::OptionSet options("memlong-train", "");
