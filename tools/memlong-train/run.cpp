@@ -15,6 +15,7 @@
 #include "tools/memlong-train/artifact.h"
 #include "tools/memlong-train/recipe.h"
 #include "tools/memlong-train/reporter.h"
+#include "tools/memlong-train/run_lock.h"
 #include "tools/memlong-train/setup.h"
 #include "train/checkpoint.h"
 #include "train/network.h"
@@ -65,9 +66,6 @@ std::optional<fs::path> find_checkpoint(const Recipe& recipe, const ordered_json
 void write_run_files(const tools::OptionSet& options, const Arguments& arguments,
                      const ordered_json& identity, const engine::LoadedModel& model) {
   const fs::path& out = arguments.recipe.trainer.out;
-  std::error_code error;
-  fs::create_directories(out, error);
-  if (error) fail(ErrorKind::io, "cannot create " + out.string() + ": " + error.message());
   write_file_atomic(out / "recipe.toml", tools::format_config(options));
   const ordered_json run = {{"identity", identity},
                             {"model", arguments.common.model.string()},
@@ -140,6 +138,7 @@ int run_training(const tools::OptionSet& options, Arguments& arguments) {
   const auto model = open_base(context, arguments);
   const ordered_json identity = identity_of(arguments, *model);
   recipe.trainer.fingerprint = fingerprint_of(identity);
+  const RunLock lock(recipe.trainer.out);
   const auto checkpoint = find_checkpoint(recipe, identity);
   Sources sources = open_sources(context, arguments, model);
   train::Network network(context, model->store, model->config, model->settings, recipe.network);
