@@ -1,28 +1,41 @@
 // Lets many readers pass while the memory map stays where it is, and nobody while it moves.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
 
 namespace memlong::membank {
 
-/// Readers may nest: the gate closes only when nobody is inside, and a waiting close() keeps no
-/// reader out. Thread-safe.
+/// A thread that is inside may enter again: then close() waits until it has left as often. Other
+/// threads wait as soon as close() was called, so that readers without end keep nobody from
+/// closing. Who is inside must not wait for another thread that wants to enter. Thread-safe.
 class Gate {
  public:
   void enter() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return !closed_; });
-    ++inside_;
+    auto place = own_place();
+    if (place == inside_.end()) {
+      changed_.wait(lock, [&] { return !closed_ && closing_ == 0; });
+      place = inside_.insert(inside_.end(), {std::this_thread::get_id(), 0});
+    }
+    ++place->second;
   }
   void leave() {
     const std::scoped_lock lock(mutex_);
-    --inside_;
-    changed_.notify_all();
+    const auto place = own_place();
+    if (--place->second > 0) return;
+    inside_.erase(place);
+    if (closing_ > 0) changed_.notify_all();
   }
   void close() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return !closed_ && inside_ == 0; });
+    ++closing_;
+    changed_.wait(lock, [&] { return !closed_ && inside_.empty(); });
+    --closing_;
     closed_ = true;
   }
   void open() {
@@ -32,9 +45,18 @@ class Gate {
   }
 
  private:
+  using Place = std::pair<std::thread::id, int>;  // how often the thread is inside
+
+  std::vector<Place>::iterator own_place() {
+    return std::find_if(inside_.begin(), inside_.end(), [](const Place& place) {
+      return place.first == std::this_thread::get_id();
+    });
+  }
+
   std::mutex mutex_;
   std::condition_variable changed_;
-  int inside_ = 0;
+  std::vector<Place> inside_;
+  int closing_ = 0;  ///< threads that wait in close()
   bool closed_ = false;
 };
 

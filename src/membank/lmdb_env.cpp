@@ -77,10 +77,11 @@ std::shared_ptr<Env> Env::open(const std::filesystem::path& folder, bool write, 
 }
 
 Env::~Env() {
-  if (env_ != nullptr) mdb_env_close(env_);
-  if (!registered_) return;
+  // Both at once: a file that is gone leaves its number to the next one, which may be opened by
+  // another thread as soon as this one is closed.
   const std::scoped_lock lock(open_files().mutex);
-  open_files().files.erase(identity_);
+  if (env_ != nullptr) mdb_env_close(env_);
+  if (registered_) open_files().files.erase(identity_);
 }
 
 void Env::register_file() {
