@@ -116,6 +116,9 @@ SentencePieceTokenizer::SentencePieceTokenizer(const fs::path& file, const Token
   if (model.whitespace_as_suffix) {
     fail(ErrorKind::config, origin_ + " marks spaces behind words, which is not supported");
   }
+  if (model.whole_words) {
+    fail(ErrorKind::config, origin_ + " knows whole words only, which is not supported");
+  }
   dummy_prefix_ = model.add_dummy_prefix && files.add_prefix_space;
   removes_spaces_ = model.remove_extra_whitespaces;
   add_tokens(model, files);

@@ -14,6 +14,8 @@ constexpr uint64_t kSelfTest = 4;
 constexpr uint64_t kDenormalizer = 5;
 constexpr uint64_t kPieceText = 1;
 constexpr uint64_t kPieceType = 3;
+constexpr uint64_t kModelType = 3;
+constexpr uint64_t kWordModel = 3;
 constexpr uint64_t kWhitespaceAsSuffix = 24;
 constexpr uint64_t kCharsmap = 2;
 constexpr uint64_t kAddDummyPrefix = 3;
@@ -113,6 +115,9 @@ void parse_flags(const Field& section, SpmModel& model, const std::string& origi
     }
     if (field.type != kVarint) continue;
     const bool on = field.value != 0;
+    if (section.number == kTrainer && field.number == kModelType) {
+      model.whole_words = field.value == kWordModel;
+    }
     if (section.number == kTrainer && field.number == kWhitespaceAsSuffix) {
       model.whitespace_as_suffix = on;
     }
@@ -120,6 +125,13 @@ void parse_flags(const Field& section, SpmModel& model, const std::string& origi
     if (field.number == kAddDummyPrefix) model.add_dummy_prefix = on;
     if (field.number == kRemoveExtraWhitespaces) model.remove_extra_whitespaces = on;
   }
+}
+
+/// As the library counts: by the first byte.
+bool is_one_character(std::string_view text) {
+  if (text.empty()) return false;
+  const auto lead = static_cast<uint8_t>(text[0]);
+  return text.size() <= (lead < 0xC0 ? 1U : lead < 0xE0 ? 2U : lead < 0xF0 ? 3U : 4U);
 }
 
 void put_varint(std::string& out, uint64_t value) {
@@ -169,6 +181,10 @@ std::string patch_spm(std::string_view bytes, const SpmPatch& patch) {
       std::string body(field.body);  // the last value of a field is the one that counts
       put_tag(body, kPieceType, kVarint);
       put_varint(body, static_cast<uint64_t>(PieceType::control));
+      // The library looks a single character up by itself, among control pieces too: with a byte
+      // that no UTF-8 has, it is not found.
+      const std::string text = parse_piece(field.body, origin).text;
+      if (is_one_character(text)) put_message(body, kPieceText, text + '\xFF');
       put_message(out, kPieces, body);
     } else {
       out += field.all;

@@ -22,6 +22,7 @@ struct SpmModel {
   bool add_dummy_prefix = true;
   bool remove_extra_whitespaces = true;
   bool whitespace_as_suffix = false;
+  bool whole_words = false;  ///< every word is one piece, or unknown
 };
 
 /// Errors: format, naming `origin`.

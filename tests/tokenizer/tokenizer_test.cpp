@@ -74,6 +74,16 @@ TEST(Tokenizer, TextCannotSpellSpecialTokens) {
   }
 }
 
+TEST(Tokenizer, ASpecialTokenOfOneCharacterStaysText) {
+  const TempFolder folder;
+  write_model(folder, "\x0a\x07\x0a\x03\xe2\x98\x83\x18\x03");  // a snowman as control piece
+  const auto tokenizer = load_tokenizer(folder.path());
+  ASSERT_EQ(tokenizer->special_id("\xe2\x98\x83"), tokenizer->vocab_size() - 1);
+  const Ids ids = tokenizer->encode("a \xe2\x98\x83 b");
+  for (const int32_t id : ids) EXPECT_FALSE(tokenizer->is_special(id));
+  EXPECT_EQ(tokenizer->decode(ids), "a \xe2\x98\x83 b");
+}
+
 TEST(Tokenizer, SpecialTokensAreKnownByName) {
   const auto tokenizer = reference();
   EXPECT_EQ(tokenizer->special_id("<|system|>"), 3);
@@ -200,6 +210,8 @@ TEST(Tokenizer, FoldersThatCannotBeReadSayWhy) {
   EXPECT_NE(error_of(ErrorKind::format, folder.path()), "");
   write_model(folder, std::string("\x0a\x04\x0a\x02\0b", 6));  // one more piece
   EXPECT_THAT(error_of(ErrorKind::format, folder.path()), HasSubstr("NUL byte"));
+  write_model(folder, "\x12\x02\x18\x03");
+  EXPECT_THAT(error_of(ErrorKind::config, folder.path()), HasSubstr("whole words"));
   write_model(folder);
   folder.write("tokenizer_config.json", "{");
   EXPECT_THAT(error_of(ErrorKind::format, folder.path()), HasSubstr("tokenizer_config.json"));
