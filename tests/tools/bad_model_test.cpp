@@ -174,6 +174,9 @@ TEST_F(BadModel, MemorySettingsAndWhatBelongsToThem) {
   refused("memlong.toml", toml + std::string("\0", 1), "saw '\\u0000'");
   refused("memlong.toml", "[memory]\nlayer = " + deep(100000), "nested value depth");
   refused("memlong.toml", replaced(toml, "\"adapter\"", "\"none\""), "none: No such file");
+  refused(reference_model(),
+          "options over " + reference_model() + "/memlong.toml: [window] size is 5000", 1,
+          {"--window", "5000"});
   const std::string sif = slurp(reference_model() + "/sif.safetensors");
   refused("sif.safetensors", sif.substr(0, sif.size() / 2), "cut short");
   refused("sif.safetensors", sif.substr(0, sif.size() - 4) + std::string("\0\0\xc0\x7f", 4),

@@ -130,6 +130,10 @@ model::MemorySettings resolve_settings(const CommonOptions& common,
   if (!common.embedder.empty()) settings.embedder = common.embedder;
   if (common.window_bos) settings.window_bos = *common.window_bos;
   if (!common.chat_template.empty()) settings.chat_template = common.chat_template;
+  const bool changed = common.memory_layer || !common.reading_layers.empty() || common.chunk ||
+                       common.top_k || common.window || common.overlap ||
+                       !common.embedder.empty() || common.window_bos;
+  if (changed) settings.origin = "options over " + settings.origin;  // a message must not mislead
   if (common.adapter == "none") {
     settings.adapter.clear();
   } else if (!common.adapter.empty()) {
