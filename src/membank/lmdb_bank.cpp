@@ -108,6 +108,7 @@ void LmdbBank::load_manifest(const BankOptions& options) {
 
 std::shared_ptr<Env> LmdbBank::env() const {
   const std::scoped_lock lock(env_mutex_);
+  if (env_ == nullptr) env_ = Env::open(folder_, writable_, map_bytes_);  // compact() could not
   if (writable_ || !env_->replaced()) return env_;
   std::shared_ptr<Env> opened = Env::open(folder_, false, map_bytes_);
   if (read_manifest(opened) != manifest_) {
@@ -126,6 +127,10 @@ void LmdbBank::require_writable() const {
   if (!writable_) fail(ErrorKind::usage, "bank " + folder_.string() + " is open for reading only");
 }
 
+void LmdbBank::require_no_update() const {
+  MEMLONG_CHECK(updating_.load() != std::this_thread::get_id(), "an update inside an update");
+}
+
 void LmdbBank::run_growing(const std::function<void()>& attempt) {
   for (;;) {
     try {
@@ -138,7 +143,7 @@ void LmdbBank::run_growing(const std::function<void()>& attempt) {
 
 void LmdbBank::update(const std::function<void(Transaction&)>& fn) {
   require_writable();
-  MEMLONG_CHECK(updating_.load() != std::this_thread::get_id(), "an update inside an update");
+  require_no_update();
   const std::scoped_lock lock(update_mutex_);
   struct Marked {
     explicit Marked(std::atomic<std::thread::id>& who) : who_(who) {
@@ -185,6 +190,8 @@ void LmdbBank::give_back(const Hits& hits) {
 }
 
 Removed LmdbBank::remove_chunks(std::span<const ChunkId> ids) {
+  require_no_update();
+  const std::scoped_lock lock(removal_mutex_);  // there is one list of what is still to go
   Removed total;
   for (size_t at = 0; at < ids.size(); at += kRemovedAtOnce) {
     const auto batch = ids.subspan(at, std::min(kRemovedAtOnce, ids.size() - at));
@@ -241,15 +248,29 @@ void LmdbBank::compact() {
   const std::scoped_lock lock(update_mutex_);
   const std::filesystem::path fresh = folder_ / "data.mdb.new";
   env()->copy_compact(fresh);
+  std::shared_ptr<Env> opened;
+  const auto take_over = [&] {
+    const std::scoped_lock env_lock(env_mutex_);
+    env_.swap(opened);
+  };
   {
     // Snapshots that are still open, here or elsewhere, keep the old pair of files.
     const FolderLock folder_lock(folder_);
     folder_lock.replace("data.mdb.new", "data.mdb");
-    folder_lock.remove("lock.mdb");
+    try {
+      folder_lock.remove("lock.mdb");
+    } catch (...) {
+      take_over();  // nothing may be written into the file that is gone
+      throw;
+    }
   }
-  std::shared_ptr<Env> opened = Env::open(folder_, true, map_bytes_);
-  const std::scoped_lock env_lock(env_mutex_);
-  env_.swap(opened);
+  try {
+    opened = Env::open(folder_, true, map_bytes_);
+  } catch (...) {
+    take_over();
+    throw;
+  }
+  take_over();
 }
 
 }  // namespace memlong::membank

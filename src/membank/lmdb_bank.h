@@ -45,6 +45,7 @@ class LmdbBank final : public Bank {
   void update_once(const std::function<void(Transaction&)>& fn);
   void give_back(const Hits& hits);
   void require_writable() const;
+  void require_no_update() const;
 
   std::filesystem::path folder_;
   bool writable_ = false;
@@ -53,7 +54,8 @@ class LmdbBank final : public Bank {
   Fingerprint fingerprint_;
   std::string manifest_;
   mutable std::mutex env_mutex_;
-  mutable std::shared_ptr<Env> env_;  ///< a reader's follows compactions
+  mutable std::shared_ptr<Env> env_;  ///< a reader's follows compactions; null: to be opened
+  std::mutex removal_mutex_;          ///< taken before update_mutex_
   std::mutex update_mutex_;
   std::atomic<std::thread::id> updating_;
   std::mutex hits_mutex_;
