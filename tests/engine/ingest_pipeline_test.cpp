@@ -1,10 +1,13 @@
 // The pipeline when one of its stages cannot go on: it ends, and says why.
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -19,7 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using membank::Bank;
 
-/// A bank whose n-th commit fails.
+/// A bank whose n-th commit fails, and that tells when it is looked into.
 class FailingBank : public Bank {
  public:
   FailingBank(std::unique_ptr<Bank> bank, int commits) : bank_(std::move(bank)), left_(commits) {}
@@ -29,11 +32,15 @@ class FailingBank : public Bank {
   }
   [[nodiscard]] bool writable() const override { return true; }
   [[nodiscard]] std::unique_ptr<membank::Snapshot> snapshot() const override {
+    if (at_snapshot) at_snapshot();
     return bank_->snapshot();
   }
   void update(const std::function<void(membank::Transaction&)>& fn) override {
     if (left_-- == 0) fail(ErrorKind::capacity, "the disk is full");
     bank_->update(fn);
+  }
+  membank::Removed remove_chunks(std::span<const membank::ChunkId> ids) override {
+    return bank_->remove_chunks(ids);
   }
   void count_hits(std::span<const membank::ChunkId> ids) override { bank_->count_hits(ids); }
   void flush_hits() override { bank_->flush_hits(); }
@@ -42,6 +49,8 @@ class FailingBank : public Bank {
     return bank_->verify(progress);
   }
   void compact() override { bank_->compact(); }
+
+  std::function<void()> at_snapshot;
 
  private:
   std::unique_ptr<Bank> bank_;
@@ -59,7 +68,7 @@ class Pipeline : public testing::Test {
     for (int i = 0; i < 3000; ++i) text << "Line " << i << " of a long story about the sea.\n";
   }
 
-  std::shared_ptr<Bank> bank(int commits) {
+  std::shared_ptr<FailingBank> bank(int commits) {
     return std::make_shared<FailingBank>(
         Bank::open(top_ / "bank",
                    {.mode = membank::OpenMode::write, .fingerprint = model_->fingerprint()}),
@@ -96,6 +105,35 @@ TEST_F(Pipeline, EndsWhenTheBankFailsAndKeepsWhatWasCommitted) {
   const IngestTotals totals = Ingestor(context_, model_, rest, options).run(sources());
   EXPECT_EQ(totals.documents_resumed, 1);
   EXPECT_TRUE(rest->snapshot()->documents().at(0).complete);
+}
+
+/// A text is read twice: is it known, and what does it say? Between the two the bank is asked.
+TEST_F(Pipeline, AFileThatChangesWhileItIsReadIsNamedAndNothingOfItStays) {
+  std::string story;
+  for (int i = 0; i < 60; ++i) story += "Line " + std::to_string(i) + " of another story.\n";
+  const std::string changing = folder_.write("changing.txt", story);
+  const std::string other = folder_.write("other.txt", "A text that stays as it is.\n");
+  IngestOptions options;
+  options.commit_chunks = 2;
+  const auto target = bank(-1);
+  target->at_snapshot = [&] { std::ofstream(changing, std::ios::app) << "More.\n"; };
+  Ingestor ingestor(context_, model_, target, options);
+  std::vector<DocumentReport> reports;
+  ingestor.on_document = [&](const DocumentReport& report) {
+    if (report.outcome == DocumentOutcome::failed) reports.push_back(report);
+  };
+  const IngestTotals totals = ingestor.run(list_sources({changing, other}, {}).sources);
+  target->at_snapshot = nullptr;
+  EXPECT_EQ(totals.documents_failed, 1);
+  EXPECT_EQ(totals.documents_new, 1);
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports[0].name, changing);
+  EXPECT_EQ(reports[0].problem, "the file changed while it was read; run again");
+  const auto stored = target->snapshot()->documents();
+  ASSERT_EQ(stored.size(), 1U);
+  EXPECT_EQ(stored[0].name, other);
+  EXPECT_EQ(target->snapshot()->stats().chunks, 1);
+  EXPECT_TRUE(target->verify({}).empty());
 }
 
 TEST_F(Pipeline, StopsWhenAsked) {
