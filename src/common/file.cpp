@@ -74,7 +74,8 @@ std::string read_file(const std::filesystem::path& path, size_t limit) {
 }
 
 void write_file_atomic(const std::filesystem::path& path, std::string_view content) {
-  const std::filesystem::path temporary = path.string() + ".tmp" + std::to_string(::getpid());
+  // A thread's number: two threads may replace the same file.
+  const std::filesystem::path temporary = path.string() + ".tmp" + std::to_string(::gettid());
   const std::string name = temporary.string();
   const auto give_up = [&](const char* what, const std::string& file) {
     const int error = errno;

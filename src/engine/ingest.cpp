@@ -114,11 +114,7 @@ IngestTotals Ingestor::run(const std::vector<Source>& sources) {
                  write_queue.cancel();
                  read_queue.cancel();
                });
-  stages.wait([&] {
-    if (on_progress) {
-      on_progress({state.bytes, state.total_bytes, state.tokens, state.documents()});
-    }
-  });
+  stages.wait([&] { state.progress(on_progress); });
   IngestTotals totals = state.totals();
   totals.stopped = state.stopping();
   if (options_.replace && !totals.stopped) {

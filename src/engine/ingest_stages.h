@@ -81,11 +81,12 @@ class IngestState {
   }
   /// Counts a document and tells the caller.
   void report(const DocumentReport& document);
+  /// Tells the caller how far it is; never while it is told of a document.
+  void progress(const std::function<void(const IngestProgress&)>& tell) const;
   void failed(const std::string& name, const std::string& problem, int64_t size);
   /// Notes that the document (complete in the bank) was met in this run: --replace keeps it.
   void met(membank::DocumentId id, const std::string& name_space, const std::string& name);
 
-  [[nodiscard]] int64_t documents() const;
   [[nodiscard]] IngestTotals totals() const;
   void committed(int64_t chunks, int64_t tokens, const membank::Removed& pruned);
   /// Whether (name_space, name) was met, and with which documents.

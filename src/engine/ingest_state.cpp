@@ -34,9 +34,11 @@ void IngestState::met(membank::DocumentId id, const std::string& name_space,
   met_names_.emplace(name_space, name);
 }
 
-int64_t IngestState::documents() const {
+void IngestState::progress(const std::function<void(const IngestProgress&)>& tell) const {
+  if (!tell) return;
   const std::scoped_lock lock(mutex_);
-  return totals_.documents_new + totals_.documents_known + totals_.documents_failed;
+  tell({bytes, total_bytes, tokens,
+        totals_.documents_new + totals_.documents_known + totals_.documents_failed});
 }
 
 IngestTotals IngestState::totals() const {

@@ -61,6 +61,10 @@ void Memory::save() const {
   if (!bank_->writable()) return;
   try {
     index_->save(snapshot_path(), generation_, bank_->identity());
+    // Another thread may have forgotten something, and dropped the snapshots, just before.
+    if (bank_->snapshot()->removal_generation() > generation_) {
+      std::filesystem::remove(snapshot_path());
+    }
   } catch (const Error& error) {
     log::warn("the index is not kept for the next start: " + std::string(error.what()));
   }

@@ -31,7 +31,8 @@ struct FoundChunk {
 /// Decides on a chunk from its header alone.
 using ChunkFilter = std::function<bool(const membank::ChunkInfo&)>;
 
-/// Not thread-safe; each session has its own, the bank may be shared.
+/// Not thread-safe; each thread has its own, the bank is shared. A chunk that it found may be gone
+/// when it is read: another thread or process has forgotten it since refresh().
 class Memory {
  public:
   /// Loads or builds the index. An hnsw index is kept in the bank's folder (where the bank is open

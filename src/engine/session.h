@@ -51,7 +51,9 @@ struct Answer {
 /// Gets text as it becomes certain; false stops the answer.
 using TextSink = std::function<bool(std::string_view)>;
 
-/// Not thread-safe.
+/// Not thread-safe: a Context and a Memory for each thread; model, embedder and bank may be shared.
+/// While it is open, nobody else may open the same dialog or forget it (save() would fail); any of
+/// its chunks may be pruned.
 class Session {
  public:
   /// `memory` may be null: the dialog's own past is then remembered in this process only. A name

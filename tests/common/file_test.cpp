@@ -1,6 +1,8 @@
 #include "common/file.h"
 
+#include <atomic>
 #include <sys/stat.h>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -78,6 +80,28 @@ TEST_F(FileTest, AFifoIsRefusedInsteadOfWaitedFor) {
   const fs::path fifo = folder_ / "fifo";
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   EXPECT_EQ(kind_of([&] { read_file(fifo); }), ErrorKind::io);
+}
+
+TEST_F(FileTest, ThreadsThatReplaceOneFileLeaveItWhole) {
+  const fs::path path = folder_ / "shared";
+  write_file_atomic(path, std::string(50000, 'a'));
+  std::atomic<int> writing{3};
+  std::vector<std::jthread> writers;
+  for (const char letter : {'a', 'b', 'c'}) {
+    writers.emplace_back([&, letter] {
+      for (int i = 0; i < 20; ++i) {
+        EXPECT_NO_THROW(write_file_atomic(path, std::string(50000 + letter, letter)));
+      }
+      --writing;
+    });
+  }
+  while (writing > 0) {
+    const std::string content = read_file(path);
+    ASSERT_GE(content.size(), 50000U);
+    ASSERT_EQ(content.find_first_not_of(content[0]), std::string::npos);
+  }
+  writers.clear();
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
 }
 
 }  // namespace

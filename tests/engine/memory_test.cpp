@@ -147,6 +147,55 @@ TEST_P(HnswSnapshot, IsKeptReusedAndRebuiltWhenDamaged) {
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
+/// A bank of which a document is forgotten just before an index is written.
+class ForgetsAtTheLastMoment : public membank::Bank {
+ public:
+  ForgetsAtTheLastMoment(std::shared_ptr<membank::Bank> bank, membank::DocumentId id)
+      : bank_(std::move(bank)), going_(id) {}
+  [[nodiscard]] const std::filesystem::path& folder() const override { return bank_->folder(); }
+  [[nodiscard]] const membank::Fingerprint& fingerprint() const override {
+    return bank_->fingerprint();
+  }
+  [[nodiscard]] bool writable() const override { return true; }
+  [[nodiscard]] std::string identity() const override {
+    if (++asked_ == 2) {  // to look for a snapshot, and to write one
+      bank_->update([&](membank::Transaction& transaction) { transaction.forget(going_); });
+      drop_index_snapshots(folder());
+    }
+    return bank_->identity();
+  }
+  [[nodiscard]] std::unique_ptr<membank::Snapshot> snapshot() const override {
+    return bank_->snapshot();
+  }
+  void update(const std::function<void(membank::Transaction&)>& fn) override { bank_->update(fn); }
+  membank::Removed remove_chunks(std::span<const membank::ChunkId> ids) override {
+    return bank_->remove_chunks(ids);
+  }
+  void count_hits(std::span<const membank::ChunkId> ids) override { bank_->count_hits(ids); }
+  void flush_hits() override { bank_->flush_hits(); }
+  [[nodiscard]] std::vector<membank::BadRecord> verify(
+      const std::function<void(int64_t, int64_t)>& progress) const override {
+    return bank_->verify(progress);
+  }
+  void compact() override { bank_->compact(); }
+  [[nodiscard]] int asked() const { return asked_; }
+
+ private:
+  std::shared_ptr<membank::Bank> bank_;
+  membank::DocumentId going_;
+  mutable int asked_ = 0;
+};
+
+TEST_P(HnswSnapshot, DoesNotOutliveWhatIsForgottenMeanwhile) {
+  add_document(20);
+  const auto bank = std::make_shared<ForgetsAtTheLastMoment>(bank_, add_document(20));
+  Memory memory(bank, options());
+  ASSERT_EQ(bank->asked(), 2);
+  EXPECT_FALSE(std::filesystem::exists(bank_->folder() / "index.hnsw.snapshot"));
+  memory.refresh();
+  EXPECT_EQ(memory.chunks().size(), 20U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Hnsw, HnswSnapshot, testing::Values(retriever::IndexKind::hnsw));
 
 }  // namespace

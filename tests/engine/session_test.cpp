@@ -30,6 +30,11 @@ class FailsOnSecondUpdate : public membank::Bank {
     if (++updates == 2) fail(ErrorKind::io, "the disk is full");
     bank_->update(fn);
   }
+  membank::Removed remove_chunks(std::span<const membank::ChunkId> ids) override {
+    membank::Removed removed;
+    update([&](membank::Transaction& transaction) { removed = transaction.remove_chunks(ids); });
+    return removed;
+  }
   void count_hits(std::span<const membank::ChunkId> ids) override { bank_->count_hits(ids); }
   void flush_hits() override { bank_->flush_hits(); }
   [[nodiscard]] std::vector<membank::BadRecord> verify(
