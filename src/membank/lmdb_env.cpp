@@ -225,6 +225,12 @@ MDB_txn* Env::begin(bool write) {
   }
 }
 
+MappedFile Env::map_file() const {
+  int fd = -1;
+  mdb_env_get_fd(env_, &fd);
+  return MappedFile("/proc/self/fd/" + std::to_string(fd));
+}
+
 size_t Env::map_bytes() const {
   MDB_envinfo info{};
   mdb_env_info(env_, &info);

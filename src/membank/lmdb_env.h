@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/file.h"
 #include "membank/file_locks.h"
 #include "membank/gate.h"
 
@@ -60,6 +61,8 @@ class Env {
 
   [[nodiscard]] const std::filesystem::path& file() const { return file_; }
   [[nodiscard]] Gate& gate() { return gate_; }
+  /// The bytes of the file that is open here, which another one may have replaced by now.
+  [[nodiscard]] MappedFile map_file() const;
   [[nodiscard]] size_t map_bytes() const;
   /// Doubles the map. Only while no write transaction is open. Errors: capacity.
   void grow();

@@ -21,8 +21,7 @@ class Verifier {
       : check_(fingerprint, bad_), progress_(progress) {}
 
   /// False when the pages have moved on before they could be looked at.
-  bool run(const std::filesystem::path& path, uint64_t transaction) {
-    const MappedFile file(path);
+  bool run(const MappedFile& file, uint64_t transaction) {
     PageWalker walker(file.bytes(), [&](uint64_t page, const std::string& what) {
       bad_.push_back({database_, "page " + std::to_string(page), what});
     });
@@ -67,7 +66,7 @@ std::vector<BadRecord> verify_bank(const std::shared_ptr<Env>& env, const Finger
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const Txn pinned(env, false);
     Verifier verifier(fingerprint, progress);
-    if (verifier.run(env->file(), pinned.id())) return verifier.take();
+    if (verifier.run(env->map_file(), pinned.id())) return verifier.take();
   }
   return {{"(meta)", "page 0", "no meta page is right"}};
 }

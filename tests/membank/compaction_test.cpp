@@ -1,6 +1,8 @@
+#include <atomic>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -65,6 +67,21 @@ TEST(Compaction, WhoseFileCannotBeOpenedLosesNothingThatComesLater) {
   EXPECT_EQ(again->snapshot()->stats().documents, 2);
   EXPECT_TRUE(holds(*again->snapshot(), small_fingerprint(), 5, 21));
   EXPECT_EQ(findings(*again), "");
+}
+
+TEST(Compaction, LeavesWhoVerifiesMeanwhileItsFile) {
+  const TempFolder folder;
+  const auto bank = open_writer(folder.path());
+  add_text(*bank, "a", 40, 0);
+  std::atomic<bool> stop{false};
+  std::string found;
+  std::jthread verifier([&] {
+    while (!stop && found.empty()) found = findings(*bank);
+  });
+  for (int i = 0; i < 60; ++i) bank->compact();
+  stop = true;
+  verifier.join();
+  EXPECT_EQ(found, "");
 }
 
 }  // namespace
