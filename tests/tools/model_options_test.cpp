@@ -14,27 +14,6 @@ using testing::ElementsAre;
 using tools_test::Environment;
 using tools_test::TempFolder;
 
-std::string device_error(const std::string& name) {
-  try {
-    (void)parse_device(name);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-TEST(ModelOptions, DevicesAreNamedOrRefused) {
-  EXPECT_EQ(parse_device("cpu"), Device::cpu);
-  for (const char* name : {"gpu", "", "cuda:", "cuda:x", "cuda:12345", "cpu:0"}) {
-    EXPECT_THAT(device_error(name), testing::HasSubstr("is none of auto, cpu, cuda, cuda:N"))
-        << name;
-  }
-  if (!kHasCuda) {
-    EXPECT_EQ(parse_device("auto"), Device::cpu);
-    EXPECT_THAT(device_error("cuda:1"), testing::HasSubstr("this build has no CUDA support"));
-  }
-}
-
 TEST(ModelOptions, FlagsFillTheCommonOptions) {
   CommonOptions common;
   OptionSet set("memlong-x", "");
@@ -55,6 +34,16 @@ TEST(ModelOptions, FlagsFillTheCommonOptions) {
   EXPECT_FALSE(common.overlap.has_value());
   EXPECT_EQ(context_options(common).threads, 2);
   EXPECT_TRUE(common.json);
+}
+
+TEST(ModelOptions, GpuMemoryIsASize) {
+  CommonOptions common;
+  EXPECT_EQ(max_gpu_memory(common), 0);
+  common.max_gpu_memory = "1.5GiB";
+  EXPECT_EQ(max_gpu_memory(common), int64_t{3} << 29);
+  EXPECT_EQ(context_options(common).max_device_bytes, size_t{3} << 29);
+  common.max_gpu_memory = "much";
+  EXPECT_THROW(apply_output_options(common), Error);
 }
 
 TEST(ModelOptions, OverridesLieOverTheModelsSettings) {

@@ -6,6 +6,8 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "tools/common/device_option.h"
+#include "tools/common/size.h"
 
 namespace memlong::tools {
 
@@ -21,6 +23,10 @@ void add_model_options(OptionSet& options, CommonOptions& common) {
       .default_text("what the model's memlong.toml names");
   options.add("device", &common.device, "where to compute: auto, cpu, cuda or cuda:N")
       .value("NAME");
+  options
+      .add("max-gpu-memory", &common.max_gpu_memory,
+           "most memory of a GPU to take, as 8GiB; default: all that is free")
+      .value("SIZE");
   options.add("dtype", &common.dtype, "what to compute in").value("TYPE").choices({"bf16", "f32"});
   options.add("threads", &common.threads, "threads to compute with; 0: all")
       .range(0, 4096)
@@ -58,28 +64,24 @@ void apply_output_options(const CommonOptions& common) {
   log::set_level(common.quiet     ? log::Level::error
                  : common.verbose ? log::Level::debug
                                   : log::Level::info);
-  (void)parse_device(common.device);
+  // What was asked for by name and is not there is said before anything else is done.
+  if (!parse_device(common.device).automatic) (void)choose_device(common.device);
+  (void)max_gpu_memory(common);
   (void)compute_dtype(common);
 }
 
-Device parse_device(const std::string& name) {
-  if (name == "cpu") return Device::cpu;
-  const bool numbered = name.starts_with("cuda:") && name.size() > 5 && name.size() < 9 &&
-                        name.find_first_not_of("0123456789", 5) == std::string::npos;
-  if (name != "auto" && name != "cuda" && !numbered) {
-    fail(ErrorKind::usage, "--device: '" + name + "' is none of auto, cpu, cuda, cuda:N");
-  }
-  if (name == "auto") return Device::cpu;
-  if (!kHasCuda) {
-    fail(ErrorKind::device, "--device " + name +
-                                ": this build has no CUDA support; use --device cpu, or build on a "
-                                "machine with the CUDA toolkit");
-  }
-  return Device::cuda;
+ContextOptions context_options(const CommonOptions& common) {
+  const DeviceChoice choice = choose_device(common.device);
+  if (!choice.warning.empty()) log::warn(choice.warning);
+  return {.device = choice.device,
+          .threads = common.threads,
+          .device_index = choice.index,
+          .max_device_bytes = static_cast<size_t>(max_gpu_memory(common))};
 }
 
-ContextOptions context_options(const CommonOptions& common) {
-  return {.device = parse_device(common.device), .threads = common.threads};
+int64_t max_gpu_memory(const CommonOptions& common) {
+  if (common.max_gpu_memory.empty()) return 0;
+  return parse_size(common.max_gpu_memory, "--max-gpu-memory");
 }
 
 DType compute_dtype(const CommonOptions& common) {

@@ -21,6 +21,7 @@ struct CommonOptions {
   std::string device = "auto";  ///< auto, cpu, cuda, cuda:N
   std::string dtype = "bf16";   ///< f32, bf16
   int threads = 0;              ///< 0: as many as the process may use
+  std::string max_gpu_memory;   ///< "8GiB"; "": all that is free
   bool json = false;
   bool verbose = false;
   bool quiet = false;
@@ -36,7 +37,7 @@ struct CommonOptions {
   std::string chat_template;
 };
 
-/// --model, --adapter, --device, --dtype, --threads.
+/// --model, --adapter, --device, --max-gpu-memory, --dtype, --threads.
 void add_model_options(OptionSet& options, CommonOptions& common);
 /// --memory-layer ... --chat-template. `top_k_flag` renames --top-k where sampling has it.
 void add_memory_options(OptionSet& options, CommonOptions& common,
@@ -44,15 +45,16 @@ void add_memory_options(OptionSet& options, CommonOptions& common,
 /// --json, --verbose, --quiet.
 void add_output_options(OptionSet& options, CommonOptions& common);
 
-/// Log level and the like; checks --device, --dtype, --threads. Call it after parse(). Errors:
-/// usage, device.
+/// Log level and the like; checks --device, --max-gpu-memory, --dtype, --threads. Call it after
+/// parse(). Errors: usage, device.
 void apply_output_options(const CommonOptions& common);
 
-/// The device of --device. Errors: usage for a name that is none; device, when cuda is asked of a
-/// build without it.
-Device parse_device(const std::string& name);
+/// What a Context is made with: device, its memory and threads. Warns where the CPU takes the place
+/// of a GPU. Errors: usage, device (tools/common/device_option.h).
 ContextOptions context_options(const CommonOptions& common);
 DType compute_dtype(const CommonOptions& common);  ///< Errors: usage
+/// In bytes; 0: no limit. Errors: usage
+int64_t max_gpu_memory(const CommonOptions& common);
 
 /// The folder `configs/models` with the settings of well-known models (what model::find_settings
 /// takes): under MEMLONG_CONFIGS, or beside the build folder or the installed binary. Empty when

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "engine/encoder.h"
 #include "tools/common/open_model.h"
+#include "tools/common/show_plan.h"
 #include "tools/memlong-chat/open_bank.h"
 
 namespace memlong::tools {
@@ -16,6 +17,7 @@ Chat::Chat(const ChatOptions& options)
     : options_(options), context_(context_options(options.common)) {
   const Stopwatch watch;
   options_.common.model = model_folder(options_);
+  show_memory_plan(options_.common, context_, {.use_memory = options_.memory});
   model_ = open_model(context_, options_.common);
   if (auto bank = open_bank(options_, *model_); bank != nullptr) {
     scope_ = read_scope(options_, *bank);

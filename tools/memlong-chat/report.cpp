@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "tokenizer/readable_text.h"
+#include "tools/common/device_option.h"
 #include "tools/common/text.h"
 #include "tools/memlong-chat/open_bank.h"
 
@@ -76,7 +77,7 @@ std::string banner(const Chat& chat) {
   return key_values(
       {{"model", model.folder.string() + " (" + common.dtype + ", " + model.chat->name() + ")"},
        {"adapter", model.adapter.empty() ? "none" : model.adapter.string()},
-       {"device", parse_device(common.device) == Device::cuda ? "cuda" : "cpu"},
+       {"device", choose_device(common.device).name},
        {"bank", bank_line(chat)},
        {"session", session_line(chat)},
        {"reads", chat.memory() == nullptr && chat.options().memory

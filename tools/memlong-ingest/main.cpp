@@ -9,6 +9,7 @@
 #include "tools/common/open_model.h"
 #include "tools/common/output.h"
 #include "tools/common/run.h"
+#include "tools/common/show_plan.h"
 #include "tools/common/signals.h"
 #include "tools/common/text.h"
 #include "tools/memlong-ingest/arguments.h"
@@ -44,6 +45,7 @@ int dry_run(const IngestArguments& arguments, const engine::SourceList& list) {
 
 int ingest(const IngestArguments& arguments, const engine::SourceList& list, DType dtype) {
   Context context(tools::context_options(arguments.common));
+  tools::show_memory_plan(arguments.common, context, {.writer_only = true});
   const auto model = tools::open_model(context, arguments.common, true);
   const std::shared_ptr<Bank> bank = Bank::open(
       arguments.bank, {.mode = OpenMode::write, .fingerprint = model->fingerprint(dtype)});
