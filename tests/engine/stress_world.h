@@ -26,6 +26,7 @@ struct Talk {
   membank::DocumentId id = 0;
   std::vector<membank::Turn> turns;
   std::vector<int32_t> tokens;
+  bool whole = true;  ///< it was never resumed after chunks of it had been pruned
 };
 
 /// What was done. The last two say how much came into the bank and left it.

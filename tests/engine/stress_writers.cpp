@@ -145,6 +145,7 @@ class TalkRound {
     if (!session.resumed() || !same_turns(session.turns(), talk_.turns)) {
       return talk_.name + " was resumed with other turns";
     }
+    talk_.whole = talk_.whole && session.stream().tokens() == talk_.tokens;
     const bool same =
         std::ranges::equal(session.stream().tokens(), talk_.tokens,
                            [](int32_t now, int32_t then) { return now == then || now == 0; });
