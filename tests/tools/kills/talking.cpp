@@ -10,7 +10,8 @@ namespace memlong::kills {
 namespace {
 
 constexpr int kMessages = 48;
-/// A session that is taken up reads its window in one piece; bf16 products then round otherwise.
+/// A session that is taken up reads its window in one piece, and sums then round otherwise. In f32
+/// that decides no answer; what is kept of K and V is bf16.
 constexpr double kRounding = 0.01;
 
 std::string message(int number) {
@@ -43,7 +44,8 @@ class Talking final : public Scenario {
             "--bank",   bank,
             "--greedy", "--session",
             "talk",     "--threads",
-            "1",        "--history",
+            "1",        "--dtype",
+            "f32",      "--history",
             "",         "--quiet"};
   }
 
