@@ -178,6 +178,11 @@ TEST(Options, RefusalsNameTheSource) {
   EXPECT_THAT(refusal(h, {"--config", broken}), AllOf(HasSubstr(broken), HasSubstr("line 2")));
   EXPECT_THAT(refusal(h, {"--config", table}), AllOf(HasSubstr("[nonsense]"), HasSubstr(table)));
   EXPECT_THAT(refusal(h, {"--config", folder / "none"}), HasSubstr("none: No such file"));
+  {
+    const Environment file("MEMLONG_CONFIG", folder / "none");
+    OptionHarness by_variable;
+    EXPECT_THAT(refusal(by_variable, {}), testing::StartsWith("MEMLONG_CONFIG: cannot open "));
+  }
   const Environment top_k("MEMLONG_TOP_K", "many");
   OptionHarness no_file;
   EXPECT_EQ(refusal(no_file, {}), "MEMLONG_TOP_K: 'many' is not a whole number");

@@ -105,15 +105,17 @@ class OptionSources::File {
 };
 
 void OptionSources::read(std::filesystem::path config) {
+  std::string named_by = "--config";
   if (config.empty()) {
     if (const char* value = std::getenv("MEMLONG_CONFIG")) config = value;
+    named_by = "MEMLONG_CONFIG";
   }
   if (!config.empty()) {
     std::string text;
     try {
       text = read_file(config, size_t{1} << 20);
     } catch (const Error& error) {
-      fail(ErrorKind::usage, std::string("--config: ") + error.what());
+      fail(ErrorKind::usage, named_by + ": " + error.what());
     }
     toml::table table;
     try {
