@@ -114,7 +114,7 @@ TEST(DeviceOption, EveryToolWithAModelKnowsIt) {
   const std::vector<std::vector<std::string>> calls = {
       {"memlong-chat", "--model", model, "--prompt", "hello"},
       {"memlong-ingest", "--model", model, "--bank", "/nowhere/bank", "/dev/null"},
-      {"memlong-eval", "ppl", "--model", model, "/dev/null"},
+      {"memlong-eval", "ppl", "--model", model, "--text", "/dev/null"},
       {"memlong-bench", "--model", model},
       {"memlong-train", "merge", "--model", model, "--out", "/nowhere/merged"}};
   for (const std::vector<std::string>& call : calls) {
