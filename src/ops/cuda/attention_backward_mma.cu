@@ -28,32 +28,32 @@ struct Places {
 /// block's tensors, sums have the columns from `column` on.
 template <bool kOwnKeys, int kDim, int kColumns, class Pairs>
 __device__ __forceinline__ void meet(int block, float scale, const Pairs& pairs, int column,
-                                     FragmentC (&dfirst)[kColumns],
-                                     FragmentC (&dsecond)[kColumns]) {
+                                     FragmentC (&dfirst)[1][kColumns],
+                                     FragmentC (&dsecond)[1][kColumns]) {
   constexpr int kPieces = Places<kDim>::kOthers / 8;
   const int own = warp_index() * kMmaRows * kMmaStride<kDim>;
   const bf16* first = Places<kDim>::others(block, 0);
   const bf16* second = Places<kDim>::others(block, 1);
-  FragmentC weights[kPieces];
+  FragmentC weights[1][kPieces];
   add_row_products<kDim>(Places<kDim>::own(0) + own, first, weights);
 #pragma unroll
   for (int j = 0; j < kPieces; ++j) {
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
-      float& weight = weights[j].v[e];
+      float& weight = weights[0][j].v[e];
       weight = pairs.open(j, e) ? exp2_fast(weight * scale - pairs.term(j, e).lse) : 0.0F;
     }
   }
   if constexpr (kOwnKeys) add_weighted_rows<kDim>(weights, second + column, dsecond);
-  FragmentC slopes[kPieces];
+  FragmentC slopes[1][kPieces];
   add_row_products<kDim>(Places<kDim>::own(1) + own, second, slopes);
 #pragma unroll
   for (int j = 0; j < kPieces; ++j) {
 #pragma unroll
     for (int e = 0; e < 4; ++e) {
-      float& slope = slopes[j].v[e];
+      float& slope = slopes[0][j].v[e];
       // Keys that a row does not read may hold anything.
-      slope = pairs.open(j, e) ? weights[j].v[e] * (slope - pairs.term(j, e).delta) : 0.0F;
+      slope = pairs.open(j, e) ? weights[0][j].v[e] * (slope - pairs.term(j, e).delta) : 0.0F;
     }
   }
   add_weighted_rows<kDim>(slopes, first + column, dfirst);
@@ -74,25 +74,27 @@ struct QueryPairs {
 template <int kPieces>
 struct KeyPairs {
   RowTerm of_row[kPieces][2];
-  int keys[kPieces][2];  ///< of the tile, that the row reads
+  uint32_t seen = 0;  ///< bit 4 j + e: the row reads the key
 
   __device__ __forceinline__ bool open(int j, int e) const {
-    return warp_index() * kMmaRows + FragmentC::row(e) < keys[j][e % 2];
+    return (seen >> (j * 4 + e) & 1) != 0;
   }
   __device__ __forceinline__ const RowTerm& term(int j, int e) const { return of_row[j][e % 2]; }
 
   /// Of rows [first, ...).
   __device__ __forceinline__ KeyPairs(const KeyTile<bf16>& tile, int group, int first) {
+    static_assert(kPieces <= 8);
     const bool masked = tile.open(first) < tile.count;
+    const int own = warp_index() * kMmaRows + FragmentC::row(0);
 #pragma unroll
     for (int j = 0; j < kPieces; ++j) {
 #pragma unroll
       for (int e = 0; e < 2; ++e) {
         const int r = first + j * 8 + FragmentC::column(e);
-        const bool there = r < tile.end;
-        of_row[j][e] = there ? tile.call.term(group, r) : RowTerm{INFINITY, 0.0F};
-        keys[j][e] = there ? tile.count : 0;
-        if (masked && there) keys[j][e] = tile.open(r);
+        of_row[j][e] = tile.call.term(group, min(r, tile.end - 1));
+        const int keys = r >= tile.end ? 0 : masked ? tile.open(r) : tile.count;
+        if (own < keys) seen |= 1U << (j * 4 + e);
+        if (own + 8 < keys) seen |= 1U << (j * 4 + e + 2);
       }
     }
   }
@@ -100,7 +102,7 @@ struct KeyPairs {
 
 /// The warp's sums times `scale`, to rows [first, first + count) and columns from `column` on.
 template <int kColumns>
-__device__ __forceinline__ void write_sums(const FragmentC (&sums)[kColumns],
+__device__ __forceinline__ void write_sums(const FragmentC (&sums)[1][kColumns],
                                            const HeadRows<bf16>& to, int group, int first,
                                            int count, int column, int dim, float scale,
                                            bool paired) {
@@ -113,14 +115,15 @@ __device__ __forceinline__ void write_sums(const FragmentC (&sums)[kColumns],
     for (int c = 0; c < kColumns; ++c) {
       const int d = column + c * 8 + FragmentC::column(0);
       if (d >= dim) continue;
-      store_pair(row + d, sums[c].v[half * 2] * scale, sums[c].v[half * 2 + 1] * scale, paired);
+      store_pair(row + d, sums[0][c].v[half * 2] * scale, sums[0][c].v[half * 2 + 1] * scale,
+                 paired);
     }
   }
 }
 
 /// The same, added to f32.
 template <int kColumns>
-__device__ __forceinline__ void add_sums(const FragmentC (&sums)[kColumns],
+__device__ __forceinline__ void add_sums(const FragmentC (&sums)[1][kColumns],
                                          const HeadRows<float>& to, int group, int first, int count,
                                          int column, int dim, float scale) {
   if (to.data == nullptr) return;
@@ -133,8 +136,8 @@ __device__ __forceinline__ void add_sums(const FragmentC (&sums)[kColumns],
     for (int c = 0; c < kColumns; ++c) {
       const int d = column + c * 8 + FragmentC::column(0);
       if (d >= dim) continue;
-      row[d] += sums[c].v[half * 2] * scale;
-      row[d + 1] += sums[c].v[half * 2 + 1] * scale;
+      row[d] += sums[0][c].v[half * 2] * scale;
+      row[d + 1] += sums[0][c].v[half * 2 + 1] * scale;
     }
   }
 }
@@ -172,7 +175,7 @@ __device__ __forceinline__ void load_keys(int index, const QueryTile<bf16>& tile
 }
 
 template <int kDim>
-__global__ void __launch_bounds__(kMmaThreads)
+__global__ void __launch_bounds__(kMmaThreads, 1)
     query_gradients(const __grid_constant__ DeviceTable<QueryTile<bf16>> tiles) {
   const QueryTile<bf16>& tile = tiles[static_cast<int>(blockIdx.x)];
   const GradientCall<bf16>& call = tile.call;
@@ -190,7 +193,7 @@ __global__ void __launch_bounds__(kMmaThreads)
     pairs.of_row[half] =
         r < tile.count ? call.term(group, tile.first + r) : RowTerm{INFINITY, 0.0F};
   }
-  FragmentC dq[kDim / 8];
+  FragmentC dq[1][kDim / 8];
   const int blocks = tile.keys.count(Places<kDim>::kOthers);
   for (int b = 0; b < blocks; ++b) {
     copy_async_wait<0>();
@@ -218,11 +221,10 @@ __device__ __forceinline__ void make_key_gradients(const KeyTile<bf16>& tile, in
                       min(kOthers, tile.end - tile.begin));
   }
   const bool has_keys = warp_index() * kMmaRows < tile.count;
-  FragmentC dk[kColumns];
-  FragmentC dv[kColumns];
+  FragmentC dk[1][kColumns];
+  FragmentC dv[1][kColumns];
   int block = 0;
   for (int first = tile.begin; first < tile.end; first += kOthers, ++block) {
-    const KeyPairs<kOthers / 8> pairs(tile, group, first);
     copy_async_wait<0>();
     __syncthreads();  // the block is there, and nobody needs the one before
     const int next = first + kOthers;
@@ -230,6 +232,7 @@ __device__ __forceinline__ void make_key_gradients(const KeyTile<bf16>& tile, in
       load_others<kDim>(block + 1, call, call.q, call.dout, group, next,
                         min(kOthers, tile.end - next));
     }
+    const KeyPairs<kOthers / 8> pairs(tile, group, first);
     if (has_keys) meet<true, kDim>(block, call.scale, pairs, column, dk, dv);
   }
   if (!tile.memory) {
@@ -244,12 +247,12 @@ __device__ __forceinline__ void make_key_gradients(const KeyTile<bf16>& tile, in
 }
 
 template <int kDim, int kColumns>
-__global__ void __launch_bounds__(kMmaThreads)
+__global__ void __launch_bounds__(kMmaThreads, 1)
     key_gradients(const __grid_constant__ DeviceTable<KeyTile<bf16>> tiles) {
   int index = static_cast<int>(blockIdx.x);
   const int group = static_cast<int>(blockIdx.y);
   if (group >= tiles[index].call.groups || tiles[index].goes_on) return;
-  const int column = static_cast<int>(blockIdx.z) * kColumns * 8;
+  const int column = kColumns * 8 == kDim ? 0 : static_cast<int>(blockIdx.z) * kColumns * 8;
   bool more = true;
   while (more) {
     make_key_gradients<kDim, kColumns>(tiles[index], group, column);

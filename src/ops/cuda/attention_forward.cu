@@ -22,6 +22,18 @@ int64_t rows_of(const AttentionArgs& args) {
   return args.q.dim(0) * (args.q.dim(1) / args.k.dim(0));
 }
 
+/// Rows of a tile.
+template <class T>
+int64_t tile_rows(std::span<const AttentionArgs> calls) {
+  constexpr int64_t kDouble = 2 * kTileRows;
+  int64_t blocks = 0;
+  for (const AttentionArgs& args : calls) {
+    if (args.q.dim(2) > device::kMaxDoubleDim || std::is_same_v<T, float>) return kTileRows;
+    blocks += (rows_of(args) + kDouble - 1) / kDouble * args.k.dim(0);
+  }
+  return blocks < kManyBlocks / 2 ? kTileRows : kDouble;
+}
+
 /// Of a tile, however many keys it reads.
 int64_t most_pieces(const AttentionArgs& args) {
   if (rows_of(args) > kFewRows) return 1;
@@ -58,10 +70,11 @@ template <class T>
 std::vector<AttentionTile<T>> cut(std::span<const AttentionArgs> calls,
                                   std::vector<int64_t>& starts, int64_t& floats) {
   std::vector<AttentionTile<T>> tiles;
+  const int64_t rows = tile_rows<T>(calls);
   for (const AttentionArgs& args : calls) {
     if (args.q.empty()) continue;
     const int64_t most = most_pieces(args);
-    for (const device::RowRange& range : device::cut_rows(args, kTileRows)) {
+    for (const device::RowRange& range : device::cut_rows(args, rows)) {
       AttentionTile<T> tile = tile_of<T>(args, range);
       const int64_t keys = tile.keys.memory + tile.keys.local;
       tile.pieces = static_cast<int>(std::clamp<int64_t>(keys / kPieceKeys, 1, most));

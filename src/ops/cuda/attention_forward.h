@@ -9,6 +9,8 @@ namespace memlong::ops::device {
 /// Rows of a tile, and keys of a block of them. A piece is a share of the blocks.
 inline constexpr int kTileRows = 64;
 inline constexpr int kTileKeys = 64;
+/// Batches of much work have tiles of twice the rows, in bf16 up to this head dimension.
+inline constexpr int kMaxDoubleDim = 128;
 
 template <class T>
 struct AttentionBatch {

@@ -8,7 +8,7 @@ namespace memlong::ops::device {
 
 inline constexpr int kMmaWarps = 4;
 inline constexpr int kMmaThreads = kMmaWarps * kWarp;
-inline constexpr int kMmaRows = 16;  // of a warp
+inline constexpr int kMmaRows = 16;  // of a warp's tile
 
 /// From one row of kDim elements in shared memory to the next: an odd multiple of 16 bytes.
 template <int kDim>
@@ -16,7 +16,7 @@ inline constexpr int kMmaStride = kDim + 8;
 
 /// load_rows() with kEach elements at a time.
 template <int kDim, int kRows, int kEach>
-__device__ __forceinline__ void load_rows_by(bf16* to, const HeadRows<const bf16>& rows, int group,
+__device__ __forceinline__ void load_rows_by(bf16* to, HeadRows<const bf16> rows, int group,
                                              int first, int count, int dim) {
   constexpr int kPieces = kDim / kEach;
   for (int i = static_cast<int>(threadIdx.x); i < kRows * kPieces; i += kMmaThreads) {
@@ -38,8 +38,8 @@ __device__ __forceinline__ void load_rows_by(bf16* to, const HeadRows<const bf16
 /// Begins to copy rows [first, first + count) to `to`; zeros up to row kRows and from column `dim`
 /// on. They are there after copy_async_commit(), copy_async_wait() and a barrier.
 template <int kDim, int kRows>
-__device__ __forceinline__ void load_rows(bf16* to, const HeadRows<const bf16>& rows, int group,
-                                          int first, int count, int dim, int width) {
+__device__ __forceinline__ void load_rows(bf16* to, HeadRows<const bf16> rows, int group, int first,
+                                          int count, int dim, int width) {
   if (width == 8) {
     load_rows_by<kDim, kRows, 8>(to, rows, group, first, count, dim);
   } else if (width == 4) {
@@ -49,39 +49,52 @@ __device__ __forceinline__ void load_rows(bf16* to, const HeadRows<const bf16>& 
   }
 }
 
-/// products[j] += a b^T for 16 rows of a and the 8 kColumns rows of b, kDim deep, both in shared
-/// memory.
-template <int kDim, int kColumns>
+/// products[t][j] += a b^T for kTiles times 16 rows of a and the 8 kColumns rows of b, kDim deep,
+/// both in shared memory. What is loaded of b serves all tiles.
+template <int kDim, int kTiles, int kColumns>
 __device__ __forceinline__ void add_row_products(const bf16* a, const bf16* b,
-                                                 FragmentC (&products)[kColumns]) {
+                                                 FragmentC (&products)[kTiles][kColumns]) {
 #pragma unroll
   for (int d = 0; d < kDim; d += 16) {
-    const FragmentA left = load_a(a + d, kMmaStride<kDim>);
+    FragmentA left[kTiles];
+#pragma unroll
+    for (int t = 0; t < kTiles; ++t) {
+      left[t] = load_a(a + t * kMmaRows * kMmaStride<kDim> + d, kMmaStride<kDim>);
+    }
 #pragma unroll
     for (int j = 0; j < kColumns; j += 2) {
       FragmentB right[2];
       load_b_pair(b + j * 8 * kMmaStride<kDim> + d, kMmaStride<kDim>, right[0], right[1]);
-      multiply_add(products[j], left, right[0]);
-      multiply_add(products[j + 1], left, right[1]);
+#pragma unroll
+      for (int t = 0; t < kTiles; ++t) {
+        multiply_add(products[t][j], left[t], right[0]);
+        multiply_add(products[t][j + 1], left[t], right[1]);
+      }
     }
   }
 }
 
-/// sums[c] += weights values for 16 rows of weights and 8 kDepth rows of values, of which the
-/// columns are counted from `values` on.
-template <int kDim, int kDepth, int kColumns>
-__device__ __forceinline__ void add_weighted_rows(const FragmentC (&weights)[kDepth],
-                                                  const bf16* values, FragmentC (&sums)[kColumns]) {
+/// sums[t][c] += weights values for kTiles times 16 rows of weights and 8 kDepth rows of values, of
+/// which the columns are counted from `values` on.
+template <int kDim, int kTiles, int kDepth, int kColumns>
+__device__ __forceinline__ void add_weighted_rows(const FragmentC (&weights)[kTiles][kDepth],
+                                                  const bf16* values,
+                                                  FragmentC (&sums)[kTiles][kColumns]) {
 #pragma unroll
   for (int k = 0; k < kDepth; k += 2) {
-    const FragmentA left = as_operand(weights[k], weights[k + 1]);
+    FragmentA left[kTiles];
+#pragma unroll
+    for (int t = 0; t < kTiles; ++t) left[t] = as_operand(weights[t][k], weights[t][k + 1]);
 #pragma unroll
     for (int c = 0; c < kColumns; c += 2) {
       FragmentB right[2];
       load_b_pair_transposed(values + k * 8 * kMmaStride<kDim> + c * 8, kMmaStride<kDim>, right[0],
                              right[1]);
-      multiply_add(sums[c], left, right[0]);
-      multiply_add(sums[c + 1], left, right[1]);
+#pragma unroll
+      for (int t = 0; t < kTiles; ++t) {
+        multiply_add(sums[t][c], left[t], right[0]);
+        multiply_add(sums[t][c + 1], left[t], right[1]);
+      }
     }
   }
 }

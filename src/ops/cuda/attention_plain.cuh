@@ -20,9 +20,8 @@ __device__ __forceinline__ int side_y() { return static_cast<int>(threadIdx.x) /
 /// Columns [column, column + kChunk) of rows [first, first + count), as f32; zeros up to row kRows
 /// and from column `dim` on. `wide`: four elements may be loaded at once.
 template <int kRows, class T>
-__device__ __forceinline__ void load_chunk(float* to, int stride, const HeadRows<const T>& rows,
-                                           int group, int first, int count, int column, int dim,
-                                           bool wide) {
+__device__ __forceinline__ void load_chunk(float* to, int stride, HeadRows<const T> rows, int group,
+                                           int first, int count, int column, int dim, bool wide) {
   const int c = column + side_x() * 4;
 #pragma unroll
   for (int r = side_y(); r < kRows; r += kSide) {

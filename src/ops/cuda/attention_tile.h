@@ -92,7 +92,7 @@ DeviceTable<Entry> make_table(Context& context, const std::string& name,
   return table;
 }
 
-/// The keys of a block of rows, in blocks of kKeys: those of memory, then those of the window. No
+/// The keys that rows read, in blocks: those of memory, then those of the window. No
 /// block holds both.
 template <class T>
 struct KeyBlocks {
@@ -125,13 +125,12 @@ KeyBlocks<T> keys_of(const AttentionArgs& args, const RowRange& range) {
   return keys;
 }
 
-/// One block of KeyBlocks: keys [first, first + count), and the last key that a row at position p
-/// of the window reads.
+/// One block of KeyBlocks: keys [first, first + count).
 struct KeyBlock {
   bool memory;
   int first;
   int count;
-  int last_of_all;  ///< for memory: no mask but the end
+  int last_of_all;  ///< that any row reads
 
   template <class T>
   __device__ static __forceinline__ KeyBlock at(const KeyBlocks<T>& keys, int index, int size) {

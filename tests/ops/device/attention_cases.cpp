@@ -59,6 +59,17 @@ void batch(OpRun& run, DType dtype) {
   run.result("third", third.out);
 }
 
+/// So many blocks that tiles have twice the rows.
+void large_tiles(OpRun& run, DType dtype) {
+  const Operands large(run, {4, 2, 100, 45, 30, {70}}, dtype, 10);
+  const Operands many(run, {127, 127, 4, 1, 0}, dtype, 20);
+  const std::vector<AttentionArgs> calls = {large.args(), many.args()};
+  attention(run.context(), calls);
+  run.result("large", large.out);
+  run.result("large_lse", large.lse);
+  run.result("many", many.out);
+}
+
 /// Many tiles: their table does not fit into a kernel's arguments.
 void many_calls(OpRun& run, DType dtype) {
   std::vector<Operands> operands;
@@ -92,6 +103,7 @@ std::vector<OpCase> forward_cases() {
     cases.push_back({type + "_strided", [=](OpRun& run) { strided(run, dtype, 4); }});
     cases.push_back({type + "_odd_strides", [=](OpRun& run) { strided(run, dtype, 1); }});
     cases.push_back({type + "_batch", [=](OpRun& run) { batch(run, dtype); }});
+    cases.push_back({type + "_large_tiles", [=](OpRun& run) { large_tiles(run, dtype); }});
     cases.push_back({type + "_many_calls", [=](OpRun& run) { many_calls(run, dtype); }});
     cases.push_back({type + "_large_scores", [=](OpRun& run) { large_scores(run, dtype); }});
   }
