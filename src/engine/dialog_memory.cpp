@@ -24,7 +24,11 @@ bool older(const RetrievedChunk& a, const RetrievedChunk& b) {
 
 DialogMemory::DialogMemory(Context& context, std::shared_ptr<const LoadedModel> model,
                            std::shared_ptr<Memory> memory, const ReadScope& scope)
-    : context_(context), model_(std::move(model)), memory_(std::move(memory)), scope_(scope) {}
+    : context_(context),
+      host_({.threads = context.threads()}),
+      model_(std::move(model)),
+      memory_(std::move(memory)),
+      scope_(scope) {}
 
 std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(
     std::span<const std::vector<float>> queries, int64_t /*position*/, int64_t window_start) {
@@ -38,15 +42,15 @@ std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(
   std::sort(found.begin(), found.end(), older);
 
   const model::ModelConfig& config = model_->config;
-  auto set = std::make_shared<RetrievedSet>(
-      gather_set(std::move(found), config.kv_heads, config.head_dim, model_->weights->dtype,
-                 [this](const RetrievedChunk& chunk, const TensorView& k, const TensorView& v) {
-                   if (chunk.id != 0) return memory_->read(chunk.id, k, v);
-                   const EncodedChunk* own = pending_at(chunk.begin);
-                   ops::copy(context_, own->k, k);
-                   ops::copy(context_, own->v, v);
-                   return true;
-                 }));
+  auto set = std::make_shared<RetrievedSet>(gather_set(
+      context_, std::move(found), config.kv_heads, config.head_dim, model_->weights->dtype,
+      [this](const RetrievedChunk& chunk, const TensorView& k, const TensorView& v) {
+        if (chunk.id != 0) return memory_->read(chunk.id, k, v);
+        const EncodedChunk* own = pending_at(chunk.begin);
+        ops::copy(host_, own->k, k);
+        ops::copy(host_, own->v, v);
+        return true;
+      }));
   std::vector<membank::ChunkId> hits;
   for (const RetrievedChunk& chunk : set->chunks) {
     if (chunk.id != 0) hits.push_back(chunk.id);

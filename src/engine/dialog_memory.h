@@ -41,6 +41,7 @@ class DialogMemory : public SetSource {
   [[nodiscard]] const EncodedChunk* pending_at(int64_t begin) const;
 
   Context& context_;
+  Context host_;  ///< for copies within main memory
   std::shared_ptr<const LoadedModel> model_;
   std::shared_ptr<Memory> memory_;
   ReadScope scope_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/error.h"
+#include "engine/main_memory.h"
 #include "ops/copy.h"
 
 namespace memlong::engine {
@@ -15,7 +16,7 @@ Encoder::Encoder(Context& context, std::shared_ptr<const LoadedModel> model,
       embedder_(std::move(embedder)),
       kv_dtype_(kv_dtype),
       sink_(std::move(sink)),
-      cache_(model_->config, model_->settings.memory_layer, model_->settings.window,
+      cache_(context, model_->config, model_->settings.memory_layer, model_->settings.window,
              model_->weights->dtype) {}
 
 void Encoder::begin(int64_t done) {
@@ -74,7 +75,10 @@ void Encoder::emit(int64_t begin, int64_t end, const TensorView& hidden) {
   const auto first = buffer_.begin() + (begin - window_start_);
   chunk.ids.assign(first, first + count);
   chunk.vector.resize(static_cast<size_t>(embedder_->dim()));
-  embedder_->embed(chunk.ids, rows, chunk.vector);
+  Tensor kept;
+  embedder_->embed(chunk.ids,
+                   embedder_->needs_hidden() ? in_main_memory(context_, rows, kept) : TensorView(),
+                   chunk.vector);
   round_as_stored(chunk.vector);
   chunk.k = Tensor({model_->config.kv_heads, count, model_->config.head_dim}, kv_dtype_);
   chunk.v = Tensor(chunk.k.shape(), kv_dtype_);

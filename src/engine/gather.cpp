@@ -2,10 +2,12 @@
 
 #include <utility>
 
+#include "engine/main_memory.h"
+
 namespace memlong::engine {
 
-RetrievedSet gather_set(std::vector<RetrievedChunk> chunks, int64_t kv_heads, int64_t head_dim,
-                        DType dtype, const ChunkReader& read) {
+RetrievedSet gather_set(Context& context, std::vector<RetrievedChunk> chunks, int64_t kv_heads,
+                        int64_t head_dim, DType dtype, const ChunkReader& read) {
   RetrievedSet set;
   int64_t total = 0;
   for (const RetrievedChunk& chunk : chunks) total += chunk.tokens;
@@ -19,13 +21,13 @@ RetrievedSet gather_set(std::vector<RetrievedChunk> chunks, int64_t kv_heads, in
     at = end;
     set.chunks.push_back(chunk);
   }
-  if (at == total) {
-    set.k = k;
-    set.v = v;
-  } else if (at > 0) {
-    set.k = Tensor::copy_of(k.view().slice(1, 0, at));
-    set.v = Tensor::copy_of(v.view().slice(1, 0, at));
-  }
+  if (at == 0) return set;
+  const auto kept = [&](const Tensor& whole) {
+    return where_computed(context,
+                          at == total ? whole : Tensor::copy_of(whole.view().slice(1, 0, at)));
+  };
+  set.k = kept(k);
+  set.v = kept(v);
   return set;
 }
 

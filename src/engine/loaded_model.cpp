@@ -98,22 +98,23 @@ std::shared_ptr<const retriever::Embedder> make_embedder(Context& context, const
   if (model.settings.embedder == "pooled") {
     return retriever::make_pooled_embedder(model.config.hidden);
   }
+  Context host({.threads = context.threads()});  // the embedder reads its table there
   if (!sif_blob.empty()) {
     const auto parameters = retriever::SifParameters::deserialize(sif_blob);
-    return retriever::make_sif_embedder(context, model.weights->embedding, parameters);
+    return retriever::make_sif_embedder(host, model.weights->embedding, parameters);
   }
   const auto parameters =
       retriever::load_sif(model.folder, model.config.vocab, model.config.hidden);
   if (!parameters) return nullptr;
-  return retriever::make_sif_embedder(context, model.weights->embedding, *parameters);
+  return retriever::make_sif_embedder(host, model.weights->embedding, *parameters);
 }
 
 std::string make_sif_blob(Context& context, const LoadedModel& model,
                           std::span<const int32_t> ids) {
   auto parameters = retriever::load_sif(model.folder, model.config.vocab, model.config.hidden);
   if (!parameters) {
-    parameters =
-        retriever::estimate_sif(context, model.weights->embedding, ids, model.settings.chunk);
+    Context host({.threads = context.threads()});
+    parameters = retriever::estimate_sif(host, model.weights->embedding, ids, model.settings.chunk);
   }
   return parameters->serialize();
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/error.h"
+#include "engine/main_memory.h"
 #include "ops/copy.h"
 
 namespace memlong::engine {
@@ -23,14 +24,14 @@ Stream::Stream(Context& context, std::shared_ptr<const LoadedModel> model,
       embedder_(std::move(embedder)),
       source_(source),
       options_(options),
-      cache_(model_->config, model_->config.layers, model_->settings.window,
+      cache_(context, model_->config, model_->config.layers, model_->settings.window,
              model_->weights->dtype) {
   const model::ModelConfig& config = model_->config;
   const Shape raw{config.kv_heads, model_->settings.window, config.head_dim};
-  raw_k_ = Tensor(raw, model_->weights->dtype);
-  raw_v_ = Tensor(raw, model_->weights->dtype);
+  raw_k_ = Tensor(raw, model_->weights->dtype, context.device());
+  raw_v_ = Tensor(raw, model_->weights->dtype, context.device());
   if (embedder_->needs_hidden()) {
-    hidden_ = Tensor({model_->settings.window, config.hidden}, DType::f32);
+    hidden_ = Tensor({model_->settings.window, config.hidden}, DType::f32, context.device());
   }
   open_window(std::max<int64_t>(options_.first_window, 0));
 }
@@ -73,7 +74,7 @@ void Stream::read_pending(int64_t fresh_from, Want want) {
     const int64_t rows = want == Want::last ? 1 : size() - fresh_from;
     const int64_t vocab = model_->config.vocab;
     if (logit_buffer_.empty() || logit_buffer_.dim(0) < rows) {
-      logit_buffer_ = Tensor({rows, vocab}, DType::f32);
+      logit_buffer_ = Tensor({rows, vocab}, DType::f32, context_.device());
     }
     logits_ = logit_buffer_.view().slice(0, 0, rows);
   }
@@ -87,7 +88,9 @@ void Stream::read_pending(int64_t fresh_from, Want want) {
       read_piece(std::min(room, size() - read_), fresh_from, want);
     }
   }
-  if (want == Want::last && size() > fresh_from) logits_ = logits_.reshape({model_->config.vocab});
+  if (want == Want::nothing || size() == fresh_from) return;
+  logits_ = in_main_memory(context_, logits_, host_logits_);
+  if (want == Want::last) logits_ = logits_.reshape({model_->config.vocab});
 }
 
 void Stream::read_piece(int64_t count, int64_t fresh_from, Want want) {
@@ -217,6 +220,7 @@ std::vector<std::vector<float>> Stream::queries_at(int64_t position) {
 std::vector<float> Stream::embed(int64_t begin, int64_t end) {
   std::vector<float> vector(static_cast<size_t>(embedder_->dim()), 0.0F);
   TensorView hidden;
+  Tensor kept;
   if (embedder_->needs_hidden()) {
     if (begin < window_start_) {
       std::vector<float> known = source_.known_vector(begin);
@@ -225,7 +229,8 @@ std::vector<float> Stream::embed(int64_t begin, int64_t end) {
     begin = std::max(begin, window_start_);
     end = std::min(end, known_);
     if (begin >= end) return vector;
-    hidden = hidden_.view().slice(0, begin - window_start_, end - window_start_);
+    hidden = in_main_memory(
+        context_, hidden_.view().slice(0, begin - window_start_, end - window_start_), kept);
   }
   const std::span<const int32_t> ids(tokens_.data() + begin, static_cast<size_t>(end - begin));
   embedder_->embed(ids, hidden, vector);
@@ -308,7 +313,8 @@ void Stream::measure_attention(bool on) {
 void Stream::add_measured(const backbone::MassProbe& probe, const Plan& plan) {
   measured_rows_ += static_cast<double>(probe.rows);
   for (size_t i = 0; i < probe.mass.size(); ++i) {
-    const float* mass = probe.mass[i].data<float>();
+    Tensor kept;
+    const float* mass = in_main_memory(context_, probe.mass[i], kept).data<float>();
     for (const RetrievedChunk& chunk : plan.sets[i]->chunks) {
       double sum = 0.0;
       for (int64_t token = 0; token < chunk.tokens; ++token) sum += *mass++;

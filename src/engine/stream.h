@@ -123,8 +123,8 @@ class Stream {
   /// The next token is the user's.
   void end_answer();
 
-  /// f32 [V] after Want::last, [T, V] after Want::all. Row t is the distribution of the token after
-  /// ids[t]. Valid until the next read.
+  /// f32 [V] after Want::last, [T, V] after Want::all, in main memory. Row t is the distribution of
+  /// the token after ids[t]. Valid until the next read.
   [[nodiscard]] const TensorView& logits() const { return logits_; }
 
   [[nodiscard]] const std::vector<int32_t>& tokens() const { return tokens_; }
@@ -183,6 +183,7 @@ class Stream {
   Tensor raw_v_;
   Tensor hidden_;  ///< [W, C] f32: layer m's input, only where the embedder needs it
   Tensor logit_buffer_;
+  Tensor host_logits_;  ///< what logits_ shows where logit_buffer_ is not in main memory
   TensorView logits_;
   int64_t logit_rows_ = 0;  ///< rows of logits_ that are there
   int64_t known_ = 0;       ///< tokens whose hidden states of this window are there

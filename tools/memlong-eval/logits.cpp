@@ -7,6 +7,7 @@
 #include "backbone/writer.h"
 #include "common/error.h"
 #include "common/file.h"
+#include "engine/main_memory.h"
 #include "model/safetensors.h"
 #include "sidenet/side_net.h"
 #include "tools/common/output.h"
@@ -54,24 +55,29 @@ int run_logits(const Arguments& arguments) {
   const auto weights = backbone::load_weights(context, store, config, dtype, count);
   const backbone::Writer writer(weights, settings.memory_layer);
   const sidenet::SideNet side_net(weights, settings.memory_layer, settings.reading_layers);
-  backbone::KvCache cache(config, config.layers, count, dtype);
+  backbone::KvCache cache(context, config, config.layers, count, dtype);
 
   std::vector<std::pair<std::string, Tensor>> kept;
   const backbone::LayerObserver keep = [&kept](int64_t layer, const TensorView& x) {
     kept.emplace_back("hidden." + std::to_string(layer), Tensor::copy_of(x));
   };
-  const Tensor x({count, config.hidden}, DType::f32);
-  const Tensor k({config.kv_heads, count, config.head_dim}, DType::f32);
-  const Tensor v(k.shape(), DType::f32);
-  const Tensor logits({count, config.vocab}, DType::f32);
+  const Device device = context.device();
+  const Tensor x({count, config.hidden}, DType::f32, device);
+  const Tensor k({config.kv_heads, count, config.head_dim}, DType::f32, device);
+  const Tensor v(k.shape(), DType::f32, device);
+  const Tensor logits({count, config.vocab}, DType::f32, device);
   writer.forward(context, ids, cache, 0, x, keep);
   writer.keys_values(context, x, k, v);
   side_net.forward(context, cache, {.x = x, .observer = &keep});
   side_net.logits(context, x, logits);
 
-  std::vector<std::pair<std::string, TensorView>> tensors = {
+  std::vector<std::pair<std::string, Tensor>> results = {
       {"logits", logits}, {"k_raw", k}, {"v", v}};
-  for (const auto& [name, tensor] : kept) tensors.emplace_back(name, tensor.view());
+  results.insert(results.end(), kept.begin(), kept.end());
+  std::vector<std::pair<std::string, TensorView>> tensors;
+  for (auto& [name, tensor] : results) {
+    tensors.emplace_back(name, engine::in_main_memory(context, tensor, tensor));
+  }
   model::write_safetensors(arguments.out, tensors,
                            {{"memory_layer", std::to_string(settings.memory_layer)},
                             {"dtype", std::string(dtype_name(dtype))}});

@@ -143,10 +143,11 @@ class Questions {
   Ids greedy(engine::Stream& stream, const Probe& probe) {
     constexpr size_t kLongest = 64;
     const Ids stop = model_->chat->stop_ids();
+    Context host({.threads = context_.threads()});
     stream.read(prefix(probe), engine::Want::last);
     Ids ids;
     while (ids.size() < kLongest) {
-      const auto id = static_cast<int32_t>(ops::argmax(context_, stream.logits()));
+      const auto id = static_cast<int32_t>(ops::argmax(host, stream.logits()));
       if (std::find(stop.begin(), stop.end(), id) != stop.end()) break;
       ids.push_back(id);
       stream.read(std::span(&id, 1), engine::Want::last);
