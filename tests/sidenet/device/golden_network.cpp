@@ -107,6 +107,51 @@ TEST_P(GoldenOnDevice, InPiecesAndTokenByToken) {
   EXPECT_LE(error(logits_, "logits"), test::golden_upper_tolerance(dtype_));
 }
 
+/// What no golden model has: biases (which a narrow product cannot add by itself), a tied head.
+TEST(NetworkOnDevice, BiasesAndATiedHeadAreTheCpus) {
+  model::ModelConfig config;
+  config.layers = 2;
+  config.hidden = 40;
+  config.ffn = 56;
+  config.heads = 4;
+  config.kv_heads = 2;
+  config.head_dim = 12;
+  config.vocab = 50;
+  config.tied_head = config.qkv_bias = config.o_bias = config.mlp_bias = true;
+  auto store =
+      std::make_shared<model::WeightStore>(model::WeightStore::random(config, DType::f32, 3));
+  Context cpu;
+  for (const auto& [name, shape] : model::tensor_shapes(config)) {
+    if (!name.ends_with(".bias")) continue;
+    Tensor bias(shape, DType::f32);
+    for (int64_t i = 0; i < shape.elements(); ++i) {
+      bias.data<float>()[i] = 0.1F * static_cast<float>(i % 7 - 3);
+    }
+    store->replace(name, bias);
+  }
+  const std::vector<int32_t> ids = {3, 1, 4, 1, 5, 9, 2, 6, 49};
+  const auto rows = static_cast<int64_t>(ids.size());
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    const auto logits_on = [&](Device device, DType type) {
+      Context context({.device = device});
+      const auto weights = backbone::load_weights(context, store, config, type, 16);
+      backbone::KvCache cache(context, config, config.layers, 16, type);
+      const Tensor x({rows, config.hidden}, DType::f32, device);
+      const Tensor logits({rows, config.vocab}, DType::f32, device);
+      backbone::Writer(weights, 1).forward(context, ids, cache, 0, x);
+      const SideNet side_net(weights, 1, {1});
+      side_net.forward(context, cache, {.x = x});
+      side_net.logits(context, x, logits);
+      Tensor host(logits.shape(), DType::f32);
+      ops::copy(context, logits, host);
+      return host;
+    };
+    const Tensor found = logits_on(Device::cuda, dtype);
+    EXPECT_LE(test::relative_error(cpu, found, logits_on(Device::cpu, DType::f32)),
+              test::golden_upper_tolerance(dtype));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, GoldenOnDevice,
                          testing::Combine(testing::Values("tiny-mha", "tiny-gqa", "tiny-head20"),
                                           testing::Values(DType::f32, DType::bf16)));
