@@ -255,7 +255,9 @@ TEST_F(StorageFault, FlippedBits) {
           << commands[c].words[0] << " ended with " << result.code << ": " << result.err;
       EXPECT_TRUE(noticed || result.code == 0) << commands[c].words[0] << ": " << result.err;
       EXPECT_LE(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
-      if (result.code == 0) EXPECT_EQ(result.out, good[c]) << commands[c].words[0];
+      if (result.code == 0) {
+        EXPECT_EQ(result.out, good[c]) << commands[c].words[0];
+      }
     }
   }
   std::printf("%d flips, %d noticed by verify\n", flips, refused);
