@@ -47,7 +47,7 @@ class Input {
   T number() {
     T value{};
     const std::string_view part = take(sizeof(T));
-    std::memcpy(&value, part.data(), part.size());
+    if (!part.empty()) std::memcpy(&value, part.data(), part.size());
     return value;
   }
   /// From low to high.
