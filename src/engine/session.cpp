@@ -49,6 +49,7 @@ class Session::Impl {
  private:
   void open_dialog();
   void begin_turn(const std::string& role);
+  void take_back(int64_t begin);
   void read(std::span<const int32_t> ids, Want want = Want::nothing);
   void catch_up();
   void generate(const GenerateOptions& options, const TextSink& sink, Answer& answer);
@@ -79,7 +80,9 @@ void Session::Impl::read(std::span<const int32_t> ids, Want want) {
   const Stopwatch watch;
   if (want == Want::nothing) {
     stream.append(ids);
-    if (stream.unread() > 4 * model->window_capacity()) stream.catch_up();
+    if (stream.unread() > 4 * model->window_capacity() && !stream.catch_up(options.stop)) {
+      fail(ErrorKind::stopped, "stopped: the message was not taken in");
+    }
   } else {
     stream.read(ids, want);
   }
@@ -112,6 +115,12 @@ void Session::Impl::begin_turn(const std::string& role) {
   stream.begin_answer(asked->begin, asked->end, marked ? 0 : 1);
 }
 
+/// The turn that was added last, whose tokens begin at `begin`, is no longer part of the dialog.
+void Session::Impl::take_back(int64_t begin) {
+  store.drop_last_turn();
+  stream.drop_last(stream.size() - begin);
+}
+
 void Session::Impl::add(const tokenizer::Message& message) {
   const tokenizer::EncodedMessage encoded = model->chat->encode(message, store.turns().size());
   open_dialog();
@@ -125,7 +134,12 @@ void Session::Impl::add(const tokenizer::Message& message) {
                   .content_begin = begin + static_cast<int64_t>(encoded.content_begin),
                   .content_end = begin + static_cast<int64_t>(encoded.content_end),
                   .time = now_micros()});
-  read(encoded.ids);
+  try {
+    read(encoded.ids);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::stopped) take_back(begin);
+    throw;
+  }
   if (dialog.pending().size() >= kPendingChunks) save();
 }
 

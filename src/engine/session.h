@@ -1,6 +1,7 @@
 // A dialog with a memory: messages go in, answers come out, everything is kept.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,6 +28,8 @@ struct SessionOptions {
   bool save = true;  ///< false: what is added now is not kept
   membank::RetentionBudget retention;
   uint64_t seed = 0;  ///< 0: from the system
+  /// Where it becomes true while a long message is read, add() takes the message back and fails.
+  const std::atomic<bool>* stop = nullptr;
 };
 
 struct GenerateOptions {
@@ -67,7 +70,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   /// A message that is known: the user's, a system prompt, or an answer from elsewhere. The network
-  /// reads it at the latest with the next answer() or save(). Errors: format, for an unknown role.
+  /// reads it at the latest with the next answer() or save(). Errors: format, for an unknown role;
+  /// stopped (see SessionOptions::stop): the message was not taken in.
   void add(const tokenizer::Message& message);
   /// The model answers the last message.
   Answer answer(const GenerateOptions& options, const TextSink& sink = {});

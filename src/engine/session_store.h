@@ -35,6 +35,7 @@ class SessionStore {
   [[nodiscard]] membank::DocumentId document() const { return document_; }
   [[nodiscard]] const std::vector<membank::Turn>& turns() const { return turns_; }
   void add_turn(membank::Turn turn) { turns_.push_back(std::move(turn)); }
+  void drop_last_turn() { turns_.pop_back(); }  ///< for one that was not saved
 
   /// One commit: `chunks` are new, `tail` are the tokens after them.
   void save(std::span<const EncodedChunk> chunks, std::span<const int32_t> tail);

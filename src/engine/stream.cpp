@@ -67,9 +67,12 @@ void Stream::append(std::span<const int32_t> ids) {
   tokens_.insert(tokens_.end(), ids.begin(), ids.end());
 }
 
-void Stream::catch_up() { read_pending(size(), Want::nothing); }
+bool Stream::catch_up(const std::atomic<bool>* stop) {
+  read_pending(size(), Want::nothing, stop);
+  return unread() == 0;
+}
 
-void Stream::read_pending(int64_t fresh_from, Want want) {
+void Stream::read_pending(int64_t fresh_from, Want want, const std::atomic<bool>* stop) {
   if (want != Want::nothing && size() > fresh_from) {
     const int64_t rows = want == Want::last ? 1 : size() - fresh_from;
     const int64_t vocab = model_->config.vocab;
@@ -80,6 +83,7 @@ void Stream::read_pending(int64_t fresh_from, Want want) {
   }
   logit_rows_ = 0;
   while (read_ < size()) {
+    if (stop != nullptr && stop->load(std::memory_order_relaxed)) return;
     const int64_t room = model_->window_capacity() - (read_ - window_start_);
     if (room == 0) {
       MEMLONG_CHECK(options_.first_window < 0, "more tokens than the one window holds");

@@ -6,6 +6,7 @@
 // token.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -107,7 +108,9 @@ class Stream {
   /// Takes tokens that the next read() or catch_up() reads, so that short messages are read at
   /// once.
   void append(std::span<const int32_t> ids);
-  void catch_up();
+  /// Reads them. Where `stop` becomes true it leaves off before the next window; whether all are
+  /// read.
+  bool catch_up(const std::atomic<bool>* stop = nullptr);
   /// Takes the last `count` tokens back, with the chunks that they completed; no logits remain. Not
   /// for tokens of chunks that the source has handed on, nor before the current answer.
   void drop_last(int64_t count);
@@ -154,7 +157,7 @@ class Stream {
 
   void open_window(int64_t start);
   void step_back(int64_t position);
-  void read_pending(int64_t fresh_from, Want want);
+  void read_pending(int64_t fresh_from, Want want, const std::atomic<bool>* stop = nullptr);
   void read_piece(int64_t count, int64_t fresh_from, Want want);
   void read_upper(const TensorView& x, int64_t lead);
   void keep_logits(const TensorView& x, int64_t lead, int64_t fresh_from, Want want);

@@ -9,6 +9,7 @@
 #include "engine/encoder.h"
 #include "tools/common/open_model.h"
 #include "tools/common/show_plan.h"
+#include "tools/common/signals.h"
 #include "tools/memlong-chat/open_bank.h"
 
 namespace memlong::tools {
@@ -51,6 +52,7 @@ void Chat::open_session() {
   const Stopwatch watch;
   engine::SessionOptions wanted = session_options(options_);
   wanted.scope = scope_;
+  wanted.stop = &stop_flag();
   session_ = std::make_unique<engine::Session>(context_, model_, embedder_, memory_, wanted);
   timing_.load_seconds += watch.seconds();
   const std::string& system = options_.system;

@@ -29,6 +29,17 @@ int64_t count_tokens(const Chat& chat, const std::vector<tokenizer::Message>& me
   fail(ErrorKind::stopped, message);
 }
 
+/// False: a stop was asked for in the middle of it.
+bool taken_in(engine::Session& session, const tokenizer::Message& message) {
+  try {
+    session.add(message);
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::stopped) throw;
+    return false;
+  }
+}
+
 }  // namespace
 
 FeedResult feed_dialog(Chat& chat, const std::vector<tokenizer::Message>& messages) {
@@ -44,11 +55,10 @@ FeedResult feed_dialog(Chat& chat, const std::vector<tokenizer::Message>& messag
   const Stopwatch watch;
   Stopwatch since_save;
   for (size_t i = first; i < messages.size(); ++i) {
-    if (stop_requested()) {
+    if (stop_requested() || !taken_in(session, messages[i])) {
       session.save();
       fail_stopped(chat, i, messages.size());
     }
-    session.add(messages[i]);
     ++result.turns;
     progress.update(session.tokens() - start);
     if (result.turns % kTurnsBetweenSaves == 0 || since_save.seconds() > kSecondsBetweenSaves) {

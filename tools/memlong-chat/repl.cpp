@@ -90,7 +90,8 @@ int run_repl(Chat& chat) {
     try {
       if (!take(chat, editor, message)) return kExitOk;
     } catch (const Error& error) {
-      if (error.kind() == ErrorKind::internal || error.kind() == ErrorKind::stopped) throw;
+      if (error.kind() == ErrorKind::internal) throw;
+      if (error.kind() == ErrorKind::stopped && must_end(editor)) throw;
       if (std::ferror(stdout) != 0) throw;  // nobody would read what comes next
       flush_out();
       log::error(escape_terminal(error.what()));
