@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Runs scripts/gpu-check.sh with programs that only play their part, on a machine that only says it
+# has a GPU: what passes, fails, hangs and is missing must come out as that.
+#   gpu_check.sh ROOT
+set -euo pipefail
+root=$1
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
+mkdir "$made/path" "$made/bin"
+failures=0
+
+# program NAME: standard input is what it does.
+program() { { echo '#!/bin/bash' && cat; } >"$made/$1" && chmod +x "$made/$1"; }
+
+# check CODE OPTION...: runs it; its exit code must be CODE.
+check() {
+  local want=$1 code=0
+  shift
+  rm -rf "$made/out"
+  PATH=$made/path:$PATH "$root/scripts/gpu-check.sh" --bin "$made/bin" --out "$made/out" "$@" \
+    >"$made/stdout" 2>"$made/stderr" </dev/null || code=$?
+  [[ $code == "$want" ]] || wrong "exit code $code, not $want: $(cat "$made/stderr")"
+}
+wrong() {
+  echo "FAILED: $*"
+  failures=$((failures + 1))
+}
+# reports FILE TEXT...: each stands in the file.
+reports() {
+  local file=$made/$1 text
+  shift
+  for text in "$@"; do
+    grep -qF -- "$text" "$file" || wrong "'$text' is not in: $(cat "$file")"
+  done
+}
+
+program path/nvidia-smi <<<'echo "NVIDIA-SMI has failed"; exit 9'
+if [[ ! -c /dev/nvidia0 ]]; then
+  check 0 --json
+  reports stderr '!!! NO GPU ON THIS MACHINE: NOTHING WAS CHECKED (NVIDIA-SMI has failed) !!!'
+  reports stdout '{"result": "no GPU"}'
+  check 3 --require-gpu
+fi
+check 2 --minutes soon
+check 2 --bin "$made/bin" --pack "$made/stdout"
+
+program path/nvidia-smi <<'END'
+case $* in
+  -L) echo 'GPU 0: Made up "H"' ;;
+  *=name*) echo 'Made up "H"' ;;
+  *) echo 1.0 ;;
+esac
+END
+program path/compute-sanitizer <<<'echo "========= ERROR SUMMARY: 0 errors"'
+program bin/ops_device_test <<<'echo "[  PASSED  ] 3 tests."'
+program bin/memlong-bench <<<'echo "| prefill | 1 |"'
+# Answers that depend on the device where it is told to; on the run where it is told to.
+program bin/memlong-eval <<'END'
+all="$*"
+while (($#)); do
+  case $1 in
+    --rows | --out) file=$2 ;;
+    --device) device=$2 ;;
+  esac
+  shift
+done
+answer=1
+[[ $all != recall* || $device == cpu || ! -e ${0%/*}/../wrong ]] || answer=2
+run=0
+[[ ! -e ${0%/*}/../moving ]] || run=$RANDOM$RANDOM
+echo "{\"retrieved\":[1,2],\"exact\":true,\"argmax\":[7,$answer],\"log_probability\":-0.5$run}" >"$file"
+END
+
+check 0 --json
+reports stdout '"result": "passed"' '"device": "Made up \"H\", compute capability 1.0, 1.0"' \
+  '{"name": "ops_device_test", "result": "passed", "seconds"'
+cmp -s "$made/stdout" "$made/out/report.json" || wrong 'report.json is not what was printed'
+reports out/report.md '# GPU check: passed' '| ops_device_test | passed |' '| [  PASSED  ] 3 tests. |' \
+  '1 of 1 answers and 1 sets are the same; exact 1 and 1' '| memcheck | passed |' '| prefill | 1 |'
+reports out/log.txt '===== racecheck (exit code 0)' '--tool racecheck'
+
+touch "$made/wrong"
+check 1
+reports out/report.md '# GPU check: failed' "| recall, f32: the CPU's answers | failed |" '0 of 1 answers' \
+  '| recall, f32: same bits twice | passed |'
+rm "$made/wrong"
+touch "$made/moving"
+check 1
+reports out/report.md "| recall, f32: the CPU's answers | passed |" '| recall, f32: same bits twice | failed |' \
+  '| logits, bf16: same bits twice | failed |'
+rm "$made/moving" "$made/bin/memlong-bench"
+
+program bin/ops_device_test <<<'echo "[  FAILED  ] 1 test, listed below:"; exit 1'
+program bin/network_device_test <<<'echo "NOT TESTED on a CUDA device: the driver is too old"'
+program path/compute-sanitizer <<<'echo "Error: Device not supported"; exit 1'
+check 1
+reports out/report.md '| ops_device_test | failed |' 'exit code 1: [  FAILED  ] 1 test' \
+  '| network_device_test | failed |' 'NOT TESTED on a CUDA device: the driver is too old' \
+  '| memcheck | skipped |' '| bench reference | not run | 0 | there is no program memlong-bench |' \
+  "| recall, bf16: the CPU's answers | passed |"
+
+program bin/a_device_test <<<'echo started; sleep 100'
+check 1 --minutes 0.1
+reports out/report.md '| a_device_test | failed |' 's: started |' '| ops_device_test | not run | 0 | no time was left |'
+
+if ((failures == 0)); then echo 'gpu_check: as it should be'; fi
+exit $((failures > 0))
