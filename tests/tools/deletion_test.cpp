@@ -132,7 +132,8 @@ TEST(DeletionTool, ForgetAndCompactLeaveNothing) {
       run("memlong-chat",
           with_model({"--session", "s", "--prompt", novel.substr(90000, 200), "--json", "--predict",
                       "2", "--greedy", "--history", "", "--index", "hnsw", "--read-all"}));
-  for (const json& chunk : json::parse(said.out)["retrieved"]) EXPECT_NE(chunk["document"], 2);
+  const json answer = json::parse(said.out);
+  for (const json& chunk : answer.at("retrieved")) EXPECT_NE(chunk.at("document"), 2);
 }
 
 /// A chat that had the bank open, index and all, does not find what another process took away.
