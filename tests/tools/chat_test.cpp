@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "membank/bank.h"
 #include "tests/tools/run_tool.h"
 
 namespace memlong::tools_test {
@@ -96,6 +97,16 @@ TEST_F(ChatTool, AnswersFromMemoryInAnotherProcess) {
   EXPECT_NE(without["text"], with["text"]);
   EXPECT_TRUE(without["retrieved"].empty());
   EXPECT_EQ(without["session_turns"], with["session_turns"]) << "--no-save kept something";
+}
+
+/// Whoever made the bank may have been killed before he had noted its model.
+TEST_F(ChatTool, NotesTheModelInABankThatDoesNotKnowIt) {
+  ASSERT_EQ(in_session({"--prompt", "Hello."}).code, 0);
+  const membank::Fingerprint print = membank::Bank::open(bank_, {})->fingerprint();
+  bank_ = folder_ / "unfinished";
+  (void)membank::Bank::open(bank_, {.mode = membank::OpenMode::write, .fingerprint = print});
+  ASSERT_EQ(in_session({"--prompt", "Hello."}).code, 0);
+  EXPECT_EQ(membank::Bank::open(bank_, {})->snapshot()->blob("model"), reference_model());
 }
 
 TEST_F(ChatTool, KeepsAnAnsweredPromptUnlessToldNotTo) {

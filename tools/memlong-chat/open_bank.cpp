@@ -50,7 +50,8 @@ std::shared_ptr<Bank> open_bank(const ChatOptions& options, const engine::Loaded
     fail(ErrorKind::busy,
          std::string(error.what()) + "; --no-save talks without keeping what is said meanwhile");
   }
-  if (is_new) {
+  // Also where the one who made the bank was killed before he had noted it.
+  if (bank->writable() && bank->snapshot()->blob("model").empty()) {
     const std::string folder = std::filesystem::absolute(model.folder).lexically_normal().string();
     bank->update([&](membank::Transaction& change) { change.set_blob("model", folder); });
   }
