@@ -119,13 +119,11 @@ const membank::ChunkInfo* Memory::info(membank::ChunkId id) const {
 
 std::vector<FoundChunk> Memory::search(std::span<const std::vector<float>> queries, int64_t k,
                                        const ChunkFilter& filter) const {
-  std::vector<std::vector<retriever::Hit>> rankings;
-  for (const std::vector<float>& query : queries) {
-    rankings.push_back(index_->search(query, k, [&](uint64_t id) {
-      const membank::ChunkInfo* chunk = info(id);
-      return chunk != nullptr && filter(*chunk);
-    }));
-  }
+  const std::vector<std::span<const float>> views(queries.begin(), queries.end());
+  const auto rankings = index_->search_all(views, k, [&](uint64_t id) {
+    const membank::ChunkInfo* chunk = info(id);
+    return chunk != nullptr && filter(*chunk);
+  });
   std::vector<FoundChunk> found;
   for (const retriever::Hit& hit : retriever::merge_best(rankings, k)) {
     found.push_back({*info(hit.id), hit.score});

@@ -16,10 +16,10 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "retriever/device_index.h"
 #include "retriever/faiss_payload.h"
 #include "retriever/faiss_soundness.h"
 #include "retriever/index.h"
-#include "retriever/row_scan.h"
 #include "retriever/snapshot.h"
 
 namespace memlong::retriever {
@@ -104,7 +104,7 @@ void save_rows(const std::filesystem::path& path, const SnapshotHeader& header,
   write_snapshot(path, header, ids, dead, writer.bytes);
 }
 
-class FlatIndex : public VectorIndex {
+class FlatIndex : public RowIndex {
  public:
   FlatIndex(int64_t dim, int threads)
       : store_(std::make_unique<faiss::IndexFlatIP>(dim)), threads_(threads) {}
@@ -140,8 +140,9 @@ class FlatIndex : public VectorIndex {
   [[nodiscard]] std::vector<Hit> search(std::span<const float> query, int64_t k,
                                         const IdFilter& filter) const override {
     check_query(query, dim());
-    return scan_rows({store_->get_xb(), dim(), ids_, {}}, query, k, filter, threads_);
+    return scan_rows(rows(), query, k, filter, threads_);
   }
+  [[nodiscard]] RowView rows() const override { return {store_->get_xb(), dim(), ids_, {}}; }
 
   void save(const std::filesystem::path& path, uint64_t generation,
             const std::string& key) const override {
@@ -291,6 +292,12 @@ std::vector<Hit> HnswIndex::search(std::span<const float> query, int64_t k,
   return scan_rows({vectors(), dim(), ids_, dead_}, query, k, filter, options_.threads);
 }
 
+std::unique_ptr<VectorIndex> with_device(std::unique_ptr<FlatIndex> index,
+                                         const IndexOptions& options) {
+  if (options.device == nullptr) return index;
+  return make_device_index(std::move(index), options);
+}
+
 std::unique_ptr<VectorIndex> rows_to_index(Snapshot& snapshot, int64_t dim,
                                            const IndexOptions& options) {
   const auto rows = static_cast<int64_t>(snapshot.ids.size());
@@ -301,8 +308,9 @@ std::unique_ptr<VectorIndex> rows_to_index(Snapshot& snapshot, int64_t dim,
     auto* flat = dynamic_cast<faiss::IndexFlat*>(loaded.get());
     if (!store_sound(flat, rows, dim)) return nullptr;
     (void)loaded.release();  // the line below owns it
-    return std::make_unique<FlatIndex>(std::unique_ptr<faiss::IndexFlat>(flat), snapshot,
-                                       options.threads);
+    return with_device(std::make_unique<FlatIndex>(std::unique_ptr<faiss::IndexFlat>(flat),
+                                                   snapshot, options.threads),
+                       options);
   }
   auto* graph = dynamic_cast<faiss::IndexHNSWFlat*>(loaded.get());
   if (graph == nullptr || !graph_sound(*graph, rows, dim, options.hnsw_links)) return nullptr;
@@ -315,7 +323,9 @@ std::unique_ptr<VectorIndex> rows_to_index(Snapshot& snapshot, int64_t dim,
 
 std::unique_ptr<VectorIndex> make_index(int64_t dim, const IndexOptions& options) {
   MEMLONG_CHECK(dim > 0 && dim <= (1 << 20), "a vector needs a dimension");
-  if (options.kind == IndexKind::flat) return std::make_unique<FlatIndex>(dim, options.threads);
+  if (options.kind == IndexKind::flat) {
+    return with_device(std::make_unique<FlatIndex>(dim, options.threads), options);
+  }
   if (options.hnsw_links < 2 || options.hnsw_ef_construction < 1 || options.hnsw_ef_search < 1) {
     fail(ErrorKind::usage, "hnsw needs at least 2 links and ef values of at least 1");
   }

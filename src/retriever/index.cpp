@@ -14,4 +14,12 @@ std::string_view index_kind_name(IndexKind kind) {
   return kind == IndexKind::flat ? "flat" : "hnsw";
 }
 
+std::vector<std::vector<Hit>> VectorIndex::search_all(
+    std::span<const std::span<const float>> queries, int64_t k, const IdFilter& filter) const {
+  std::vector<std::vector<Hit>> all;
+  all.reserve(queries.size());
+  for (const std::span<const float> query : queries) all.push_back(search(query, k, filter));
+  return all;
+}
+
 }  // namespace memlong::retriever

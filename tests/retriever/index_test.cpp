@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
+#include "retriever/plain_device.h"
 #include "retriever/random_vectors.h"
 
 namespace memlong::retriever {
@@ -54,9 +55,25 @@ std::unique_ptr<VectorIndex> make(IndexKind kind, int64_t dim = kDim) {
   return make_index(dim, options);
 }
 
-class EveryKind : public testing::TestWithParam<IndexKind> {};
-INSTANTIATE_TEST_SUITE_P(Index, EveryKind, testing::Values(IndexKind::flat, IndexKind::hnsw),
-                         [](const auto& kind) { return std::string(index_kind_name(kind.param)); });
+struct Case {
+  std::string name;
+  IndexKind kind;
+  bool on_device = false;
+};
+
+std::unique_ptr<VectorIndex> make(const Case& wanted, int64_t dim = kDim) {
+  IndexOptions options{.kind = wanted.kind, .device_rows = 1};
+  // It fetches few rows, so that much is left for a second look.
+  if (wanted.on_device) options.device = std::make_shared<PlainDevice>(40);
+  return make_index(dim, options);
+}
+
+class EveryKind : public testing::TestWithParam<Case> {};
+INSTANTIATE_TEST_SUITE_P(Index, EveryKind,
+                         testing::Values(Case{"flat", IndexKind::flat},
+                                         Case{"hnsw", IndexKind::hnsw},
+                                         Case{"flat_on_a_device", IndexKind::flat, true}),
+                         [](const auto& kind) { return kind.param.name; });
 
 TEST_P(EveryKind, SearchGivesValuesByHand) {
   const auto index = make(GetParam(), 2);
