@@ -15,6 +15,10 @@ namespace memlong::cuda {
 /// what was asked for, by `what`, and what is free.
 std::shared_ptr<void> allocate(size_t bytes, const std::string& what);
 
+/// Uninitialised memory of the host that is page-locked: the device reads and writes it by itself.
+/// Error{capacity}.
+std::shared_ptr<void> allocate_pinned(size_t bytes);
+
 /// From now on the process gets at most that much at a time of a device's memory. Thread-safe.
 void limit_memory(int device_index, size_t bytes);
 
@@ -32,5 +36,19 @@ std::shared_ptr<void> make_stream(int device_index);
 void activate(int device_index);
 /// Waits for what is queued on the stream.
 void synchronize(void* stream, int device_index);
+
+// For tensor/copy_queue.h. Streams for copies are in order with nothing but by events.
+
+std::shared_ptr<void> make_copy_stream(int device_index);
+/// As allocate(), there for what is queued on this stream; other streams must wait for that. Freed
+/// behind the work of the contexts, which must have waited for what this stream does with it.
+std::shared_ptr<void> allocate(size_t bytes, const std::string& what, void* stream);
+/// Bytes between page-locked memory and the device's.
+void copy_async(void* to, const void* from, size_t bytes, void* stream);
+/// What is queued on the stream by now.
+std::shared_ptr<void> record_event(void* stream);
+/// What is queued on the stream later waits for the event.
+void wait_for_event(void* stream, void* event);
+void synchronize_event(void* event);
 
 }  // namespace memlong::cuda

@@ -81,16 +81,34 @@ void release(void* memory, int device) {
 }  // namespace
 
 std::shared_ptr<void> allocate(size_t bytes, const std::string& what) {
+  return allocate(bytes, what, cudaStreamLegacy);
+}
+
+std::shared_ptr<void> allocate(size_t bytes, const std::string& what, void* stream) {
   int device = 0;
   check(cudaGetDevice(&device), "allocation");
   const cudaMemPool_t pool = pool_of(device);
   const size_t limit = limit_of(device);
   if (limit > 0 && used_of(pool) + bytes > limit) out_of_memory(device, pool, bytes, what);
   void* memory = nullptr;
-  const cudaError_t status = cudaMallocAsync(&memory, bytes == 0 ? 1 : bytes, cudaStreamLegacy);
+  const cudaError_t status =
+      cudaMallocAsync(&memory, bytes == 0 ? 1 : bytes, static_cast<cudaStream_t>(stream));
   if (status == cudaErrorMemoryAllocation) out_of_memory(device, pool, bytes, what);
   check(status, "allocation of " + std::to_string(bytes) + " bytes for " + what);
   return {memory, [device](void* freed) { release(freed, device); }};
+}
+
+std::shared_ptr<void> allocate_pinned(size_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t status = cudaHostAlloc(&memory, bytes == 0 ? 1 : bytes, cudaHostAllocPortable);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    fail(ErrorKind::capacity, "out of memory: " + gibibytes(bytes) +
+                                  " of page-locked memory for copies to and from the GPU; lower "
+                                  "the window or the top-k");
+  }
+  check(status, "page-locked memory");
+  return {memory, [](void* freed) { cudaFreeHost(freed); }};
 }
 
 void limit_memory(int device_index, size_t bytes) {

@@ -5,6 +5,7 @@
 
 #include "support/cuda_emulation/emulation.h"
 #include "support/cuda_emulation/include/cuda_api.h"
+#include "support/cuda_emulation/streams.h"
 
 namespace cuda_emulation {
 namespace {
@@ -27,6 +28,7 @@ cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel) {
   const auto raised = raised_limits().find(kernel);
   const size_t limit = raised == raised_limits().end() ? 48 * 1024 : raised->second;
   if (!grid_fits || !block_fits) return cudaErrorInvalidConfiguration;
+  count_work();
   return config.dynamicSmemBytes <= limit ? cudaSuccess : cudaErrorInvalidValue;
 }
 
@@ -71,16 +73,6 @@ cudaError_t cudaDriverGetVersion(int* version) {
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamCreate(cudaStream_t* stream) {
-  *stream = reinterpret_cast<cudaStream_t>(new char);
-  return cudaSuccess;
-}
-cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  delete reinterpret_cast<char*>(stream);
-  return cudaSuccess;
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
-
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
   *pool = nullptr;
   return cudaSuccess;
@@ -108,6 +100,7 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
   if (!cuda_emulation::is_device_pointer(to)) return cudaErrorInvalidValue;
+  cuda_emulation::count_work();
   const DeviceAccess access;
   std::memset(to, value, bytes);
   return cudaStreamSynchronize(stream);
@@ -123,6 +116,11 @@ cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_
       cuda_emulation::is_device_pointer(to) && cuda_emulation::is_device_pointer(from);
   if (kind == cudaMemcpyDeviceToDevice && !on_device) return cudaErrorInvalidValue;
   if (to_pitch < width || pitch < width) return cudaErrorInvalidValue;
+  if (cuda_emulation::is_late(stream)) {
+    if (height != 1) return cudaErrorInvalidValue;
+    return cuda_emulation::copy_later(stream, to, from, width);
+  }
+  cuda_emulation::count_work();
   const DeviceAccess access;
   for (size_t row = 0; row < height; ++row) {
     std::memcpy(static_cast<char*>(to) + row * to_pitch,
