@@ -33,6 +33,27 @@ TEST(Crc32c, PiecesContinue) {
   }
 }
 
+/// Bit by bit, as the polynomial says.
+uint32_t plain_crc32c(std::span<const std::byte> data) {
+  uint32_t state = 0xFFFFFFFFU;
+  for (const std::byte byte : data) {
+    state ^= static_cast<uint32_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) state = (state >> 1) ^ ((state & 1) ? 0x82F63B78U : 0U);
+  }
+  return ~state;
+}
+
+TEST(Crc32c, LongDataOfEveryLengthIsSummedAsItIsDefined) {
+  std::vector<std::byte> data(3 * 3072 + 7);
+  uint32_t number = 1;
+  for (std::byte& byte : data) byte = static_cast<std::byte>((number = number * 69069 + 1) >> 24);
+  for (const size_t size : {1023U, 3071U, 3072U, 3073U, 3079U, 6144U, 9215U, 9216U, 9223U}) {
+    const auto part = std::span<const std::byte>(data).first(size);
+    EXPECT_EQ(crc32c(part), plain_crc32c(part)) << size;
+    EXPECT_EQ(crc32c(part.subspan(5), crc32c(part.first(5))), plain_crc32c(part)) << size;
+  }
+}
+
 TEST(Crc32c, UnalignedDataGivesTheSame) {
   std::string padded = "xyz123456789";
   EXPECT_EQ(crc32c(bytes_of(std::string_view(padded).substr(3))), 0xE3069283U);
