@@ -58,13 +58,22 @@ void convert_row(const char* from, DType from_type, int64_t from_stride, char* t
   });
 }
 
-/// Calls fn(view, g, t, offset of the row's bytes) for all rows of K, then of V.
+/// Calls fn(view, g, t, rows, offset) for all rows of K, then of V: for as many at once as follow
+/// each other in the view and end within the first `whole` bytes, else for one.
 template <class Fn>
-void for_each_row(const TensorView& k, const TensorView& v, size_t row_bytes, const Fn& fn) {
+void for_each_run(const TensorView& k, const TensorView& v, size_t row_bytes, size_t whole,
+                  const Fn& fn) {
   size_t offset = 0;
   for (const TensorView* view : {&k, &v}) {
+    const int64_t count = view->dim(1);
+    const bool dense = view->stride(2) == 1 && view->stride(1) == view->dim(2);
     for (int64_t g = 0; g < view->dim(0); ++g) {
-      for (int64_t t = 0; t < view->dim(1); ++t, offset += row_bytes) fn(*view, g, t, offset);
+      const size_t bytes = static_cast<size_t>(count) * row_bytes;
+      const int64_t step = dense && offset + bytes <= whole ? count : 1;
+      for (int64_t t = 0; t < count; t += step) {
+        fn(*view, g, t, step, offset);
+        offset += static_cast<size_t>(step) * row_bytes;
+      }
     }
   }
 }
@@ -92,16 +101,20 @@ void encode_kv(const TensorView& k, const TensorView& v, DType stored, char* hea
   const int64_t d = k.dim(2);
   const size_t row_bytes = static_cast<size_t>(d) * dtype_size(stored);
   std::vector<char> split(row_bytes);
-  for_each_row(k, v, row_bytes, [&](const TensorView& view, int64_t g, int64_t t, size_t offset) {
-    const bool whole = offset + row_bytes <= head_size;
-    char* to = whole ? head + offset : split.data();
-    convert_row(row_of(view, g, t), view.dtype(), view.stride(2), to, stored, 1, d);
-    if (whole) return;
-    MEMLONG_CHECK(offset + row_bytes <= head_size + tail_size, "keys and values beyond their room");
-    const size_t in_head = offset < head_size ? head_size - offset : 0;
-    if (in_head > 0) std::memcpy(head + offset, split.data(), in_head);
-    std::memcpy(tail + (offset + in_head - head_size), split.data() + in_head, row_bytes - in_head);
-  });
+  for_each_run(k, v, row_bytes, head_size,
+               [&](const TensorView& view, int64_t g, int64_t t, int64_t rows, size_t offset) {
+                 const bool whole = offset + row_bytes <= head_size;
+                 char* to = whole ? head + offset : split.data();
+                 convert_row(row_of(view, g, t), view.dtype(), view.stride(2), to, stored, 1,
+                             rows * d);
+                 if (whole) return;
+                 MEMLONG_CHECK(offset + row_bytes <= head_size + tail_size,
+                               "keys and values beyond their room");
+                 const size_t in_head = offset < head_size ? head_size - offset : 0;
+                 if (in_head > 0) std::memcpy(head + offset, split.data(), in_head);
+                 std::memcpy(tail + (offset + in_head - head_size), split.data() + in_head,
+                             row_bytes - in_head);
+               });
 }
 
 void decode_kv(std::string_view head, std::string_view tail, DType stored, const TensorView& k,
@@ -109,17 +122,19 @@ void decode_kv(std::string_view head, std::string_view tail, DType stored, const
   const int64_t d = k.dim(2);
   const size_t row_bytes = static_cast<size_t>(d) * dtype_size(stored);
   std::vector<char> split(row_bytes);
-  for_each_row(k, v, row_bytes, [&](const TensorView& view, int64_t g, int64_t t, size_t offset) {
-    const char* from = head.data() + offset;
-    if (offset + row_bytes > head.size()) {
-      const size_t in_head = offset < head.size() ? head.size() - offset : 0;
-      if (in_head > 0) std::memcpy(split.data(), head.data() + offset, in_head);
-      std::memcpy(split.data() + in_head, tail.data() + (offset + in_head - head.size()),
-                  row_bytes - in_head);
-      from = split.data();
-    }
-    convert_row(from, stored, 1, row_of(view, g, t), view.dtype(), view.stride(2), d);
-  });
+  for_each_run(k, v, row_bytes, head.size(),
+               [&](const TensorView& view, int64_t g, int64_t t, int64_t rows, size_t offset) {
+                 const char* from = head.data() + offset;
+                 if (offset + row_bytes > head.size()) {
+                   const size_t in_head = offset < head.size() ? head.size() - offset : 0;
+                   if (in_head > 0) std::memcpy(split.data(), head.data() + offset, in_head);
+                   std::memcpy(split.data() + in_head,
+                               tail.data() + (offset + in_head - head.size()), row_bytes - in_head);
+                   from = split.data();
+                 }
+                 convert_row(from, stored, 1, row_of(view, g, t), view.dtype(), view.stride(2),
+                             rows * d);
+               });
 }
 
 }  // namespace memlong::membank
