@@ -3,7 +3,11 @@
 #include <cstdlib>
 #include <limits>
 
+#include "common/log.h"
 #include "membank/retention.h"
+#include "tools/common/device_option.h"
+#include "tools/common/size.h"
+#include "tools/memlong-chat/index_device.h"
 
 namespace memlong::tools {
 
@@ -40,6 +44,13 @@ void add_memory(OptionSet& set, ChatOptions& o) {
   set.add("index", &o.index, "exact search, or a graph for very large banks")
       .value("KIND")
       .choices({"flat", "hnsw"});
+  set.add("index-device", &o.index_device,
+          "where a flat index is searched: cpu, cuda, cuda:N; auto: where the network computes")
+      .value("NAME");
+  set.add("index-half", &o.index_half, "on a GPU: half of the memory, the same results");
+  set.add("index-memory", &o.index_memory,
+          "most memory of a GPU for the index, as 2GiB; default: half of what is free")
+      .value("SIZE");
   set.add("retain", &o.retain, "what goes when the budget is passed")
       .value("RULE")
       .choices({"none", "memlong", "fifo", "lru"});
@@ -103,6 +114,11 @@ void check(const OptionSet& set, const ChatOptions& o) {
   if (o.retain == "none" && limited) {
     set.fail_usage("a budget needs --retain memlong, fifo or lru");
   }
+  const IndexDeviceRequest searched = parse_index_device(o.index_device);
+  if (searched.gpu && o.index != "flat") {
+    set.fail_usage("--index-device " + o.index_device + " needs --index flat");
+  }
+  if (!o.index_memory.empty()) (void)parse_size(o.index_memory, "--index-memory");
   for (const int64_t id : o.documents) {
     if (id <= 0) set.fail_usage("--document " + std::to_string(id) + " is no document's number");
   }
@@ -149,6 +165,11 @@ retriever::IndexOptions index_options(const ChatOptions& options) {
   retriever::IndexOptions result;
   result.kind = retriever::parse_index_kind(options.index);
   result.threads = options.common.threads;
+  const bool follows = parse_index_device(options.index_device).automatic;
+  const DeviceChoice network = follows ? choose_device(options.common.device) : DeviceChoice{};
+  const IndexDeviceChoice choice = choose_index_device(options, network);
+  if (!choice.warning.empty()) log::warn(choice.warning);
+  result.device = choice.device;
   return result;
 }
 

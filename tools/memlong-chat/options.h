@@ -25,6 +25,9 @@ struct ChatOptions {
   bool memory = true;
   bool save = true;
   std::string index = "flat";
+  std::string index_device = "auto";  ///< auto, cpu, cuda, cuda:N
+  bool index_half = false;
+  std::string index_memory;  ///< "2GiB"; "": half of what is free
   std::string retain = "none";
   int64_t budget_chunks = 0;
   int64_t budget_bytes = 0;
@@ -51,6 +54,8 @@ bool parse_chat_options(int argc, char** argv, ChatOptions& options);
 
 /// What a session is made with; the scope is empty yet (see open_chat).
 engine::SessionOptions session_options(const ChatOptions& options);
+/// Opens the GPU that searches, where one does; warns where the processor takes its place. Errors:
+/// usage, device (tools/memlong-chat/index_device.h).
 retriever::IndexOptions index_options(const ChatOptions& options);
 
 /// Where typed lines are kept: --history, else below XDG_STATE_HOME or ~/.local/state. Empty: no
