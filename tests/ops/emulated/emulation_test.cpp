@@ -99,6 +99,28 @@ TEST_F(Emulation, ThreadsThatPart) {
   EXPECT_EQ(complaint(neighbours<true>), "");  // and all is well again
 }
 
+struct Large {
+  float at[30 * 256];
+};
+struct AlsoLarge {
+  float at[19 * 256];
+};
+void too_much_static(float*) {
+  device::block_shared<Large>().at[0] = 0.0F;
+  device::block_shared<AlsoLarge>().at[0] = 0.0F;
+}
+void static_and_dynamic(float*) { device::block_shared<Large>().at[0] = 0.0F; }
+
+TEST_F(Emulation, SharedMemoryThatNoDeviceHas) {
+  EXPECT_THAT(complaint(too_much_static), HasSubstr("more than 48 KiB of static shared memory"));
+  EXPECT_EQ(complaint(static_and_dynamic), "");
+  const auto with_dynamic = [&](size_t bytes) {
+    launch(context_, "tested", {1, 32, bytes}, static_and_dynamic, nullptr);
+  };
+  EXPECT_NO_THROW(with_dynamic(69 * 1024));
+  EXPECT_THROW(with_dynamic(70 * 1024), std::runtime_error);
+}
+
 void past_static(float*) { device::block_shared<Line>().at[64 + threadIdx.x] = 1.0F; }
 void past_dynamic(float*) { device::dynamic_shared<float>()[threadIdx.x] = 1.0F; }
 void past_tensor(float* out) { out[threadIdx.x] = 1.0F; }

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "support/cuda_emulation/include/cuda_device.h"
+#include "support/cuda_emulation/large_run.h"
 
 namespace cuda_emulation {
 namespace {
@@ -28,6 +29,8 @@ void Block::run(const Extent& extent, size_t shared_bytes, const std::function<v
   threads_.assign(size_t{extent.x} * extent.y * extent.z, {});
   warps_.assign((threads_.size() + 31) / 32, {});
   shared_.clear();
+  shared_bytes_ = 0;
+  dynamic_bytes_ = shared_bytes;
   dynamic_ = std::make_unique<SharedArray>(shared_bytes);
   dynamic_->fill();
   waiting_ = 0;
@@ -151,6 +154,11 @@ const std::byte* Block::exchange(const void* value, size_t size, uint32_t mask,
 std::byte* Block::shared(const std::type_info& type, size_t bytes) {
   std::unique_ptr<SharedArray>& array = shared_[std::type_index(type)];
   if (array == nullptr) {
+    shared_bytes_ += bytes;
+    if (shared_bytes_ > kStaticSharedBytes) report("more than 48 KiB of static shared memory");
+    if (shared_bytes_ + dynamic_bytes_ > kBlockSharedBytes) {
+      report("more than 99 KiB of shared memory, static and dynamic");
+    }
     array = std::make_unique<SharedArray>(bytes);
     array->fill();
   }
@@ -199,11 +207,18 @@ void copy_async_wait(size_t groups_left) { Block::instance().copy_async_wait(gro
 void run_grid(const Extent& grid, const Extent& block, size_t shared_bytes,
               const std::function<void()>& thread) {
   const DeviceAccess access;
-  std::vector<size_t> order(size_t{grid.x} * grid.y * grid.z);
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  LargeRun* large = LargeRun::current();
+  std::vector<size_t> order;
   Block& runner = Block::instance();
-  if (const uint32_t seed = runner.order().block_seed; seed != 0) {
-    std::ranges::shuffle(order, std::mt19937(seed));
+  if (large != nullptr) {
+    large->note({grid, block, shared_bytes});
+    order = large->chosen(size_t{grid.x} * grid.y * grid.z);
+  } else {
+    order.resize(size_t{grid.x} * grid.y * grid.z);
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    if (const uint32_t seed = runner.order().block_seed; seed != 0) {
+      std::ranges::shuffle(order, std::mt19937(seed));
+    }
   }
   for (const size_t i : order) {
     blockIdx.x = static_cast<unsigned>(i % grid.x);
@@ -211,7 +226,7 @@ void run_grid(const Extent& grid, const Extent& block, size_t shared_bytes,
     blockIdx.z = static_cast<unsigned>(i / grid.x / grid.y);
     runner.run(block, shared_bytes, thread);
   }
-  check_margins();
+  if (large == nullptr) check_margins();
 }
 
 }  // namespace cuda_emulation

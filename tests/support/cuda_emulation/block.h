@@ -72,6 +72,8 @@ class Block {
   std::vector<Warp> warps_;
   std::unique_ptr<SharedArray> dynamic_;
   std::unordered_map<std::type_index, std::unique_ptr<SharedArray>> shared_;
+  size_t shared_bytes_ = 0;  ///< of shared_
+  size_t dynamic_bytes_ = 0;
   std::exception_ptr error_;
   size_t waiting_ = 0;
   uint64_t epoch_ = 0;

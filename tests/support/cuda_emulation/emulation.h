@@ -29,6 +29,8 @@ void set_order(const Order& order);
 
 /// The least that a supported GPU gives a block (compute capability 8.6 and 8.9).
 inline constexpr size_t kBlockSharedBytes = 99 * 1024;
+/// Of which arrays that the kernel itself declares may have so much.
+inline constexpr size_t kStaticSharedBytes = 48 * 1024;
 
 struct Extent {
   unsigned x = 1, y = 1, z = 1;

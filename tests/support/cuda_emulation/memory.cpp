@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "support/cuda_emulation/include/cuda_device.h"
+#include "support/cuda_emulation/large_run.h"
 
 namespace cuda_emulation {
 namespace {
@@ -78,7 +79,8 @@ void watch_faults() {
 
 void* allocate(size_t bytes) {
   watch_faults();
-  if (bytes > kTotal - memory().taken) return nullptr;
+  const bool large = LargeRun::current() != nullptr;
+  if (!large && bytes > kTotal - memory().taken) return nullptr;
   Region region;
   region.used = bytes;
   region.bytes = round_up(round_up(bytes, kAlignment), kPage);
@@ -86,7 +88,7 @@ void* allocate(size_t bytes) {
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (pages == MAP_FAILED) return nullptr;
   region.begin = static_cast<std::byte*>(pages);
-  std::memset(region.begin, 0xFF, region.bytes);
+  if (!large) std::memset(region.begin, 0xFF, region.bytes);
   mprotect(region.begin + region.bytes, kPage, PROT_NONE);
   std::byte* data = region.begin + region.bytes - round_up(bytes, kAlignment);
   if (memory().open == 0) mprotect(region.begin, region.bytes, PROT_NONE);
