@@ -98,12 +98,14 @@ std::shared_ptr<const LlamaWeights> load_weights(Context& context,
     weights->blocks.push_back(
         load_block(context, *store, config, dtype, layer, layer == writer_layer));
   }
-  if (writer_only) return weights;
-  weights->final_norm =
-      ops::convert(context, store->get("model.norm.weight", {config.hidden}), DType::f32);
-  const TensorView head =
-      config.tied_head ? weights->embedding : store->get("lm_head.weight", table);
-  weights->head = ops::pack_weight(context, std::array{head}, dtype);
+  if (!writer_only) {
+    weights->final_norm =
+        ops::convert(context, store->get("model.norm.weight", {config.hidden}), DType::f32);
+    const TensorView head =
+        config.tied_head ? weights->embedding : store->get("lm_head.weight", table);
+    weights->head = ops::pack_weight(context, std::array{head}, dtype);
+  }
+  context.synchronize();  // other contexts may use them at once
   return weights;
 }
 

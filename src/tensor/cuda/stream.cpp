@@ -23,7 +23,11 @@ std::shared_ptr<void> make_stream(int device_index) {
   activate(device_index);
   cudaStream_t stream = nullptr;
   check(cudaStreamCreate(&stream), "stream");
-  return {stream, [](void* made) { cudaStreamDestroy(static_cast<cudaStream_t>(made)); }};
+  return {stream, [](void* made) {
+            // Memory that its work still uses may be freed next, which waits for living streams.
+            cudaStreamSynchronize(static_cast<cudaStream_t>(made));
+            cudaStreamDestroy(static_cast<cudaStream_t>(made));
+          }};
 }
 
 void activate(int device_index) {
