@@ -31,11 +31,12 @@ __device__ __forceinline__ void meet(int block, float scale, const Pairs& pairs,
                                      FragmentC (&dfirst)[1][kColumns],
                                      FragmentC (&dsecond)[1][kColumns]) {
   constexpr int kPieces = Places<kDim>::kOthers / 8;
+  constexpr int kUnrolled = kOwnKeys ? 2 : kDim / 16;  // two sums fill the registers
   const int own = warp_index() * kMmaRows * kMmaStride<kDim>;
   const bf16* first = Places<kDim>::others(block, 0);
   const bf16* second = Places<kDim>::others(block, 1);
   FragmentC weights[1][kPieces];
-  add_row_products<kDim>(Places<kDim>::own(0) + own, first, weights);
+  add_row_products<kDim, kUnrolled>(Places<kDim>::own(0) + own, first, weights);
 #pragma unroll
   for (int j = 0; j < kPieces; ++j) {
 #pragma unroll
@@ -46,7 +47,7 @@ __device__ __forceinline__ void meet(int block, float scale, const Pairs& pairs,
   }
   if constexpr (kOwnKeys) add_weighted_rows<kDim>(weights, second + column, dsecond);
   FragmentC slopes[1][kPieces];
-  add_row_products<kDim>(Places<kDim>::own(1) + own, second, slopes);
+  add_row_products<kDim, kUnrolled>(Places<kDim>::own(1) + own, second, slopes);
 #pragma unroll
   for (int j = 0; j < kPieces; ++j) {
 #pragma unroll

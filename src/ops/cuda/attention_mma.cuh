@@ -50,11 +50,12 @@ __device__ __forceinline__ void load_rows(bf16* to, HeadRows<const bf16> rows, i
 }
 
 /// products[t][j] += a b^T for kTiles times 16 rows of a and the 8 kColumns rows of b, kDim deep,
-/// both in shared memory. What is loaded of b serves all tiles.
-template <int kDim, int kTiles, int kColumns>
+/// both in shared memory. What is loaded of b serves all tiles. kUnrolled: of kDim / 16 rounds;
+/// more take more registers.
+template <int kDim, int kUnrolled = kDim / 16, int kTiles, int kColumns>
 __device__ __forceinline__ void add_row_products(const bf16* a, const bf16* b,
                                                  FragmentC (&products)[kTiles][kColumns]) {
-#pragma unroll
+#pragma unroll kUnrolled
   for (int d = 0; d < kDim; d += 16) {
     FragmentA left[kTiles];
 #pragma unroll
