@@ -1,5 +1,3 @@
-#include <type_traits>
-
 #include "ops/cuda/attention_backward.h"
 #include "ops/cuda/attention_plain.cuh"
 
@@ -240,7 +238,7 @@ __global__ void __launch_bounds__(kPlainThreads, 1)
 }  // namespace
 
 void attend_backward_plain(Context& context, const GradientBatch<float>& batch) {
-  const auto with = [&](auto chunks) {
+  dispatch_chunks(batch.dim, [&](auto chunks) {
     constexpr int kChunks = decltype(chunks)::value;
     constexpr size_t kBytes = Places<kChunks>::kFloats * sizeof(float);
     if (batch.key_grid.x > 0) {
@@ -251,15 +249,7 @@ void attend_backward_plain(Context& context, const GradientBatch<float>& batch) 
       launch(context, "attention_backward queries", {batch.query_grid, kPlainThreads, kBytes},
              query_gradients<kChunks>, batch.queries);
     }
-  };
-  switch ((batch.dim + kChunk - 1) / kChunk) {
-    case 1:
-      return with(std::integral_constant<int, 1>{});
-    case 2:
-      return with(std::integral_constant<int, 2>{});
-    default:
-      return with(std::integral_constant<int, 4>{});
-  }
+  });
 }
 
 }  // namespace memlong::ops::device

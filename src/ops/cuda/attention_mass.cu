@@ -1,5 +1,3 @@
-#include <type_traits>
-
 #include "ops/attention_kernels.h"
 #include "ops/column_sum.h"
 #include "ops/cuda/attention_plain.cuh"
@@ -79,20 +77,12 @@ __global__ void __launch_bounds__(device::kPlainThreads) add_mass(const MassArgs
 
 template <class T>
 void run(Context& context, const MassArgs<T>& args, const dim3& grid) {
-  const auto with = [&](auto chunks) {
+  device::dispatch_chunks(args.dim, [&](auto chunks) {
     constexpr int kChunks = decltype(chunks)::value;
     constexpr size_t kFloats = kKeys * (kChunks * kChunk + 4) + kRows * kChunkStride;
     launch(context, "attention_memory_mass", {grid, device::kPlainThreads, kFloats * sizeof(float)},
            add_mass<kChunks, T>, args);
-  };
-  switch ((args.dim + kChunk - 1) / kChunk) {
-    case 1:
-      return with(std::integral_constant<int, 1>{});
-    case 2:
-      return with(std::integral_constant<int, 2>{});
-    default:
-      return with(std::integral_constant<int, 4>{});
-  }
+  });
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 // columns 4 x ... 4 x + 3 of a sum of weighted rows.
 #pragma once
 
+#include <type_traits>
+
 #include "ops/cuda/attention_tile.h"
 
 namespace memlong::ops::device {
@@ -86,6 +88,15 @@ __device__ __forceinline__ void add_weighted(const float* weights, const float* 
       }
     }
   }
+}
+
+/// fn(std::integral_constant<int, N>{}) with N chunks that hold `dim` columns, of those that
+/// kernels are built for.
+template <class Fn>
+void dispatch_chunks(int dim, Fn&& fn) {
+  if (dim <= kChunk) return fn(std::integral_constant<int, 1>{});
+  if (dim <= 2 * kChunk) return fn(std::integral_constant<int, 2>{});
+  fn(std::integral_constant<int, 4>{});
 }
 
 }  // namespace memlong::ops::device

@@ -45,37 +45,22 @@ struct Round {
   }
 };
 
-struct Combine {
-  bf16* low;
-  const float* square;
-  float b, c;
+/// to = own to + other x.
+template <class T>
+struct Blend {
+  T* to;
+  const float* x;
+  float own, other;
 
   template <int N>
   __device__ void at(int64_t i) const {
     float value[N];
-    float other[N];
-    device::load_floats(low + i, value);
-    device::load_floats(square + i, other);
+    float added[N];
+    device::load_floats(to + i, value);
+    device::load_floats(x + i, added);
 #pragma unroll
-    for (int j = 0; j < N; ++j) value[j] = b * value[j] + c * other[j];
-    device::store_floats(low + i, value);
-  }
-};
-
-struct Apply {
-  float* value;
-  const float* x;
-  float keep, rate;
-
-  template <int N>
-  __device__ void at(int64_t i) const {
-    float to[N];
-    float change[N];
-    device::load_floats(value + i, to);
-    device::load_floats(x + i, change);
-#pragma unroll
-    for (int j = 0; j < N; ++j) to[j] = keep * to[j] - rate * change[j];
-    device::store_floats(value + i, to);
+    for (int j = 0; j < N; ++j) value[j] = own * value[j] + other * added[j];
+    device::store_floats(to + i, value);
   }
 };
 
@@ -105,14 +90,14 @@ void muon_round_kernel<Device::cuda>(Context& context, const TensorView& x, cons
 template <>
 void muon_combine_kernel<Device::cuda>(Context& context, const TensorView& low,
                                        const TensorView& square, float b, float c) {
-  const Combine work = {low.data<bf16>(), square.data<float>(), b, c};
+  const Blend<bf16> work = {low.data<bf16>(), square.data<float>(), b, c};
   for_flat(context, "muon_combine", work, low, square);
 }
 
 template <>
 void muon_apply_kernel<Device::cuda>(Context& context, const TensorView& value, const TensorView& x,
                                      float keep, float rate) {
-  const Apply work = {value.data<float>(), x.data<float>(), keep, rate};
+  const Blend<float> work = {value.data<float>(), x.data<float>(), keep, -rate};
   for_flat(context, "muon_apply", work, value, x);
 }
 
