@@ -1,7 +1,6 @@
 #include "engine/memory.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 #include <utility>
 
@@ -16,6 +15,27 @@ std::filesystem::path snapshot_name(const std::filesystem::path& folder,
                                     retriever::IndexKind kind) {
   return folder / ("index." + std::string(retriever::index_kind_name(kind)) + ".snapshot");
 }
+
+/// Chunks by ids that mostly are those of neighbours, one after the other: an exact search asks for
+/// all of them.
+class ChunkWalk {
+ public:
+  explicit ChunkWalk(const std::vector<membank::ChunkInfo>& chunks) : chunks_(chunks) {}
+  /// Null where there is none.
+  const membank::ChunkInfo* find(membank::ChunkId id) {
+    if (next_ == chunks_.size() || chunks_[next_].id != id) {
+      const auto place =
+          std::ranges::lower_bound(chunks_, id, std::ranges::less(), &membank::ChunkInfo::id);
+      next_ = static_cast<size_t>(place - chunks_.begin());
+      if (place == chunks_.end() || place->id != id) return nullptr;
+    }
+    return &chunks_[next_++];
+  }
+
+ private:
+  const std::vector<membank::ChunkInfo>& chunks_;  // rising
+  size_t next_ = 0;
+};
 
 }  // namespace
 
@@ -82,6 +102,7 @@ void Memory::rebuild(const membank::Snapshot& snapshot) {
 }
 
 void Memory::append_new(const membank::Snapshot& snapshot) {
+  name_spaces_ = snapshot.name_spaces();
   const membank::ChunkId last = chunks_.empty() ? 0 : chunks_.back().id;
   snapshot.for_each_chunk(last, [&](const membank::ChunkInfo& info) { chunks_.push_back(info); });
   std::vector<uint64_t> ids;
@@ -120,8 +141,9 @@ const membank::ChunkInfo* Memory::info(membank::ChunkId id) const {
 std::vector<FoundChunk> Memory::search(std::span<const std::vector<float>> queries, int64_t k,
                                        const ChunkFilter& filter) const {
   const std::vector<std::span<const float>> views(queries.begin(), queries.end());
+  ChunkWalk walk(chunks_);
   const auto rankings = index_->search_all(views, k, [&](uint64_t id) {
-    const membank::ChunkInfo* chunk = info(id);
+    const membank::ChunkInfo* chunk = walk.find(id);
     return chunk != nullptr && filter(*chunk);
   });
   std::vector<FoundChunk> found;
@@ -134,11 +156,9 @@ std::vector<FoundChunk> Memory::search(std::span<const std::vector<float>> queri
 ChunkFilter Memory::scope_filter(const ReadScope& scope) const {
   if (scope.everything) return [](const membank::ChunkInfo&) { return true; };
   std::set<uint32_t> spaces;
-  if (!scope.name_spaces.empty()) {
-    const std::map<std::string, uint32_t> known = bank_->snapshot()->name_spaces();
-    for (const std::string& name : scope.name_spaces) {
-      if (const auto found = known.find(name); found != known.end()) spaces.insert(found->second);
-    }
+  for (const std::string& name : scope.name_spaces) {
+    const auto found = name_spaces_.find(name);
+    if (found != name_spaces_.end()) spaces.insert(found->second);
   }
   const std::set<membank::DocumentId> documents(scope.documents.begin(), scope.documents.end());
   return [spaces, documents](const membank::ChunkInfo& info) {

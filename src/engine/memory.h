@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -49,7 +50,7 @@ class Memory {
   [[nodiscard]] std::vector<FoundChunk> search(std::span<const std::vector<float>> queries,
                                                int64_t k, const ChunkFilter& filter) const;
 
-  /// Filter for a scope; `own` (0: none) is excluded, the caller decides on it.
+  /// Filter for a scope, by what the last refresh() found.
   [[nodiscard]] ChunkFilter scope_filter(const ReadScope& scope) const;
 
   /// K and V of a chunk into [G, n, D] views of any float dtype; false when it is gone.
@@ -69,7 +70,8 @@ class Memory {
   std::shared_ptr<membank::Bank> bank_;
   retriever::IndexOptions options_;
   std::unique_ptr<retriever::VectorIndex> index_;
-  std::vector<membank::ChunkInfo> chunks_;  ///< by id
+  std::vector<membank::ChunkInfo> chunks_;       ///< by id
+  std::map<std::string, uint32_t> name_spaces_;  ///< of these chunks
   uint64_t generation_ = 0;
 };
 

@@ -120,6 +120,39 @@ TEST_P(MemoryTest, ScopesChooseDocumentsAndNamespaces) {
   EXPECT_EQ(documents({.everything = true}), (Set{one, two, three}));
 }
 
+TEST_P(MemoryTest, ANamespaceThatIsNewIsKnownAfterRefresh) {
+  add_document(3, "a");
+  Memory memory(bank_, options());
+  const membank::DocumentId late = add_document(3, "b");
+  memory.refresh();
+  const std::vector<std::vector<float>> query = {random_vector()};
+  const auto found = memory.search(query, 30, memory.scope_filter({.name_spaces = {"b"}}));
+  ASSERT_EQ(found.size(), 3U);
+  for (const FoundChunk& chunk : found) EXPECT_EQ(chunk.info.document, late);
+}
+
+TEST_P(MemoryTest, TheFilterSeesTheChunkThatIsAskedFor) {
+  for (int i = 0; i < 40; ++i) add_document(3);
+  bank_->update([](membank::Transaction& transaction) {
+    transaction.remove_chunks(std::vector<membank::ChunkId>{1, 20, 21, 22, 120});
+  });
+  const Memory memory(bank_, options());
+  const std::vector<std::vector<float>> queries = {random_vector(), random_vector()};
+  const auto found =
+      memory.search(queries, 200, [](const membank::ChunkInfo& chunk) { return chunk.begin > 0; });
+  std::set<membank::ChunkId> ids;
+  for (const FoundChunk& chunk : found) {
+    EXPECT_GT(chunk.info.begin, 0);
+    ids.insert(chunk.info.id);
+  }
+  std::set<membank::ChunkId> wanted;
+  for (const membank::ChunkInfo& chunk : memory.chunks()) {
+    if (chunk.begin > 0) wanted.insert(chunk.id);
+  }
+  EXPECT_EQ(wanted.size(), 77U);  // 80, less 20, 21 and 120; 1 and 22 began their documents
+  EXPECT_EQ(ids, wanted);
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, MemoryTest,
                          testing::Values(retriever::IndexKind::flat, retriever::IndexKind::hnsw));
 
