@@ -1,7 +1,10 @@
 #include "backbone/writer.h"
 
 #include <utility>
+#include <vector>
 
+#include "backbone/block_windows.h"
+#include "common/error.h"
 #include "ops/embedding.h"
 
 namespace memlong::backbone {
@@ -16,6 +19,21 @@ void Writer::forward(Context& context, std::span<const int32_t> ids, KvCache& ca
   for (int64_t layer = 0; layer < memory_layer_; ++layer) {
     block_forward(context, *weights_, cache, {.x = x, .layer = layer, .offset = offset});
     if (observer) observer(layer + 1, x);
+  }
+}
+
+void Writer::forward_windows(Context& context, std::span<const int32_t> ids,
+                             std::span<const int64_t> lengths, const TensorView& x) const {
+  std::vector<WindowRows> windows;
+  int64_t end = 0;
+  for (const int64_t length : lengths) {
+    windows.push_back({end, end + length});
+    end += length;
+  }
+  MEMLONG_CHECK(end == static_cast<int64_t>(ids.size()), "windows of other lengths than their ids");
+  ops::embedding(context, weights_->table(), ids, x);
+  for (int64_t layer = 0; layer < memory_layer_; ++layer) {
+    block_windows(context, *weights_, layer, windows, x);
   }
 }
 

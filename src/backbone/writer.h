@@ -30,6 +30,12 @@ class Writer {
   void forward(Context& context, std::span<const int32_t> ids, KvCache& cache, int64_t offset,
                const TensorView& x, const LayerObserver& observer = {}) const;
 
+  /// Reads whole windows at once, each from its position 0 and by itself: their ids one after the
+  /// other, `lengths` of them. x [T, C] f32, T the sum of the lengths, becomes layer m's input. The
+  /// same as forward() window by window up to rounding; for one window the same bits. No cache.
+  void forward_windows(Context& context, std::span<const int32_t> ids,
+                       std::span<const int64_t> lengths, const TensorView& x) const;
+
   /// Layer m's keys before rope, and values, of its input rows x [T, C]: [G, T, D], any float
   /// dtype.
   void keys_values(Context& context, const TensorView& x, const TensorView& k,

@@ -4,20 +4,22 @@
 #include <utility>
 
 #include "common/error.h"
-#include "engine/main_memory.h"
-#include "ops/copy.h"
 
 namespace memlong::engine {
+namespace {
+
+/// So many steps wait at most, with what their calls hold.
+constexpr size_t kMostWaiting = 4096;
+
+}  // namespace
 
 Encoder::Encoder(Context& context, std::shared_ptr<const LoadedModel> model,
-                 std::shared_ptr<const retriever::Embedder> embedder, DType kv_dtype, Sink sink)
-    : context_(context),
-      model_(std::move(model)),
-      embedder_(std::move(embedder)),
-      kv_dtype_(kv_dtype),
+                 std::shared_ptr<const retriever::Embedder> embedder, DType kv_dtype, Sink sink,
+                 int64_t windows)
+    : model_(std::move(model)),
       sink_(std::move(sink)),
-      cache_(context, model_->config, model_->settings.memory_layer, model_->settings.window,
-             model_->weights->dtype) {}
+      windows_(windows),
+      encoder_(context, model_, std::move(embedder), kv_dtype) {}
 
 void Encoder::begin(int64_t done) {
   buffer_.clear();
@@ -29,10 +31,10 @@ void Encoder::begin(int64_t done) {
 void Encoder::push(std::span<const int32_t> ids) {
   const auto capacity = static_cast<size_t>(model_->window_capacity());
   while (!ids.empty()) {
-    // A window runs only when a token beyond it has come, so that the last one knows it is the
+    // A window is read only when a token beyond it has come, so that the last one knows it is the
     // last.
     if (buffer_.size() == capacity) {
-      run_window(model_->window_capacity(), false);
+      add_window(model_->window_capacity(), false);
       buffer_.erase(buffer_.begin(), buffer_.begin() + model_->window_stride());
       window_start_ += model_->window_stride();
     }
@@ -44,47 +46,53 @@ void Encoder::push(std::span<const int32_t> ids) {
 }
 
 int64_t Encoder::finish(bool keep_tail) {
-  if (!buffer_.empty()) run_window(static_cast<int64_t>(buffer_.size()), !keep_tail);
+  if (!buffer_.empty()) add_window(static_cast<int64_t>(buffer_.size()), !keep_tail);
   buffer_.clear();
+  if (windows_ == 1) flush();
   return total_;
 }
 
-void Encoder::run_window(int64_t count, bool last) {
+void Encoder::add_window(int64_t count, bool last) {
   const int64_t tau = model_->settings.chunk;
   const int64_t end = window_start_ + count;
-  if (emitted_ >= end || (!last && emitted_ + tau > end)) return;
-  const int64_t lead = model_->settings.window_bos ? 1 : 0;
-  std::vector<int32_t> ids;
-  if (lead > 0) ids.push_back(model_->config.bos);
-  ids.insert(ids.end(), buffer_.begin(), buffer_.begin() + count);
-  const TensorView x =
-      context_.scratch("encoder.x", {lead + count, model_->config.hidden}, DType::f32);
-  model_->writer->forward(context_, ids, cache_, 0, x);
+  WindowEncoder::Step step{.ids = {}, .start = window_start_, .chunks = {}, .call = {}};
+  while (emitted_ + tau <= end) {
+    step.chunks.push_back({emitted_, emitted_ + tau});
+    emitted_ += tau;
+  }
+  if (last && emitted_ < end) {
+    step.chunks.push_back({emitted_, end});
+    emitted_ = end;
+  }
+  if (step.chunks.empty()) return;
+  MEMLONG_CHECK(step.chunks.front().begin >= window_start_,
+                "a chunk ends in a window that does not hold it");
+  if (model_->settings.window_bos) step.ids.push_back(model_->config.bos);
+  step.ids.insert(step.ids.end(), buffer_.begin(), buffer_.begin() + count);
   computed_ += count;
-  const TensorView hidden = x.slice(0, lead, lead + count);
-  while (emitted_ + tau <= end) emit(emitted_, emitted_ + tau, hidden);
-  if (last && emitted_ < end) emit(emitted_, end, hidden);
+
+  const auto rows = static_cast<int64_t>(step.ids.size());
+  const int64_t most = windows_ == 1 ? 0 : windows_ * model_->settings.window;
+  if (rows_ > 0 && rows_ + rows > most) run();
+  rows_ += rows;
+  waiting_.push_back(std::move(step));
+  if (rows_ >= most) run();
 }
 
-void Encoder::emit(int64_t begin, int64_t end, const TensorView& hidden) {
-  MEMLONG_CHECK(begin >= window_start_, "a chunk ends in a window that does not hold it");
-  const int64_t count = end - begin;
-  const TensorView rows = hidden.slice(0, begin - window_start_, end - window_start_);
-  EncodedChunk chunk;
-  chunk.begin = begin;
-  const auto first = buffer_.begin() + (begin - window_start_);
-  chunk.ids.assign(first, first + count);
-  chunk.vector.resize(static_cast<size_t>(embedder_->dim()));
-  Tensor kept;
-  embedder_->embed(chunk.ids,
-                   embedder_->needs_hidden() ? in_main_memory(context_, rows, kept) : TensorView(),
-                   chunk.vector);
-  round_as_stored(chunk.vector);
-  chunk.k = Tensor({model_->config.kv_heads, count, model_->config.head_dim}, kv_dtype_);
-  chunk.v = Tensor(chunk.k.shape(), kv_dtype_);
-  model_->writer->keys_values(context_, rows, chunk.k, chunk.v);
-  emitted_ = end;
-  sink_(std::move(chunk));
+void Encoder::then(std::function<void()> fn) {
+  if (waiting_.empty() && !encoder_.busy()) return fn();
+  waiting_.push_back({.ids = {}, .start = 0, .chunks = {}, .call = std::move(fn)});
+  if (waiting_.size() >= kMostWaiting) flush();
+}
+
+void Encoder::run() {
+  rows_ = 0;
+  encoder_.run(std::exchange(waiting_, {}), sink_);
+}
+
+void Encoder::flush() {
+  if (!waiting_.empty()) run();
+  if (encoder_.busy()) encoder_.finish(sink_);
 }
 
 }  // namespace memlong::engine

@@ -1,5 +1,6 @@
 #include "engine/ingest.h"
 
+#include <algorithm>
 #include <array>
 #include <condition_variable>
 #include <exception>
@@ -18,6 +19,12 @@ namespace {
 constexpr size_t kReadQueueBytes = size_t{1} << 20;
 constexpr size_t kWriteQueueBytes = size_t{32} << 20;
 constexpr std::chrono::milliseconds kProgressEvery{100};
+
+/// The chunks of a batch of windows must go in, so that the next batch need not wait for the disk.
+size_t write_queue_bytes(const membank::Fingerprint& bank, int64_t tokens) {
+  const int64_t elements = 2 * tokens * bank.kv_heads * bank.head_dim;
+  return std::max(kWriteQueueBytes, static_cast<size_t>(elements) * dtype_size(bank.kv_dtype));
+}
 
 /// Runs the stages side by side and waits for them.
 class StageRunner {
@@ -99,7 +106,8 @@ IngestTotals Ingestor::run(const std::vector<Source>& sources) {
   IngestState state(options_, on_document);
   state.stop = stop;
   ReadQueue read_queue(kReadQueueBytes);
-  WriteQueue write_queue(kWriteQueueBytes);
+  WriteQueue write_queue(
+      write_queue_bytes(bank_->fingerprint(), options_.windows * model_->settings.window));
   StageRunner stages;
   stages.start([&] { read_sources(state, sources, bank_.get(), model_.get(), &read_queue); },
                [&](bool /*failed*/) { read_queue.close(); });

@@ -31,6 +31,8 @@ struct IngestOptions {
   int64_t commit_chunks = 256;
   int64_t commit_bytes = int64_t{64} << 20;
   double commit_seconds = 2.0;
+  /// So many whole windows, or as many tokens of several documents, are read at once (Encoder).
+  int64_t windows = 1;
 };
 
 enum class DocumentOutcome : uint8_t {

@@ -30,14 +30,18 @@ class EncodeStage {
     send_blob(bank, "model", std::filesystem::absolute(model_->folder).lexically_normal().string());
     const auto embedder = find_embedder(bank);
     if (embedder == nullptr) return;  // there is no text at all
-    Encoder encoder(context_, model_, embedder, bank.fingerprint().kv_dtype,
-                    [this](EncodedChunk&& chunk) {
-                      const size_t weight = weight_of(chunk);
-                      send(std::move(chunk), weight);
-                    });
+    Encoder encoder(
+        context_, model_, embedder, bank.fingerprint().kv_dtype,
+        [this](EncodedChunk&& chunk) {
+          const size_t weight = weight_of(chunk);
+          send(std::move(chunk), weight);
+        },
+        state_.options.windows);
     while (std::optional<ReadItem> item = next()) {
       std::visit([&](auto& part) { take(encoder, part); }, *item);
     }
+    check_stop();
+    encoder.flush();
   }
 
  private:
@@ -78,14 +82,20 @@ class EncodeStage {
     return item;
   }
 
+  /// What goes on beside the chunks keeps its place among them.
+  void send_in_order(Encoder& encoder, WriteItem item, size_t weight) {
+    encoder.then(
+        [this, item = std::move(item), weight]() mutable { send(std::move(item), weight); });
+  }
+
   void take(Encoder& encoder, DocumentBegin& begin) {
     encoder.begin(begin.tokens);
-    send(std::move(begin), 0);
+    send_in_order(encoder, std::move(begin), 0);
   }
 
   void take(Encoder& encoder, DocumentPiece& piece) {
     const auto bytes = static_cast<int64_t>(piece.text.size());
-    send(StoredText{std::move(piece.text)}, static_cast<size_t>(bytes));
+    send_in_order(encoder, StoredText{std::move(piece.text)}, static_cast<size_t>(bytes));
     std::span<const int32_t> rest = piece.ids;
     const auto total = static_cast<int64_t>(rest.size());
     int64_t counted = 0;
@@ -104,10 +114,10 @@ class EncodeStage {
 
   void take(Encoder& encoder, DocumentEnd& end) {
     encoder.finish();
-    send(end, 0);
+    send_in_order(encoder, end, 0);
   }
 
-  void take(Encoder& /*encoder*/, DocumentLost& lost) { send(std::move(lost), 0); }
+  void take(Encoder& encoder, DocumentLost& lost) { send_in_order(encoder, std::move(lost), 0); }
 
   void send(WriteItem item, size_t weight) {
     check_stop();

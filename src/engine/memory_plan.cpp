@@ -15,6 +15,10 @@ using model::ModelConfig;
 /// What cuBLASLt is given (Blas::kWorkspaceBytes) and as much again for the kernels' own sums.
 constexpr int64_t kWorkspaceBytes = int64_t{64} << 20;
 constexpr int64_t kFloat = 4;
+/// Rows in one pass with which products keep a large GPU busy. Chosen by reckoning, not measured.
+constexpr int64_t kBusyRows = 8192;
+/// So many sets' chunks stay at hand.
+constexpr int64_t kSetsAtHand = 16;
 
 int64_t size_of(DType dtype) { return static_cast<int64_t>(dtype_size(dtype)); }
 
@@ -52,37 +56,51 @@ MemoryPart weights(const ModelConfig& config, const MemorySettings& settings,
   return {"weights", which + ", " + std::string(dtype_name(options.dtype)), bytes, "--dtype"};
 }
 
-int64_t token_bytes(const ModelConfig& config, const MemoryPlanOptions& options) {
-  return 2 * config.kv_heads * config.head_dim * size_of(options.dtype);
+int64_t token_bytes(const ModelConfig& config, DType dtype) {
+  return 2 * config.kv_heads * config.head_dim * size_of(dtype);
 }
 
-/// Of the windows that are read, and in a talk the memory layer's as they go into chunks.
+const char* rows_option(const MemoryPlanOptions& options) {
+  return options.windows > 1 ? "--windows" : "--window";
+}
+
+/// Of the window that is read, and the memory layer's as they go into chunks. Ingest keeps those of
+/// one layer. On a GPU what comes down has a place of its own; ingest has two.
 MemoryPart cache(const ModelConfig& config, const MemorySettings& settings,
                  const MemoryPlanOptions& options) {
-  const int64_t layers = options.writer_only ? settings.memory_layer : config.layers;
-  const int64_t kept = options.writer_only ? layers : layers + 1;
+  const bool gpu = options.device == Device::cuda;
+  const int64_t layers = options.writer_only ? 1 : config.layers;
+  const int64_t kept = options.writer_only ? 1 : layers + 1;
+  const int64_t sent = gpu ? (options.writer_only ? 2 : 1) : 0;
+  const int64_t tokens = options.windows * settings.window;
   return {"K-V cache",
           count(layers, "layer") + " x " + count(options.windows, "window") + " of " +
               count(settings.window, "token"),
-          kept * options.windows * settings.window * token_bytes(config, options), "--window"};
+          tokens * (kept * token_bytes(config, options.dtype) +
+                    sent * token_bytes(config, options.stored)),
+          rows_option(options)};
 }
 
-/// A whole window is read in one pass, each of its segments with a set of its own.
+/// A whole window is read in one pass, each of its segments with a set of its own. On a GPU a set
+/// is put together from what was sent up.
 MemoryPart memory(const ModelConfig& config, const MemorySettings& settings,
                   const MemoryPlanOptions& options) {
   const int64_t segments = (settings.window + settings.chunk - 1) / settings.chunk + 1;
-  const int64_t tokens = segments * settings.top_k * settings.chunk;
+  const int64_t sets = segments + (options.device == Device::cuda ? 1 : 0);  // the decoder's copy
+  const int64_t copies = options.device == Device::cuda ? 2 : 1;
+  const int64_t tokens = copies * sets * settings.top_k * settings.chunk;
   return {"retrieved chunks",
           count(segments, "segment") + " x " + std::to_string(settings.top_k) + " x " +
               count(settings.chunk, "token"),
-          tokens * token_bytes(config, options), "--memory-top-k"};
+          tokens * token_bytes(config, options.dtype), "--memory-top-k"};
 }
 
 MemoryPart recent(const ModelConfig& config, const MemorySettings& settings,
                   const MemoryPlanOptions& options) {
   return {"chunks kept at hand",
           count(options.cached_chunks, "chunk") + " of " + count(settings.chunk, "token"),
-          options.cached_chunks * settings.chunk * token_bytes(config, options), ""};
+          options.cached_chunks * settings.chunk * token_bytes(config, options.dtype),
+          "--cached-chunks"};
 }
 
 /// The scratch tensors of backbone/block.cpp and of the streams, for one pass.
@@ -105,7 +123,7 @@ MemoryPart activations(const ModelConfig& config, const MemorySettings& settings
   if (!options.writer_only) {
     bytes += options.logit_rows * (config.vocab * kFloat + config.hidden * size);
   }
-  return {"activations", count(rows, "token") + " at once", bytes, "--window"};
+  return {"activations", count(rows, "token") + " at once", bytes, rows_option(options)};
 }
 
 std::string gibibytes(int64_t bytes) {
@@ -153,6 +171,24 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemorySettings& settings
     plan.parts.push_back({"workspace", "matrix products, sums", kWorkspaceBytes, ""});
   }
   return plan;
+}
+
+MemoryPlanOptions choose_open(const ModelConfig& config, const MemorySettings& settings,
+                              MemoryPlanOptions options, int64_t room) {
+  const bool gpu = options.device == Device::cuda;
+  const bool open_windows = options.windows == 0;
+  const bool open_chunks = options.cached_chunks < 0;
+  if (open_windows) {
+    const bool many = gpu && options.writer_only;
+    options.windows = many ? std::max<int64_t>(1, kBusyRows / settings.window) : 1;
+  }
+  if (open_chunks) {
+    options.cached_chunks = gpu && options.retrieves() ? kSetsAtHand * settings.top_k : 0;
+  }
+  const auto fits = [&] { return plan_memory(config, settings, options).bytes() <= room; };
+  while (open_chunks && options.cached_chunks > 0 && !fits()) options.cached_chunks /= 2;
+  while (open_windows && options.windows > 1 && !fits()) options.windows /= 2;
+  return options;
 }
 
 void check_plan(const MemoryPlan& plan, const std::string& device, int64_t free, int64_t limit) {

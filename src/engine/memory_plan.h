@@ -18,9 +18,12 @@ struct MemoryPlanOptions {
   DType embedding = DType::bf16;  ///< of the embedding table, as the model's files have it
   bool writer_only = false;       ///< ingest: nothing above the memory layer's keys and values
   bool use_memory = true;         ///< segments read retrieved chunks
-  int64_t windows = 1;            ///< that are encoded at once
-  int64_t cached_chunks = 0;      ///< whose keys and values stay on the device besides those in use
-  int64_t logit_rows = 1;         ///< of logits that are kept at once
+  DType stored = DType::bf16;     ///< of keys and values in the bank
+  int64_t windows = 1;            ///< that are encoded at once; 0: as many as are good
+  /// Whose keys and values stay where the network runs, besides those in use; -1: as many as are
+  /// good.
+  int64_t cached_chunks = 0;
+  int64_t logit_rows = 1;  ///< of logits that are kept at once
   [[nodiscard]] bool retrieves() const { return use_memory && !writer_only; }
 };
 
@@ -40,6 +43,13 @@ struct MemoryPlan {
 /// (a whole window); the libraries' workspace as what they are given.
 MemoryPlan plan_memory(const model::ModelConfig& config, const model::MemorySettings& settings,
                        const MemoryPlanOptions& options);
+
+/// The options with numbers for `windows` and `cached_chunks` where they are left open: on the CPU
+/// one window and no chunk; on a GPU as many windows as have rows enough to keep it busy, and the
+/// chunks of the last sets, both less where the plan would not fit into `room` bytes.
+MemoryPlanOptions choose_open(const model::ModelConfig& config,
+                              const model::MemorySettings& settings, MemoryPlanOptions options,
+                              int64_t room);
 
 /// Nothing where the plan fits into what is `free` and below `limit` (0: no limit), else
 /// Error{capacity}, one line: what is needed for what, what is there, and the options to lower,

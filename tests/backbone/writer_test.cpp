@@ -1,6 +1,9 @@
 #include "backbone/writer.h"
 
+#include <cstring>
+#include <span>
 #include <tuple>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -36,6 +39,40 @@ TEST_P(GoldenWriter, HiddenStatesKeysAndValues) {
             test::golden_tolerance(dtype));
   EXPECT_LE(test::relative_error(context, v, golden.values.get("memory_layer.v")),
             test::golden_tolerance(dtype));
+}
+
+TEST_P(GoldenWriter, ManyWindowsAtOnceAreReadEachByItself) {
+  const auto& [name, dtype] = GetParam();
+  Context context;
+  const test::Golden golden(name);
+  const auto count = static_cast<int64_t>(golden.ids.size());
+  const auto weights =
+      load_weights(context, golden.store, golden.config, dtype, count, golden.memory_layer);
+  const Writer writer(weights, golden.memory_layer);
+  std::vector<int32_t> ids;
+  std::vector<int64_t> lengths;
+  const Tensor alone({3 * count, golden.config.hidden}, DType::f32);
+  KvCache cache(golden.config, golden.memory_layer, count, dtype);
+  for (const int64_t length : {count / 2, count, int64_t{1}, count - 3}) {
+    const auto part = std::span(golden.ids).last(static_cast<size_t>(length));
+    const auto begin = static_cast<int64_t>(ids.size());
+    ids.insert(ids.end(), part.begin(), part.end());
+    lengths.push_back(length);
+    writer.forward(context, part, cache, 0, alone.view().slice(0, begin, begin + length));
+  }
+  const auto rows = static_cast<int64_t>(ids.size());
+  const Tensor x({rows, golden.config.hidden}, DType::f32);
+  writer.forward_windows(context, ids, lengths, x);
+  EXPECT_LE(test::relative_error(context, x, alone.view().slice(0, 0, rows)),
+            test::golden_tolerance(dtype));
+
+  writer.forward_windows(context, golden.ids, std::span(&lengths[1], 1),
+                         x.view().slice(0, 0, count));
+  writer.forward(context, golden.ids, cache, 0, alone.view().slice(0, 0, count));
+  EXPECT_EQ(std::memcmp(x.view().raw(), alone.view().raw(),
+                        static_cast<size_t>(count * golden.config.hidden) * sizeof(float)),
+            0)
+      << "one window gives the same bits";
 }
 
 TEST_P(GoldenWriter, PiecesGiveTheSameAsOneGo) {

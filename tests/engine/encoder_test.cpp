@@ -1,6 +1,8 @@
 #include "engine/encoder.h"
 
+#include <cmath>
 #include <cstring>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -93,6 +95,92 @@ TEST_F(EncoderTest, AgreesWithAStreamThatReadsTheSame) {
       ASSERT_NEAR(k.data<float>()[j], want, 1e-3 + std::abs(want) / 128) << i;
     }
   }
+}
+
+/// What an encoder gives for several documents, with everything in its order.
+struct Given {
+  std::vector<std::string> order;
+  std::vector<EncodedChunk> chunks;
+  int64_t computed = 0;
+};
+
+Given encode_documents(Context& context, const std::shared_ptr<const LoadedModel>& model,
+                       const Ids& ids, int64_t windows) {
+  Given given;
+  Encoder encoder(
+      context, model, make_embedder(context, *model), DType::f32,
+      [&](EncodedChunk&& chunk) {
+        given.order.push_back("chunk at " + std::to_string(chunk.begin));
+        given.chunks.push_back(std::move(chunk));
+      },
+      windows);
+  struct Document {
+    size_t tokens;
+    int64_t done;
+  };
+  for (const Document& document :
+       {Document{900, 0}, {30, 0}, {1500, 448}, {0, 0}, {64, 64}, {5, 0}, {700, 0}, {70, 0}}) {
+    encoder.begin(document.done);
+    encoder.then([&] { given.order.emplace_back("begin"); });
+    const auto own = std::span(ids).subspan(document.tokens % 17, document.tokens);
+    for (size_t at = 0; at < own.size(); at += 400) {
+      encoder.then([&, at] { given.order.push_back("text at " + std::to_string(at)); });
+      encoder.push(own.subspan(at, std::min<size_t>(400, own.size() - at)));
+    }
+    EXPECT_EQ(encoder.finish(), static_cast<int64_t>(document.tokens));
+    encoder.then([&] { given.order.emplace_back("end"); });
+  }
+  encoder.flush();
+  encoder.flush();
+  given.computed = encoder.tokens_computed();
+  return given;
+}
+
+double relative_difference(const Tensor& a, const Tensor& b) {
+  double difference = 0.0;
+  double norm = 0.0;
+  for (int64_t i = 0; i < a.view().elements(); ++i) {
+    const double want = b.data<float>()[i];
+    difference += (a.data<float>()[i] - want) * (a.data<float>()[i] - want);
+    norm += want * want;
+  }
+  return std::sqrt(difference / norm);
+}
+
+TEST_F(EncoderTest, ManyWindowsAtOnceGiveTheSameChunksInTheSameOrder) {
+  ids_.resize(1600, 400);
+  const Given alone = encode_documents(context_, model_, ids_, 1);
+  ASSERT_GT(alone.chunks.size(), 40U);
+  for (const int64_t windows : {2, 4, 16}) {
+    const Given together = encode_documents(context_, model_, ids_, windows);
+    EXPECT_EQ(together.order, alone.order) << windows;
+    EXPECT_EQ(together.computed, alone.computed);
+    ASSERT_EQ(together.chunks.size(), alone.chunks.size());
+    for (size_t i = 0; i < alone.chunks.size(); ++i) {
+      const EncodedChunk& a = together.chunks[i];
+      const EncodedChunk& b = alone.chunks[i];
+      EXPECT_EQ(a.ids, b.ids);
+      EXPECT_EQ(a.vector, b.vector);
+      ASSERT_EQ(a.k.shape(), b.k.shape());
+      EXPECT_LE(relative_difference(a.k, b.k), 1e-5) << windows << ", chunk " << i;
+      EXPECT_LE(relative_difference(a.v, b.v), 1e-5) << windows << ", chunk " << i;
+    }
+  }
+}
+
+TEST_F(EncoderTest, ACallWithNothingBeforeItIsMadeAtOnce) {
+  Encoder encoder(
+      context_, model_, embedder_, DType::bf16, [](EncodedChunk&&) {}, 4);
+  int calls = 0;
+  encoder.begin();
+  encoder.then([&] { ++calls; });
+  EXPECT_EQ(calls, 1);
+  encoder.push(std::span(ids_).first(100));
+  encoder.finish();
+  encoder.then([&] { ++calls; });
+  EXPECT_EQ(calls, 1) << "a window waits for others";
+  encoder.flush();
+  EXPECT_EQ(calls, 2);
 }
 
 }  // namespace

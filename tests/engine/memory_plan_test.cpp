@@ -58,8 +58,8 @@ TEST(MemoryPlan, AModelOf3BFitsA24GbCardAndNotAnOldOne) {
   const MemoryPlan plan = plan_memory(config, settings_of(config), kGpu);
   // 3 426 473 600 parameters of two bytes, norms of four.
   EXPECT_NEAR(static_cast<double>(bytes_of(plan, "weights")), 6.853e9, 0.002e9);
-  EXPECT_EQ(bytes_of(plan, "K-V cache"), int64_t{27} * 2048 * 2 * 32 * 100 * 2);
-  EXPECT_EQ(bytes_of(plan, "retrieved chunks"), int64_t{17} * 8 * 128 * 2 * 32 * 100 * 2);
+  EXPECT_EQ(bytes_of(plan, "K-V cache"), int64_t{28} * 2048 * 2 * 32 * 100 * 2);
+  EXPECT_EQ(bytes_of(plan, "retrieved chunks"), int64_t{2} * 18 * 8 * 128 * 2 * 32 * 100 * 2);
   EXPECT_LT(plan.bytes(), int64_t{9} << 30);
   EXPECT_NO_THROW(check_plan(plan, "cuda:0", int64_t{23} << 30, 0));
   try {
@@ -94,12 +94,48 @@ TEST(MemoryPlan, IngestNeedsTheWriterAlone) {
   const MemoryPlan one = plan_memory(config, settings, options);
   EXPECT_EQ(bytes_of(one, "retrieved chunks"), -1);
   EXPECT_LT(bytes_of(one, "weights"), bytes_of(plan_memory(config, settings, kGpu), "weights"));
-  EXPECT_EQ(bytes_of(one, "K-V cache"), int64_t{13} * 2048 * 2 * 32 * 100 * 2);
+  EXPECT_EQ(bytes_of(one, "K-V cache"), int64_t{3} * 2048 * 2 * 32 * 100 * 2)
+      << "a layer's, and twice those that go down";
   options.windows = 4;
   const MemoryPlan four = plan_memory(config, settings, options);
   EXPECT_EQ(bytes_of(four, "K-V cache"), 4 * bytes_of(one, "K-V cache"));
   EXPECT_EQ(bytes_of(four, "activations"), 4 * bytes_of(one, "activations"));
   EXPECT_EQ(bytes_of(four, "weights"), bytes_of(one, "weights"));
+}
+
+TEST(MemoryPlan, WhatIsLeftOpenIsChosenSoThatItFits) {
+  const model::ModelConfig config = llama_3b();
+  const model::MemorySettings settings = settings_of(config);
+  const auto choose = [&](MemoryPlanOptions options, int64_t room) {
+    return choose_open(config, settings, options, room);
+  };
+  const MemoryPlanOptions ingest{.device = Device::cuda, .writer_only = true, .windows = 0};
+  const int64_t plenty = int64_t{80} << 30;
+  EXPECT_EQ(choose(ingest, plenty).windows, 4) << "8192 rows";
+  MemoryPlanOptions two = ingest;
+  two.windows = 2;
+  const int64_t room = plan_memory(config, settings, two).bytes();
+  EXPECT_EQ(choose(ingest, room).windows, 2);
+  EXPECT_EQ(choose(ingest, room - 1).windows, 1);
+  EXPECT_EQ(choose(ingest, 0).windows, 1) << "check_plan says that it does not fit";
+  EXPECT_EQ(choose(two, 0).windows, 2) << "what was asked for stays";
+  EXPECT_EQ(choose(ingest, plenty).cached_chunks, 0);
+
+  MemoryPlanOptions chat = kGpu;
+  chat.cached_chunks = -1;
+  EXPECT_EQ(choose(chat, plenty).cached_chunks, 16 * settings.top_k);
+  chat.cached_chunks = 32;
+  const int64_t less = plan_memory(config, settings, chat).bytes();
+  EXPECT_EQ(choose(chat, 0).cached_chunks, 32);
+  chat.cached_chunks = -1;
+  EXPECT_EQ(choose(chat, less).cached_chunks, 32);
+  EXPECT_EQ(choose(chat, 0).cached_chunks, 0);
+  chat.use_memory = false;
+  EXPECT_EQ(choose(chat, plenty).cached_chunks, 0);
+
+  const MemoryPlanOptions cpu{.writer_only = true, .windows = 0, .cached_chunks = -1};
+  EXPECT_EQ(choose(cpu, plenty).windows, 1);
+  EXPECT_EQ(choose(cpu, plenty).cached_chunks, 0);
 }
 
 /// What is loaded for the memory of a device, counted tensor by tensor.
@@ -166,7 +202,7 @@ TEST(MemoryPlan, ThePartsFollowFromTheirOptions) {
   EXPECT_EQ(bytes_of(plan_memory(config, changed, kGpu), "retrieved chunks"),
             2 * bytes_of(plan_memory(config, settings, kGpu), "retrieved chunks"));
   MemoryPlanOptions wide = kGpu;
-  wide.dtype = DType::f32;
+  wide.dtype = wide.stored = DType::f32;
   EXPECT_EQ(bytes_of(plan_memory(config, settings, wide), "K-V cache"),
             2 * bytes_of(plan_memory(config, settings, kGpu), "K-V cache"));
   MemoryPlanOptions keeping = kGpu;

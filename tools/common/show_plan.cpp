@@ -1,5 +1,6 @@
 #include "tools/common/show_plan.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "tensor/devices.h"
@@ -16,15 +17,15 @@ std::string plan_text(const engine::MemoryPlan& plan, const std::string& device)
   return "memory plan for " + device + ":\n" + table.text();
 }
 
-void show_memory_plan(const CommonOptions& common, const Context& context,
-                      engine::MemoryPlanOptions wanted) {
+engine::MemoryPlanOptions show_memory_plan(const CommonOptions& common, const Context& context,
+                                           engine::MemoryPlanOptions wanted) {
   const bool on_gpu = context.device() == Device::cuda;
-  if (!on_gpu && !common.verbose) return;
-  const model::ModelConfig config = model::load_config(common.model);
   wanted.device = context.device();
   wanted.dtype = compute_dtype(common);
-  const engine::MemoryPlan plan =
-      engine::plan_memory(config, resolve_settings(common, config), wanted);
+  if (!on_gpu && !common.verbose) return engine::choose_open({}, {}, wanted, 0);
+  const model::ModelConfig config = model::load_config(common.model);
+  const model::MemorySettings settings = resolve_settings(common, config);
+  const int64_t limit = max_gpu_memory(common);
   std::string name = "the CPU";
   int64_t free = 0;
   if (on_gpu) {
@@ -33,10 +34,13 @@ void show_memory_plan(const CommonOptions& common, const Context& context,
     name = "cuda:" + std::to_string(device.index) + " (" + device.name + ")";
     free = static_cast<int64_t>(device.free_bytes);
   }
+  wanted = engine::choose_open(config, settings, wanted, limit > 0 ? std::min(free, limit) : free);
+  const engine::MemoryPlan plan = engine::plan_memory(config, settings, wanted);
   std::string text = plan_text(plan, name);
   if (on_gpu) text += human_bytes(static_cast<double>(free)) + " are free there\n";
   if (!common.quiet) std::fputs(text.c_str(), stderr);
-  if (on_gpu) engine::check_plan(plan, name, free, max_gpu_memory(common));
+  if (on_gpu) engine::check_plan(plan, name, free, limit);
+  return wanted;
 }
 
 }  // namespace memlong::tools

@@ -78,6 +78,11 @@ void add_options(tools::OptionSet& options, IngestArguments& arguments) {
   add_text_options(options, arguments);
   add_bank_options(options, arguments);
   tools::add_model_options(options, arguments.common);
+  options
+      .add("windows", &arguments.windows,
+           "windows that are read at once; more need more memory of the device")
+      .range(1, 4096)
+      .default_text("1; on a GPU as many as keep it busy and fit");
   tools::add_memory_options(options, arguments.common);
   tools::add_output_options(options, arguments.common);
   options.epilog(kEpilog);

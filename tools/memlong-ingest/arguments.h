@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct IngestArguments {
   std::string kv_dtype = "bf16";
   std::string retain = "none";
   std::string budget_bytes;
+  std::optional<int64_t> windows;
   engine::IngestOptions ingest;
   engine::SourceOptions sources;
   bool dry_run = false;

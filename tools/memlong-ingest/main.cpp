@@ -45,12 +45,17 @@ int dry_run(const IngestArguments& arguments, const engine::SourceList& list) {
 
 int ingest(const IngestArguments& arguments, const engine::SourceList& list, DType dtype) {
   Context context(tools::context_options(arguments.common));
-  tools::show_memory_plan(arguments.common, context, {.writer_only = true});
+  engine::IngestOptions how = arguments.ingest;
+  how.windows =
+      tools::show_memory_plan(
+          arguments.common, context,
+          {.writer_only = true, .stored = dtype, .windows = arguments.windows.value_or(0)})
+          .windows;
   const auto model = tools::open_model(context, arguments.common, true);
   const std::shared_ptr<Bank> bank = Bank::open(
       arguments.bank, {.mode = OpenMode::write, .fingerprint = model->fingerprint(dtype)});
   Console console(arguments.common, list.problems);
-  engine::Ingestor ingestor(context, model, bank, arguments.ingest);
+  engine::Ingestor ingestor(context, model, bank, how);
   ingestor.stop = &tools::stop_flag();
   ingestor.on_document = [&](const engine::DocumentReport& document) { console.report(document); };
   ingestor.on_progress = [&](const engine::IngestProgress& progress) { console.show(progress); };
