@@ -23,6 +23,7 @@ Context::Context(const ContextOptions& options)
   if (device_ == Device::cpu) return;
   if constexpr (kHasCuda) {
     device_index_ = options.device_index;
+    records_ = options.record;
     stream_ = cuda::make_stream(device_index_);
     if (options.max_device_bytes > 0) cuda::limit_memory(device_index_, options.max_device_bytes);
   } else {
@@ -48,6 +49,7 @@ TensorView Context::scratch(const std::string& name, const Shape& shape, DType d
   if (static_cast<int64_t>(tensor.bytes()) < bytes || tensor.empty()) {
     activate();
     tensor = Tensor({bytes}, DType::u8, device_);
+    ++scratch_changes_;
   }
   return {tensor.view().raw(), dtype, shape, device_};
 }

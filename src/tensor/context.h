@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <typeindex>
@@ -23,6 +24,7 @@ struct ContextOptions {
   /// Most bytes that tensors of this process may take on that device; 0: what was said before, else
   /// no limit. Beyond it an allocation is Error{capacity}.
   size_t max_device_bytes = 0;
+  bool record = true;  ///< false: work is never recorded (tensor/graph.h), each kernel is started
 };
 
 class Context {
@@ -38,6 +40,9 @@ class Context {
   [[nodiscard]] Device device() const { return device_; }
   [[nodiscard]] int threads() const { return threads_; }
   [[nodiscard]] int device_index() const { return device_index_; }
+  /// Whether what is done again and again may be recorded as a Graph: on a GPU, unless switched
+  /// off.
+  [[nodiscard]] bool records() const { return records_; }
 
   /// Makes its device the calling thread's. The constructor and every op do so; a thread that
   /// allocates device tensors before its first op calls it itself. Nothing on the CPU.
@@ -59,11 +64,18 @@ class Context {
   /// A scratch tensor that is reused by the next call with the same name (contents are then
   /// lost). Grows, never shrinks.
   TensorView scratch(const std::string& name, const Shape& shape, DType dtype);
+  /// How often scratch memory was allocated. What holds its addresses for longer than a call (a
+  /// Graph) is good as long as this stays the same.
+  [[nodiscard]] uint64_t scratch_changes() const { return scratch_changes_; }
 
  private:
+  friend class Graph;
+
   Device device_ = Device::cpu;
   int threads_ = 1;
   int device_index_ = 0;
+  bool records_ = false;
+  uint64_t scratch_changes_ = 0;
   std::shared_ptr<void> stream_;  // outlives what is below
   std::unordered_map<std::type_index, std::shared_ptr<void>> extensions_;
   std::unordered_map<std::string, Tensor> scratch_;

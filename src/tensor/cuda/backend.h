@@ -37,6 +37,17 @@ void activate(int device_index);
 /// Waits for what is queued on the stream.
 void synchronize(void* stream, int device_index);
 
+/// A stream of the calling thread's device on which work is recorded (tensor/graph.h). It is in no
+/// order with the legacy default stream, which other threads may use meanwhile.
+std::shared_ptr<void> make_recording_stream();
+/// From here to end_recording() nothing that is queued on the stream is done.
+void begin_recording(void* stream);
+/// What was recorded, ready to be launched. Error{device} when something was called in between that
+/// cannot be recorded. Recording is over in either case.
+std::shared_ptr<void> end_recording(void* stream);
+/// Queues the whole of it.
+void launch_recorded(void* recorded, void* stream);
+
 // For tensor/copy_queue.h. Streams for copies are in order with nothing but by events.
 
 std::shared_ptr<void> make_copy_stream(int device_index);

@@ -2,6 +2,7 @@
 #include "ops/cuda/gemm_library.h"
 
 #include "support/cuda_emulation/emulation.h"
+#include "support/cuda_emulation/include/cuda_api.h"
 
 namespace memlong::ops {
 namespace {
@@ -42,7 +43,7 @@ void multiply(const GemmCall& call) {
 
 }  // namespace
 
-void library_gemm(Context&, const GemmCall& call) {
+void library_gemm(Context& context, const GemmCall& call) {
   const size_t in = call.dtype == DType::f32 ? sizeof(float) : sizeof(bf16);
   const size_t out = call.out_dtype == DType::f32 ? sizeof(float) : sizeof(bf16);
   check(call.left, in, "the left matrix");
@@ -58,15 +59,19 @@ void library_gemm(Context&, const GemmCall& call) {
   if (call.bias != nullptr && call.out_dtype != DType::f32) {
     cuda_emulation::report("matrix product: a bias and a narrow result");
   }
-  const cuda_emulation::DeviceAccess access;
-  if (call.dtype == DType::f32) {
-    multiply<float, float>(call);
-  } else if (call.out_dtype == DType::f32) {
-    multiply<bf16, float>(call);
-  } else {
-    multiply<bf16, bf16>(call);
-  }
-  cuda_emulation::check_margins();
+  const auto stream = static_cast<cudaStream_t>(context.stream());
+  const cudaError_t queued = cuda_emulation::queue(stream, [call] {
+    const cuda_emulation::DeviceAccess access;
+    if (call.dtype == DType::f32) {
+      multiply<float, float>(call);
+    } else if (call.out_dtype == DType::f32) {
+      multiply<bf16, float>(call);
+    } else {
+      multiply<bf16, bf16>(call);
+    }
+    cuda_emulation::check_margins();
+  });
+  if (queued != cudaSuccess) cuda_emulation::report("matrix product: not queued");
 }
 
 }  // namespace memlong::ops

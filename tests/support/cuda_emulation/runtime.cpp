@@ -5,6 +5,7 @@
 
 #include "support/cuda_emulation/emulation.h"
 #include "support/cuda_emulation/include/cuda_api.h"
+#include "support/cuda_emulation/recording.h"
 #include "support/cuda_emulation/streams.h"
 
 namespace cuda_emulation {
@@ -44,6 +45,10 @@ const char* cudaGetErrorString(cudaError_t status) {
       return "invalid configuration argument";
     case cudaErrorInvalidDevice:
       return "invalid device ordinal";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
     default:
       return "invalid argument";
   }
@@ -86,10 +91,12 @@ cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value)
   return cudaSuccess;
 }
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
+  if (cuda_emulation::refused_in_recording()) return cudaErrorStreamCaptureUnsupported;
   *memory = cuda_emulation::allocate(bytes);
   return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
+  (void)cuda_emulation::refused_in_recording();
   cuda_emulation::release(memory);
   return cudaSuccess;
 }
@@ -101,9 +108,10 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
   if (!cuda_emulation::is_device_pointer(to)) return cudaErrorInvalidValue;
   cuda_emulation::count_work();
-  const DeviceAccess access;
-  std::memset(to, value, bytes);
-  return cudaStreamSynchronize(stream);
+  return cuda_emulation::queue(stream, [=] {
+    const DeviceAccess access;
+    std::memset(to, value, bytes);
+  });
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
@@ -116,17 +124,23 @@ cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_
       cuda_emulation::is_device_pointer(to) && cuda_emulation::is_device_pointer(from);
   if (kind == cudaMemcpyDeviceToDevice && !on_device) return cudaErrorInvalidValue;
   if (to_pitch < width || pitch < width) return cudaErrorInvalidValue;
-  if (cuda_emulation::is_late(stream)) {
+  const bool recorded = cuda_emulation::records(stream);
+  if (recorded && !on_device) {  // what lies on the host then is not what lies there now
+    (void)cuda_emulation::refused_in_recording();
+    return cudaErrorStreamCaptureUnsupported;
+  }
+  if (cuda_emulation::is_late(stream) && !recorded) {
     if (height != 1) return cudaErrorInvalidValue;
     return cuda_emulation::copy_later(stream, to, from, width);
   }
   cuda_emulation::count_work();
-  const DeviceAccess access;
-  for (size_t row = 0; row < height; ++row) {
-    std::memcpy(static_cast<char*>(to) + row * to_pitch,
-                static_cast<const char*>(from) + row * pitch, width);
-  }
-  return cudaStreamSynchronize(stream);
+  return cuda_emulation::queue(stream, [=] {
+    const DeviceAccess access;
+    for (size_t row = 0; row < height; ++row) {
+      std::memcpy(static_cast<char*>(to) + row * to_pitch,
+                  static_cast<const char*>(from) + row * pitch, width);
+    }
+  });
 }
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "support/cuda_emulation/emulation.h"
+#include "support/cuda_emulation/recording.h"
 
 /// What a stream was given, and how much of it is done.
 struct EmulatedStream {
@@ -85,6 +86,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (cuda_emulation::refused_in_recording()) return cudaErrorStreamCaptureUnsupported;
   if (cuda_emulation::is_late(stream)) {
     cuda_emulation::run_until(*cuda_emulation::stream_of(stream), UINT64_MAX);
   }
