@@ -1,4 +1,7 @@
 #include <filesystem>
+#include <map>
+#include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -7,6 +10,8 @@
 
 #include "tools/memlong-bench/row.h"
 #include "tools/memlong-bench/shapes.h"
+#include "tools/memlong-bench/suite.h"
+#include "tools/memlong-bench/vectors.h"
 #include "tools/memlong-bench/word_tokenizer.h"
 #include "tools/memlong-bench/work.h"
 #include "tools/run_tool.h"
@@ -66,10 +71,61 @@ TEST(Bench, CountsTheWorkOfAPass) {
   EXPECT_EQ(prefill_flops(network, 3, 0), 8 * (3 * 2 * block + 4 * 256 * 6) + 2 * head);
   EXPECT_EQ(prefill_flops(network, 3, 10) - prefill_flops(network, 3, 0), 2 * 4 * 256 * 3 * 10);
   EXPECT_EQ(writer_flops_per_token(network, 1), 4 * (2 * block + 4 * 256) + 4 * 256 * 128);
-  const double weights = decode_bytes_per_token(network, 1, 0);
+  const double weights = decode_bytes_per_token(network, 0, 1, 0);
   EXPECT_GE(weights, 2 * (8 * block + head));
   EXPECT_LT(weights, 2.2 * (8 * block + head));
-  EXPECT_EQ(decode_bytes_per_token(network, 1, 5) - weights, 2 * 2 * 128 * 2 * 5);
+  EXPECT_EQ(decode_bytes_per_token(network, 0, 1, 5) - weights, 2 * 2 * 128 * 2 * 5);
+  // Nine more keys and values of 2 * 128 numbers in each of the 8 layers; positions 10, 11, 12.
+  EXPECT_EQ(decode_bytes_per_token(network, 9, 1, 0) - weights, 9 * 8 * 2 * 128 * 2);
+  EXPECT_EQ(decode_bytes_per_token(network, 9, 3, 0) - weights, 10 * 8 * 2 * 128 * 2);
+}
+
+TEST(Bench, CountsTheWorkOfAttention) {
+  Context context({.device = Device::cpu, .threads = 1});
+  const Network network = open_network(context, {}, "reference", 16);
+  // H 4, G 2, D 64: 4 * 256 operations a key, 2 * 128 numbers of 2 bytes
+  const AttentionWork one = attention_work(network, 1, 511, 512);
+  EXPECT_EQ(one.flops, 4 * 256 * 1024);
+  EXPECT_EQ(one.bytes, 2 * 128 * 2 * 1024);
+  const AttentionWork three = attention_work(network, 3, 10, 100);
+  EXPECT_EQ(three.flops, 4 * 256 * (111 + 112 + 113));
+  EXPECT_EQ(three.bytes, 2 * 128 * 2 * 113);
+}
+
+TEST(Bench, CountsTokensThatWindowsReadTwice) {
+  EXPECT_EQ(computed_tokens(100, 512, 128), 100);
+  EXPECT_EQ(computed_tokens(512, 512, 128), 512);
+  EXPECT_EQ(computed_tokens(513, 512, 128), 513 + 128);
+  EXPECT_EQ(computed_tokens(512 + 384, 512, 128), 512 + 512);
+  EXPECT_EQ(computed_tokens(512 + 385, 512, 128), 512 + 385 + 2 * 128);
+}
+
+TEST(Bench, NamesATestByItsSize) {
+  EXPECT_EQ(test_name("pp", {512, 0, 0}), "pp512");
+  EXPECT_EQ(test_name("tg", {32, 512, 64}), "tg32@512+m64");
+}
+
+TEST(Bench, RecallIsTheShareThatWasFound) {
+  const std::vector<retriever::Hit> right = {{1, 0}, {2, 0}, {3, 0}, {4, 0}};
+  EXPECT_EQ(recall(right, right), 1);
+  EXPECT_EQ(recall(std::vector<retriever::Hit>{{4, 0}, {9, 0}}, right), 0.25);
+  EXPECT_EQ(recall({}, right), 0);
+  EXPECT_EQ(recall(right, {}), 1);
+}
+
+TEST(Bench, VectorsLieAroundTheSameCentres) {
+  const auto product = [](std::span<const float> a, std::span<const float> b) {
+    return std::inner_product(a.begin(), a.end(), b.begin(), 0.0F);
+  };
+  constexpr int64_t kDim = 512;
+  VectorSource one(kDim, 1, 5);
+  const std::vector<float> first = one.next(1);
+  const std::vector<float> second = one.next(1);
+  const std::vector<float> other = VectorSource(kDim, 1, 6).next(1);
+  EXPECT_EQ(VectorSource(kDim, 1, 5).next(1), first);
+  EXPECT_NEAR(product(first, second), 1.0, 0.35);  // the centre, of length 1, is common to all
+  EXPECT_NEAR(product(first, other), 1.0, 0.35);
+  EXPECT_NEAR(product(first, first), 1.64, 0.35);
 }
 
 TEST(Bench, WordTokenizerGivesOneIdForAWord) {
@@ -95,44 +151,105 @@ TEST(Bench, PrintsEveryForm) {
                          .deviation = 1,
                          .unit = "tokens/s",
                          .floor = 200,
-                         .share = 0.5});
+                         .share = 0.5,
+                         .more = {{"recall", 0.97}, {"seconds", 12.5}}});
+  report.rows.push_back({.test = "op512:norms", .value = 3, .unit = "passes/s"});
   EXPECT_NE(format_markdown(report).find("50.0 %"), std::string::npos);
   EXPECT_NE(format_csv(report).find("\"a,\"\"b\"\"\",7000000,bf16,2,\"pp512\",100.0000,"),
             std::string::npos)
       << format_csv(report);
+  EXPECT_NE(format_markdown(report).find("recall 0.970, seconds 12.50"), std::string::npos);
+  EXPECT_NE(format_csv(report).find("\"recall 0.970, seconds 12.50\""), std::string::npos);
   const json parsed = json::parse(format_json(report));
+  EXPECT_EQ(parsed["rows"][0]["more"]["recall"], 0.97);
+  EXPECT_TRUE(parsed["rows"][1]["more"].empty());
   EXPECT_EQ(parsed["rows"][0]["share"], 0.5);
   EXPECT_EQ(parsed["commit"], "abc");
 }
 
-TEST(Bench, MeasuresAShapeAndLeavesNothingBehind) {
+/// What a run prints, after a look at every row.
+std::map<std::string, json> rows_of(const std::vector<std::string>& arguments) {
   const TempFolder folder;
-  const ToolResult result = run_tool("memlong-bench", {"--shape",    "reference",
-                                                       "--prompt",   "16,32",
-                                                       "--generate", "4",
-                                                       "--memory",   "0,64",
-                                                       "--ingest",   "1024",
-                                                       "--bank-mib", "1",
-                                                       "--vectors",  "1000",
-                                                       "--repeat",   "1",
-                                                       "--json",     "--threads",
-                                                       "1",          "--quiet",
-                                                       "--folder",   folder.path().string()});
-  ASSERT_EQ(result.code, 0) << result.err;
-  const json report = json::parse(result.out);
-  std::vector<std::string> tests;
-  for (const json& row : report["rows"]) {
-    tests.push_back(row["test"]);
-    EXPECT_GT(row["value"], 0.0) << row["test"];
-    EXPECT_GT(row["floor"], 0.0) << row["test"];
-    EXPECT_NEAR(row["share"].get<double>(), row["value"].get<double>() / row["floor"].get<double>(),
-                1e-9);
+  std::vector<std::string> all = arguments;
+  for (const std::string word :
+       {"--repeat", "1", "--json", "--threads", "1", "--quiet", "--folder"}) {
+    all.push_back(word);
   }
-  EXPECT_EQ(tests,
-            (std::vector<std::string>{"pp16", "pp32", "tg4", "pp16+m64", "pp32+m64", "tg4+m64",
-                                      "ingest", "bank-write", "bank-read", "search-1000"}));
-  EXPECT_EQ(report["dtype"], "bf16");
+  all.push_back(folder.path().string());
+  const ToolResult result = run_tool("memlong-bench", all);
+  EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  std::map<std::string, json> rows;
+  if (result.code != 0) return rows;
+  const json report = json::parse(result.out);
+  EXPECT_EQ(report["dtype"], "bf16");
+  for (const json& row : report["rows"]) {
+    rows[row["test"]] = row;
+    const double value = row["value"];
+    const double floor = row["floor"];
+    EXPECT_GT(value, 0.0) << row["test"];
+    EXPECT_NEAR(row["share"].get<double>(), floor > 0 ? value / floor : 0, 1e-9);
+  }
+  return rows;
+}
+
+void expect_tests(const std::map<std::string, json>& rows, const std::set<std::string>& names) {
+  std::set<std::string> found;
+  for (const auto& [name, row] : rows) found.insert(name);
+  EXPECT_EQ(found, names);
+}
+
+TEST(Bench, MeasuresTheNetworkOfAShape) {
+  const auto rows =
+      rows_of({"--shape", "reference", "--tests", "prefill,decode,attention,profile", "--prompt",
+               "16,32", "--generate", "4", "--depth", "0,8", "--memory", "0,64"});
+  std::set<std::string> names = {"pp16",
+                                 "pp32",
+                                 "tg4",
+                                 "tg4@8",
+                                 "pp16+m64",
+                                 "pp32+m64",
+                                 "tg4+m64",
+                                 "tg4@8+m64",
+                                 "attention512",
+                                 "attention512+m64",
+                                 "attention512+m64:m0",
+                                 "attention1@511",
+                                 "attention1@511+m64",
+                                 "attention1@511+m64:m0"};
+  for (const std::string pass : {"op1@31", "op16", "op32"}) {
+    for (const std::string part : {"q", "kv", "o", "gate_up", "down", "head", "attention", "norms",
+                                   "rope", "swiglu", "embedding"}) {
+      names.insert(pass + ":" + part);
+    }
+  }
+  expect_tests(rows, names);
+  for (const auto& [name, row] : rows) {
+    if (!name.starts_with("op")) continue;
+    EXPECT_GT(row["more"]["part"], 0.0) << name;
+  }
+}
+
+TEST(Bench, MeasuresTheBankOfAShape) {
+  const auto rows = rows_of({"--shape", "reference", "--tests", "ingest,bank,gather,search",
+                             "--ingest", "1024", "--bank-mib", "1", "--gather-mib", "1",
+                             "--vectors", "500,1000", "--hnsw-vectors", "500"});
+  expect_tests(rows, {"ingest", "ingest:pp", "bank-write", "bank-read", "gather-8", "search-500",
+                      "search-1000", "hnsw-500"});
+  const double recall = rows.at("hnsw-500")["more"]["recall"];
+  EXPECT_GT(recall, 0.9);
+  EXPECT_LE(recall, 1.0);
+}
+
+TEST(Bench, MeasuresADialogThatGrowsAndHowAModelIsLoaded) {
+  const auto rows =
+      rows_of({"--model", reference_model(), "--tests", "load,dialog", "--dialog", "1200,600"});
+  expect_tests(rows, {"load-first", "load-again", "dialog-600", "dialog-1200"});
+  const json& first = rows.at("dialog-600")["more"];
+  const json& second = rows.at("dialog-1200")["more"];
+  EXPECT_GT(second["read_seconds"], first["read_seconds"].get<double>());
+  EXPECT_GT(second["resident_mib"], 1.0);
+  EXPECT_GT(rows.at("load-again")["more"]["seconds"], 0.0);
 }
 
 TEST(Bench, MeasuresAModelInTheOtherForms) {
@@ -148,6 +265,7 @@ TEST(Bench, RefusesWhatCannotBeMeant) {
   EXPECT_EQ(run_tool("memlong-bench", {}).code, 2);
   EXPECT_EQ(run_tool("memlong-bench", {"--shape", "llama-9b"}).code, 2);
   EXPECT_EQ(run_tool("memlong-bench", {"--shape", "100m", "--model", reference_model()}).code, 2);
+  EXPECT_EQ(run_tool("memlong-bench", {"--shape", "reference", "--tests", "load"}).code, 2);
 }
 
 }  // namespace

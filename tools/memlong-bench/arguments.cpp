@@ -21,15 +21,35 @@ constexpr const char* kEpilog =
     "  tgN         N tokens one after the other from an empty window. Floor: all threads reading "
     "as\n"
     "              many bytes as a token needs: weights, cached keys and values, memory\n"
+    "  tgN@D       the same behind D other tokens\n"
     "  ppT+mM      the same with M tokens of memory read by the R reading layers\n"
+    "  load-first  start from a model folder that is not in the page cache. Floor: reading its\n"
+    "              files from there\n"
+    "  load-again  a second start. Floor: the same as the first's\n"
+    "  attentionT  attention of one layer. Floor: the matmul rate (T > 1), reading as many bytes "
+    "(1)\n"
+    "  attentionT+mM:m0  Floor: the same call without memory, slowed down by the operations "
+    "(T > 1)\n"
+    "              or bytes (T = 1) that memory adds\n"
+    "  opT:NAME    one operator over all layers, of a pass of T tokens. Floor: matmul rate or\n"
+    "              reading, whichever takes longer. part: of the time of the whole pass\n"
     "  ingest      text into a fresh bank, with all stages of memlong-ingest. Floor: the matmul "
     "rate\n"
     "              over m*(2*P + 4*H*D*(W+1)/2) + 4*C*G*D operations a token (the tokens that\n"
     "              overlapping windows read twice count once)\n"
+    "  ingest:pp   the same, tokens counted as often as windows read them. Floor: L/m times the\n"
+    "              rate of a prompt of one window\n"
+    "  dialog-N    tokens of an answer after N tokens of dialog, with windows, retrieval and\n"
+    "              sampling, a window's worth of them. Floor: the same in the shortest dialog; of\n"
+    "              that one, reading as many bytes. read_seconds: to read the N tokens\n"
     "  bank-write  chunks into a fresh bank, synced. Floor: a plain file of the same bytes, "
     "synced\n"
     "  bank-read   all keys and values of a bank, checked. Floor: memcpy of the same bytes\n"
+    "  gather-K    keys and values of K chunks anywhere in a bank. Floor: memcpy of as many pieces "
+    "of\n"
+    "              the same size\n"
     "  search-N    queries over N vectors. Floor: all threads reading as many bytes\n"
+    "  hnsw-N      the same by HNSW. Floor: the exact search\n"
     "  L layers, m memory layer, C hidden, F ffn, H heads, G kv heads, D head dim, V vocabulary,\n"
     "  W window.\n"
     "\n"
@@ -47,17 +67,26 @@ void add_options(tools::OptionSet& options, BenchArguments& arguments) {
   options.add("shape", &arguments.shape, "random weights of a well-known shape; needs no --model")
       .choices(shape_names());
   options.add("tests", &arguments.tests, "which tests")
-      .choices({"prefill", "decode", "ingest", "bank", "search"});
+      .choices({"load", "prefill", "decode", "attention", "profile", "ingest", "dialog", "bank",
+                "gather", "search"});
   options.add("prompt", &arguments.prompt, "tokens of a prompt").short_name('p').range(1, kMost);
   options.add("generate", &arguments.generate, "tokens to generate")
       .short_name('n')
       .range(1, kMost);
+  options.add("depth", &arguments.depth, "tokens before those that are generated").range(0, kMost);
   options.add("memory", &arguments.memory, "memory tokens that each token reads").range(0, kMost);
   options.add("ingest", &arguments.ingest_tokens, "tokens to ingest; 0: about two seconds of them")
       .range(0, kMost);
+  options.add("dialog", &arguments.dialog, "lengths of a dialog, in tokens").range(64, kMost);
   options.add("bank-mib", &arguments.bank_mib, "size of the bank to write and read")
       .range(1, 1 << 20);
+  options.add("gather-mib", &arguments.gather_mib, "size of the bank to gather chunks from")
+      .range(1, 1 << 20);
   options.add("vectors", &arguments.vectors, "vectors to search").range(1, kMost);
+  options
+      .add("hnsw-vectors", &arguments.hnsw_vectors,
+           "HNSW too, over no more vectors than these (to build it takes long)")
+      .range(0, kMost);
   options.add("repeat", &arguments.repeat, "runs of each test").short_name('r').range(1, 1000);
   options.add("folder", &arguments.folder, "where banks are written, and removed again")
       .value("DIR")
@@ -72,6 +101,9 @@ void add_options(tools::OptionSet& options, BenchArguments& arguments) {
 void finish_arguments(const tools::OptionSet& options, BenchArguments& arguments) {
   if (arguments.shape.empty() == arguments.common.model.empty()) {
     options.fail_usage("give --model DIR or --shape NAME, one of them");
+  }
+  if (arguments.wants("load") && arguments.common.model.empty()) {
+    options.fail_usage("--tests load needs --model: a shape has no files");
   }
   if (arguments.common.json) arguments.output = "json";
   arguments.top_k = arguments.common.top_k.value_or(arguments.top_k);

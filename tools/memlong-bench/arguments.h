@@ -17,10 +17,14 @@ struct BenchArguments {
   std::vector<std::string> tests = {"prefill", "decode", "ingest", "bank", "search"};
   std::vector<int64_t> prompt = {512};
   std::vector<int64_t> generate = {128};
+  std::vector<int64_t> depth = {0};
   std::vector<int64_t> memory = {0};
   int64_t ingest_tokens = 0;
+  std::vector<int64_t> dialog = {1000, 16000, 80000};
   int64_t bank_mib = 64;
-  int64_t vectors = 100000;
+  int64_t gather_mib = 256;
+  std::vector<int64_t> vectors = {100000};
+  int64_t hnsw_vectors = 0;
   int64_t top_k = 8;
   int repeat = 5;
   std::string output = "md";

@@ -4,12 +4,13 @@
 #include <fstream>
 #include <random>
 
+#include "common/clock.h"
 #include "common/error.h"
 #include "engine/ingest.h"
 #include "tools/common/signals.h"
+#include "tools/memlong-bench/bench_model.h"
 #include "tools/memlong-bench/floors.h"
 #include "tools/memlong-bench/suite.h"
-#include "tools/memlong-bench/word_tokenizer.h"
 #include "tools/memlong-bench/work.h"
 
 namespace memlong::bench_tool {
@@ -31,27 +32,6 @@ void write_text(const fs::path& file, int64_t words) {
   std::ofstream text(file);
   for (int64_t i = 0; i < words; ++i) text << kWords[any(random)] << (i % 14 == 13 ? ".\n" : " ");
   if (!text.flush()) fail_errno("cannot write to", file.string());
-}
-
-/// The writer's half of the network; pooled vectors, which need no estimate.
-std::shared_ptr<const engine::LoadedModel> writer_model(const Bench& bench) {
-  const Network& network = bench.network;
-  auto model = std::make_shared<engine::LoadedModel>();
-  model->folder = network.random ? fs::path(network.name) : bench.arguments.common.model;
-  model->config = network.config;
-  model->settings = network.settings;
-  model->settings.embedder = "pooled";
-  model->settings.window_bos = network.settings.window_bos && network.config.bos >= 0;
-  model->store = network.weights->store;
-  model->weights = network.weights;
-  model->writer = network.writer;
-  model->writer_hash = "bench";
-  if (network.random) {
-    model->tokens = std::make_shared<WordTokenizer>(static_cast<int32_t>(network.config.vocab));
-  } else {
-    model->tokens = tokenizer::load_tokenizer(bench.arguments.common.model);
-  }
-  return model;
 }
 
 engine::IngestTotals ingest(Bench& bench, const std::shared_ptr<const engine::LoadedModel>& model,
@@ -88,7 +68,7 @@ int64_t choose_words(Bench& bench, const std::shared_ptr<const engine::LoadedMod
 
 void bench_ingest(Bench& bench) {
   const ScratchFolder scratch(bench.arguments.folder);
-  const auto model = writer_model(bench);
+  const auto model = loaded_model(bench, "pooled");  // which needs no estimate
   write_text(scratch.path() / "text.txt", choose_words(bench, model, scratch.path()));
   MatmulFloor matmul(bench.context, bench.network.weights->dtype);
   const double flops = writer_flops_per_token(bench.network, model->settings.window);
@@ -96,6 +76,26 @@ void bench_ingest(Bench& bench) {
              .unit = "tokens/s",
              .run = [&] { return ingest(bench, model, scratch.path()).tokens_per_second(); },
              .floor = [&] { return matmul.flops_per_second() / flops; }});
+
+  Pass pass(bench.context, bench.network);
+  const std::vector<int32_t> window = random_ids(bench.network, model->settings.window);
+  const double layers = static_cast<double>(bench.network.config.layers) /
+                        static_cast<double>(std::max<int64_t>(1, model->settings.memory_layer));
+  bench.add({.test = "ingest:pp",
+             .unit = "tokens/s",
+             .run =
+                 [&] {
+                   const engine::IngestTotals totals = ingest(bench, model, scratch.path());
+                   return computed_tokens(totals.tokens, model->window_capacity(),
+                                          model->settings.overlap) /
+                          totals.seconds;
+                 },
+             .floor =
+                 [&] {
+                   const Stopwatch watch;
+                   pass.run(window, 0, {});
+                   return layers * static_cast<double>(window.size()) / watch.seconds();
+                 }});
 }
 
 }  // namespace memlong::bench_tool

@@ -1,5 +1,4 @@
 // Prefill and decode.
-#include <random>
 #include <string>
 
 #include "common/clock.h"
@@ -10,24 +9,12 @@
 namespace memlong::bench_tool {
 namespace {
 
-std::vector<int32_t> random_ids(const Network& network, int64_t count) {
-  std::mt19937 random(7);
-  std::uniform_int_distribution<int32_t> any(0, static_cast<int32_t>(network.config.vocab - 1));
-  std::vector<int32_t> ids(static_cast<size_t>(count));
-  for (int32_t& id : ids) id = any(random);
-  return ids;
-}
-
-std::string test_name(const char* kind, int64_t tokens, int64_t memory) {
-  return kind + std::to_string(tokens) + (memory > 0 ? "+m" + std::to_string(memory) : "");
-}
-
 void bench_prefill(Bench& bench, Pass& pass, MatmulFloor& matmul, int64_t tokens, int64_t memory) {
   const std::vector<int32_t> ids = random_ids(bench.network, tokens);
   const MemorySet set = random_memory(bench.network, memory);
   const double flops = prefill_flops(bench.network, tokens, memory);
   const auto count = static_cast<double>(tokens);
-  bench.add({.test = test_name("pp", tokens, memory),
+  bench.add({.test = test_name("pp", {tokens, 0, memory}),
              .unit = "tokens/s",
              .run =
                  [&] {
@@ -38,20 +25,22 @@ void bench_prefill(Bench& bench, Pass& pass, MatmulFloor& matmul, int64_t tokens
              .floor = [&] { return count * matmul.flops_per_second() / flops; }});
 }
 
-void bench_decode(Bench& bench, Pass& pass, int64_t tokens, int64_t memory) {
-  const std::vector<int32_t> ids = random_ids(bench.network, tokens);
-  const MemorySet set = random_memory(bench.network, memory);
-  const double bytes = decode_bytes_per_token(bench.network, tokens, memory);
+void bench_decode(Bench& bench, Pass& pass, const TestSize& size) {
+  const std::vector<int32_t> ids = random_ids(bench.network, size.depth + size.tokens);
+  const auto prompt = std::span(ids).first(static_cast<size_t>(size.depth));
+  const MemorySet set = random_memory(bench.network, size.memory);
+  const double bytes = decode_bytes_per_token(bench.network, size.depth, size.tokens, size.memory);
   ReadFloor read(bytes, bench.context.threads());
-  bench.add({.test = test_name("tg", tokens, memory),
+  if (!prompt.empty()) pass.run(prompt, 0, set);  // what it leaves in the cache, all runs read
+  bench.add({.test = test_name("tg", size),
              .unit = "tokens/s",
              .run =
                  [&] {
                    const Stopwatch watch;
-                   for (size_t i = 0; i < ids.size(); ++i) {
-                     pass.run({&ids[i], 1}, static_cast<int64_t>(i), set);
+                   for (int64_t at = size.depth; at < size.depth + size.tokens; ++at) {
+                     pass.run({&ids[static_cast<size_t>(at)], 1}, at, set);
                    }
-                   return static_cast<double>(tokens) / watch.seconds();
+                   return static_cast<double>(size.tokens) / watch.seconds();
                  },
              .floor = [&] { return read.bytes_per_second() / bytes; }});
 }
@@ -69,7 +58,11 @@ void bench_network(Bench& bench) {
       }
     }
     if (!arguments.wants("decode")) continue;
-    for (const int64_t tokens : arguments.generate) bench_decode(bench, pass, tokens, memory);
+    for (const int64_t depth : arguments.depth) {
+      for (const int64_t tokens : arguments.generate) {
+        bench_decode(bench, pass, {tokens, depth, memory});
+      }
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/error.h"
@@ -33,16 +34,18 @@ uint64_t add_up(const uint64_t* words, size_t n) {
 
 ReadFloor::ReadFloor(double bytes, int threads) : threads_(threads) {
   const auto size = std::clamp(static_cast<size_t>(bytes), kMiB, 1024 * kMiB);
-  block_.assign(size / sizeof(uint64_t), 1);
+  block_ = Tensor({static_cast<int64_t>(size / sizeof(uint64_t) * sizeof(uint64_t))}, DType::u8);
+  std::memset(block_.view().raw(), 1, block_.bytes());
 }
 
 double ReadFloor::bytes_per_second() {
   std::atomic<uint64_t> total{0};
   std::atomic<size_t> bytes{0};
-  const size_t share = block_.size() / static_cast<size_t>(threads_);
+  const size_t share = block_.bytes() / sizeof(uint64_t) / static_cast<size_t>(threads_);
+  const auto* words = static_cast<const uint64_t*>(block_.view().raw());
   const Stopwatch watch;
   const auto work = [&](int thread) {
-    const uint64_t* from = block_.data() + static_cast<size_t>(thread) * share;
+    const uint64_t* from = words + static_cast<size_t>(thread) * share;
     do {
       total += add_up(from, share);
       bytes += share * sizeof(uint64_t);

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
-#include <vector>
 
+#include "tensor/tensor.h"
 #include "tools/common/matmul_floor.h"
 
 namespace memlong::bench_tool {
@@ -14,14 +14,15 @@ namespace memlong::bench_tool {
 using tools::MatmulFloor;
 
 /// All threads read a block of memory again and again. Of the size that the test itself reads (at
-/// least 1 MiB, at most 1 GiB), so that what fits a cache for one fits it for the other.
+/// least 1 MiB, at most 1 GiB), so that what fits a cache for one fits it for the other, and in
+/// memory of the same kind as weights lie in.
 class ReadFloor {
  public:
   ReadFloor(double bytes, int threads);
   double bytes_per_second();
 
  private:
-  std::vector<uint64_t> block_;
+  Tensor block_;
   int threads_;
 };
 

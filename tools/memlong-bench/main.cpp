@@ -1,6 +1,7 @@
 // memlong-bench: how fast, and how fast it could be.
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "bench_commit.h"
 #include "tools/common/output.h"
@@ -11,19 +12,25 @@
 #include "tools/memlong-bench/work.h"
 
 namespace memlong::bench_tool {
-
-void Bench::add(const Measurement& measurement) {
-  rows.push_back(measure(measurement, arguments.repeat, progress));
-}
-
 namespace {
 
 /// Tokens of the longest window that a test needs.
 int64_t longest_window(const BenchArguments& arguments) {
-  int64_t longest = 1;
-  for (const int64_t tokens : arguments.prompt) longest = std::max(longest, tokens);
-  for (const int64_t tokens : arguments.generate) longest = std::max(longest, tokens);
-  return longest;
+  const int64_t deepest = std::ranges::max(arguments.depth);
+  return std::max(std::ranges::max(arguments.prompt),
+                  deepest + std::ranges::max(arguments.generate));
+}
+
+void run_tests(Bench& bench) {
+  const BenchArguments& arguments = bench.arguments;
+  bench_network(bench);
+  if (arguments.wants("attention")) bench_attention(bench);
+  if (arguments.wants("profile")) bench_profile(bench);
+  if (arguments.wants("ingest")) bench_ingest(bench);
+  if (arguments.wants("dialog")) bench_dialog(bench);
+  if (arguments.wants("bank")) bench_bank(bench);
+  if (arguments.wants("gather")) bench_gather(bench);
+  if (arguments.wants("search")) bench_search(bench);
 }
 
 std::string print(const Report& report, const std::string& form) {
@@ -41,16 +48,15 @@ int run(int argc, char** argv) {
   finish_arguments(options, arguments);
 
   Context context(tools::context_options(arguments.common));
-  const Network network =
-      open_network(context, arguments.common, arguments.shape, longest_window(arguments));
   tools::Progress progress(
       "bench", "runs", 0,
       arguments.common.quiet ? tools::ProgressStyle::none : tools::ProgressStyle::automatic);
-  Bench bench{context, arguments, network, progress, {}};
-  bench_network(bench);
-  if (arguments.wants("ingest")) bench_ingest(bench);
-  if (arguments.wants("bank")) bench_bank(bench);
-  if (arguments.wants("search")) bench_search(bench);
+  std::vector<Row> rows;
+  if (arguments.wants("load")) rows = bench_load(context, arguments, progress);
+  const Network network =
+      open_network(context, arguments.common, arguments.shape, longest_window(arguments));
+  Bench bench{context, arguments, network, progress, std::move(rows)};
+  run_tests(bench);
   progress.finish();
   const Report report{.model = network.name,
                       .parameters = parameters(network),

@@ -66,6 +66,14 @@ Network open_network(Context& context, const tools::CommonOptions& common, const
   return network;
 }
 
+std::vector<int32_t> random_ids(const Network& network, int64_t count) {
+  std::mt19937 random(7);
+  std::uniform_int_distribution<int32_t> any(0, static_cast<int32_t>(network.config.vocab - 1));
+  std::vector<int32_t> ids(static_cast<size_t>(count));
+  for (int32_t& id : ids) id = any(random);
+  return ids;
+}
+
 MemorySet random_memory(const Network& network, int64_t tokens) {
   if (tokens == 0) return {};
   const Shape shape{network.config.kv_heads, tokens, network.config.head_dim};

@@ -34,6 +34,9 @@ struct Network {
 Network open_network(Context& context, const tools::CommonOptions& common, const std::string& shape,
                      int64_t window);
 
+/// As many tokens, always the same ones.
+std::vector<int32_t> random_ids(const Network& network, int64_t count);
+
 /// Keys and values that a reading layer reads as memory: [G, M, D] random.
 struct MemorySet {
   Tensor k;

@@ -25,6 +25,15 @@ double deviation(const std::vector<double>& values) {
   return std::sqrt(sum / static_cast<double>(values.size() - 1));
 }
 
+/// "recall 0.97, seconds 4.12"
+std::string figures(const Figures& all) {
+  std::string text;
+  for (const auto& [name, value] : all) {
+    text += (text.empty() ? "" : ", ") + name + " " + amount(value);
+  }
+  return text;
+}
+
 std::string csv_quote(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
@@ -59,16 +68,19 @@ Row measure(const Measurement& measurement, int repeat, tools::Progress& progres
           .unit = measurement.unit,
           .floor = median(floors)};
   row.share = row.floor > 0 ? row.value / row.floor : 0;
+  if (measurement.more) row.more = measurement.more();
   return row;
 }
 
 std::string format_markdown(const Report& report) {
   tools::Table table({"model", ">params", "dtype", ">threads", ">test", ">value", ">±", "unit",
-                      ">floor", ">share"});
+                      ">floor", ">share", "more"});
   for (const Row& row : report.rows) {
+    const bool held = row.floor > 0;
     table.row({report.model, tools::human_count(report.parameters), report.dtype,
                std::to_string(report.threads), row.test, amount(row.value), amount(row.deviation),
-               row.unit, amount(row.floor), tools::percent(row.share)});
+               row.unit, held ? amount(row.floor) : "", held ? tools::percent(row.share) : "",
+               figures(row.more)});
   }
   return table.markdown() + "\n" + report.machine + "; commit " + report.commit + "; medians of " +
          std::to_string(report.repeat) + "\n";
@@ -76,13 +88,14 @@ std::string format_markdown(const Report& report) {
 
 std::string format_csv(const Report& report) {
   std::string text =
-      "model,params,dtype,threads,test,value,deviation,unit,floor,share,machine,commit\n";
+      "model,params,dtype,threads,test,value,deviation,unit,floor,share,machine,commit,more\n";
   for (const Row& row : report.rows) {
     text += csv_quote(report.model) + "," + tools::fixed(report.parameters, 0) + "," +
             report.dtype + "," + std::to_string(report.threads) + "," + csv_quote(row.test) + "," +
             tools::fixed(row.value, 4) + "," + tools::fixed(row.deviation, 4) + "," + row.unit +
             "," + tools::fixed(row.floor, 4) + "," + tools::fixed(row.share, 4) + "," +
-            csv_quote(report.machine) + "," + report.commit + "\n";
+            csv_quote(report.machine) + "," + report.commit + "," + csv_quote(figures(row.more)) +
+            "\n";
   }
   return text;
 }
@@ -93,12 +106,15 @@ std::string format_json(const Report& report) {
                                  {"machine", report.machine}, {"commit", report.commit},
                                  {"repeat", report.repeat},   {"rows", nlohmann::json::array()}};
   for (const Row& row : report.rows) {
+    nlohmann::ordered_json more = nlohmann::ordered_json::object();
+    for (const auto& [name, value] : row.more) more[name] = value;
     json["rows"].push_back({{"test", row.test},
                             {"value", row.value},
                             {"deviation", row.deviation},
                             {"unit", row.unit},
                             {"floor", row.floor},
-                            {"share", row.share}});
+                            {"share", row.share},
+                            {"more", more}});
   }
   return tools::json_text(json, 2) + "\n";
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "tensor/context.h"
@@ -35,9 +36,25 @@ struct Bench {
   void add(const Measurement& measurement);
 };
 
+/// How much a test of the network does.
+struct TestSize {
+  int64_t tokens = 0;
+  int64_t depth = 0;   ///< tokens of the window before them
+  int64_t memory = 0;  ///< tokens of memory that each reads
+};
+/// "tg32@512+m64"
+std::string test_name(const std::string& kind, const TestSize& size);
+
+/// Loading a model folder; before anything else has mapped its files.
+std::vector<Row> bench_load(Context& context, const BenchArguments& arguments,
+                            tools::Progress& progress);
 void bench_network(Bench& bench);  ///< prefill and decode
+void bench_attention(Bench& bench);
+void bench_profile(Bench& bench);  ///< each operator of a pass
 void bench_ingest(Bench& bench);
+void bench_dialog(Bench& bench);
 void bench_bank(Bench& bench);
+void bench_gather(Bench& bench);
 void bench_search(Bench& bench);
 
 }  // namespace memlong::bench_tool

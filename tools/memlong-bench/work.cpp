@@ -15,6 +15,13 @@ double head_parameters(const model::ModelConfig& c) { return number(c.hidden * c
 
 double flops_per_key(const model::ModelConfig& c) { return 4.0 * number(c.heads * c.head_dim); }
 
+/// A key and a value of one layer.
+double key_bytes(const Network& network) {
+  const model::ModelConfig& c = network.config;
+  return 2.0 * number(c.kv_heads * c.head_dim) *
+         static_cast<double>(dtype_size(network.weights->dtype));
+}
+
 double block_bytes(const backbone::BlockWeights& block) {
   size_t bytes = 0;
   for (const auto* weight : {&block.q, &block.kv, &block.o, &block.gate_up, &block.down}) {
@@ -48,15 +55,28 @@ double writer_flops_per_token(const Network& network, int64_t window) {
          4.0 * number(c.hidden * c.kv_heads * c.head_dim);
 }
 
-double decode_bytes_per_token(const Network& network, int64_t tokens, int64_t memory) {
+double decode_bytes_per_token(const Network& network, int64_t depth, int64_t tokens,
+                              int64_t memory) {
   const model::ModelConfig& c = network.config;
   double bytes = static_cast<double>(network.weights->head.bytes());
   for (const auto& block : network.weights->blocks) bytes += block_bytes(block);
-  const double key_bytes = 2.0 * number(c.kv_heads * c.head_dim) *
-                           static_cast<double>(dtype_size(network.weights->dtype));
-  const double cached = number(c.layers) * number(tokens + 1) / 2;
+  const double cached = number(c.layers) * (number(depth) + number(tokens + 1) / 2);
   const double read = number(network.side_net->reading_layer_count() * memory);
-  return bytes + key_bytes * (cached + read);
+  return bytes + key_bytes(network) * (cached + read);
+}
+
+AttentionWork attention_work(const Network& network, int64_t rows, int64_t offset, int64_t memory) {
+  const double t = number(rows);
+  const double keys = t * number(offset + memory) + t * (t + 1) / 2;
+  return {.flops = flops_per_key(network.config) * keys,
+          .bytes = key_bytes(network) * number(offset + rows + memory)};
+}
+
+double computed_tokens(int64_t tokens, int64_t capacity, int64_t overlap) {
+  if (tokens <= capacity) return number(tokens);
+  const int64_t stride = capacity - overlap;
+  const int64_t later_windows = (tokens - capacity + stride - 1) / stride;
+  return number(tokens + later_windows * overlap);
 }
 
 }  // namespace memlong::bench_tool

@@ -21,7 +21,20 @@ namespace memlong::bench_tool {
 double parameters(const Network& network);  ///< all of them, embedding and norms included
 double prefill_flops(const Network& network, int64_t tokens, int64_t memory);
 double writer_flops_per_token(const Network& network, int64_t window);
-/// Mean over the positions 0..tokens-1.
-double decode_bytes_per_token(const Network& network, int64_t tokens, int64_t memory);
+/// Mean over the positions depth..depth+tokens-1.
+double decode_bytes_per_token(const Network& network, int64_t depth, int64_t tokens,
+                              int64_t memory);
+
+/// Attention of one layer: rows at window positions offset..offset+rows-1, each of them also reads
+/// `memory` tokens.
+struct AttentionWork {
+  double flops = 0;  ///< 4*H*D for each key of each row
+  double bytes = 0;  ///< keys and values, once
+};
+AttentionWork attention_work(const Network& network, int64_t rows, int64_t offset, int64_t memory);
+
+/// Tokens that the writer runs over to ingest a document of `tokens`: windows of `capacity` of
+/// which each but the first opens with `overlap` tokens of the one before.
+double computed_tokens(int64_t tokens, int64_t capacity, int64_t overlap);
 
 }  // namespace memlong::bench_tool

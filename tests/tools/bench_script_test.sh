@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# scripts/bench.sh --quick: all sections are written, text by hand stays, and a second run changes
+# nothing but figures.
+#   bench_script_test.sh SOURCE_DIR BIN_DIR
+set -euo pipefail
+
+source=$1 bin=$2
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+page=$folder/page.md
+
+fail() {
+  printf 'bench_script_test: %s\n' "$*" >&2
+  exit 1
+}
+run() {
+  "$source/scripts/bench.sh" --quick --bin "$bin" --page "$page" --threads 1 "$@" 2>"$folder/err" ||
+    { cat "$folder/err" >&2 && fail "bench.sh $*"; }
+}
+has() { grep -qF -- "$1" "$page" || { cat "$page" >&2 && fail "the page has no '$1'"; }; }
+shape() { sed -E 's/Commit `[^`]*`/Commit/; s/[0-9][0-9.,]*/N/g; s/-+:?/-/g; s/ +/ /g' "$1"; }
+
+printf '# Benchmarks\n\nBy hand, before.\n\n<!-- bench reference -->\nold\n<!-- /bench reference -->\n\nBy hand, behind.\n' >"$page"
+run --only reference,100m-dialog,peers
+for text in 'By hand, before.' 'By hand, behind.' '| pp16 |' '| search-1000 |' '| hnsw-500 |' \
+  '| gather-8 |' '| load-again |' '| ingest:pp |' '| op16:gate_up |' '| dialog-1100 |' \
+  '<!-- bench peers-reference -->' 'Medians of 1 rounds.' 'memlong-bench --model models/reference'; do
+  has "$text"
+done
+! grep -qx old "$page" || fail "the old table is still there"
+grep -q 'left out: llama.cpp' "$folder/err" || fail "it does not say that llama.cpp is left out"
+grep -q 'left out: PyTorch' "$folder/err" || fail "it does not say that PyTorch is left out"
+
+shape "$page" >"$folder/first"
+run --only 100m-dialog,peers
+shape "$page" | diff "$folder/first" - >&2 || fail "a second run changes the page's shape"
+
+! "$source/scripts/bench.sh" --page "$folder/none.md" 2>/dev/null || fail "a page that is not there is taken"
+! "$source/scripts/bench.sh" --llama-bench "$folder/none" --page "$page" 2>/dev/null || fail "a peer that is not there is taken"

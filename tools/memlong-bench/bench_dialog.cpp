@@ -1,0 +1,146 @@
+// What a token costs in a dialog that grows: windows, memory and retrieval as in use.
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <random>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "engine/dialog_memory.h"
+#include "engine/stream.h"
+#include "ops/sampling.h"
+#include "tools/common/signals.h"
+#include "tools/memlong-bench/bench_model.h"
+#include "tools/memlong-bench/floors.h"
+#include "tools/memlong-bench/work.h"
+
+namespace memlong::bench_tool {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMessage = 512;      ///< tokens
+constexpr int64_t kCommitChunks = 64;  ///< as a session
+constexpr double kMiB = 1 << 20;
+
+double resident_mib() {
+  int64_t total = 0;
+  int64_t resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return static_cast<double>(resident * ::sysconf(_SC_PAGESIZE)) / kMiB;
+}
+
+/// A dialog of random tokens in a bank of its own.
+class Dialog {
+ public:
+  Dialog(Bench& bench, const std::shared_ptr<const engine::LoadedModel>& model,
+         const std::shared_ptr<const retriever::Embedder>& embedder, const fs::path& folder)
+      : model_(model),
+        bank_(membank::Bank::open(folder, {.mode = membank::OpenMode::write,
+                                           .fingerprint = model_->fingerprint(DType::bf16)})),
+        memory_(std::make_shared<engine::Memory>(bank_, retriever::IndexOptions{})),
+        source_(bench.context, model_, memory_, {}),
+        stream_(bench.context, model_, embedder, source_, {}),
+        message_(random_ids(bench.network, kMessage)) {}
+
+  /// To `length` tokens, message by message; then an answer begins. Seconds.
+  double grow(int64_t length) {
+    const Stopwatch watch;
+    stream_.end_answer();
+    while (stream_.size() < length) {
+      tools::throw_if_stopped();
+      const int64_t count = std::min(kMessage, length - stream_.size());
+      std::shuffle(message_.begin(), message_.end(), random_);
+      stream_.append(std::span(message_).first(static_cast<size_t>(count)));
+      stream_.catch_up();
+      if (static_cast<int64_t>(source_.pending().size()) >= kCommitChunks) commit();
+    }
+    commit();
+    stream_.begin_answer(std::max<int64_t>(0, length - model_->settings.chunk), length);
+    return watch.seconds();
+  }
+
+  /// Tokens a second of one window's worth of them; the dialog is as it was afterwards.
+  double generate() {
+    stream_.read_last_again();
+    std::mt19937_64 random(1);
+    std::vector<float> logits(static_cast<size_t>(model_->config.vocab));
+    const Stopwatch watch;
+    for (int64_t i = 0; i < tokens(); ++i) {
+      std::copy_n(stream_.logits().data<float>(), logits.size(), logits.begin());
+      const int32_t id = ops::sample(logits, stream_.tokens(), {}, random);
+      stream_.read(std::span(&id, 1), engine::Want::last);
+    }
+    const double rate = static_cast<double>(tokens()) / watch.seconds();
+    stream_.drop_last(tokens());
+    return rate;
+  }
+
+  /// So that each run opens one window and meets every position of it.
+  [[nodiscard]] int64_t tokens() const { return model_->window_stride(); }
+
+ private:
+  void commit() {
+    membank::DocumentId document = 0;
+    bank_->update([&](membank::Transaction& transaction) {
+      document = source_.document();
+      if (document == 0) {
+        membank::NewDocument fresh;
+        fresh.name = "dialog";
+        fresh.kind = membank::DocumentKind::dialog;
+        document = transaction.create_document(fresh);
+      }
+      for (const engine::EncodedChunk& chunk : source_.pending()) {
+        transaction.append_chunk(document, chunk.ids, chunk.vector, chunk.k, chunk.v);
+      }
+    });
+    source_.set_document(document);
+    source_.committed();
+  }
+
+  std::shared_ptr<const engine::LoadedModel> model_;
+  std::shared_ptr<membank::Bank> bank_;
+  std::shared_ptr<engine::Memory> memory_;
+  engine::DialogMemory source_;
+  engine::Stream stream_;
+  std::vector<int32_t> message_;
+  std::mt19937 random_{7};
+};
+
+}  // namespace
+
+void bench_dialog(Bench& bench) {
+  const ScratchFolder scratch(bench.arguments.folder);
+  std::vector<int64_t> lengths = bench.arguments.dialog;
+  std::sort(lengths.begin(), lengths.end());
+  const auto model = loaded_model(bench, bench.network.settings.embedder);
+  const auto embedder = bench_embedder(bench, *model);
+  const int64_t memory = model->settings.top_k * model->settings.chunk;
+  const double bytes = decode_bytes_per_token(bench.network, 0, model->settings.window, memory);
+  Dialog dialog(bench, model, embedder, scratch.path() / "long");
+  Dialog first(bench, model, embedder, scratch.path() / "short");
+  std::optional<ReadFloor> read;  // of the shortest, and no longer: it takes memory
+  double seconds = 0;
+  for (const int64_t length : lengths) {
+    seconds += dialog.grow(length);
+    const double resident = resident_mib();
+    const bool shortest = length == lengths.front();
+    if (shortest) {
+      read.emplace(bytes, bench.context.threads());
+    } else if (read) {
+      read.reset();
+      first.grow(lengths.front());
+    }
+    bench.add(
+        {.test = "dialog-" + std::to_string(length),
+         .unit = "tokens/s",
+         .run = [&] { return dialog.generate(); },
+         .floor = [&] { return shortest ? read->bytes_per_second() / bytes : first.generate(); },
+         .more =
+             [&] {
+               return Figures{{"read_seconds", seconds}, {"resident_mib", resident}};
+             }});
+  }
+}
+
+}  // namespace memlong::bench_tool

@@ -1,0 +1,212 @@
+// Where the time of a pass goes: each operator alone, over all layers, beside the whole pass.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "common/clock.h"
+#include "ops/attention.h"
+#include "ops/copy.h"
+#include "ops/embedding.h"
+#include "ops/rms_norm.h"
+#include "ops/rope.h"
+#include "ops/swiglu.h"
+#include "tools/memlong-bench/floors.h"
+#include "tools/memlong-bench/suite.h"
+#include "tools/memlong-bench/work.h"
+
+namespace memlong::bench_tool {
+namespace {
+
+using backbone::BlockWeights;
+
+constexpr double kSeconds = 0.005;
+
+/// Of one call, over as many as take a while.
+template <class Fn>
+double seconds_of(const Fn& fn) {
+  int calls = 0;
+  const Stopwatch watch;
+  do {
+    fn();
+    ++calls;
+  } while (watch.seconds() < kSeconds);
+  return watch.seconds() / calls;
+}
+
+/// An operator of a pass, called for all layers.
+struct Part {
+  std::string name;
+  std::function<void()> run;
+  double flops = 0;
+  double bytes = 0;  ///< of weights, or of cached keys and values
+};
+
+/// The operands of all operators, for `rows` tokens behind `depth` others.
+class Parts {
+ public:
+  Parts(Bench& bench, int64_t rows, int64_t depth)
+      : context_(bench.context),
+        network_(bench.network),
+        rows_(rows),
+        depth_(depth),
+        cache_(bench.context, network_.config, network_.config.layers, network_.window,
+               network_.weights->dtype),
+        ids_(random_ids(network_, rows)) {
+    const model::ModelConfig& c = network_.config;
+    x_ = f32(c.hidden);
+    logits_ = Tensor({1, c.vocab}, DType::f32);
+    normed_ = low(c.hidden);
+    q_ = low(c.heads * c.head_dim);
+    mixed_ = low(c.heads * c.head_dim);
+    kv_ = low(2 * c.kv_heads * c.head_dim);
+    gate_up_ = low(2 * c.ffn);
+    gated_ = low(c.ffn);
+  }
+
+  std::vector<Part> all() {
+    return {weights("q", &BlockWeights::q, normed_, q_, false),
+            weights("kv", &BlockWeights::kv, normed_, kv_, false),
+            weights("o", &BlockWeights::o, mixed_, x_, true),
+            weights("gate_up", &BlockWeights::gate_up, normed_, gate_up_, false),
+            weights("down", &BlockWeights::down, gated_, x_, true),
+            head(),
+            attention(),
+            {"norms", [this] { norms(); }, 0, 0},
+            {"rope", [this] { rope(); }, 0, 0},
+            {"swiglu", [this] { each([&](int64_t) { ops::swiglu(context_, gate_up_, gated_); }); },
+             0, 0},
+            {"embedding", [this] { ops::embedding(context_, network_.weights->table(), ids_, x_); },
+             0, 0}};
+  }
+
+ private:
+  Tensor f32(int64_t width) const { return Tensor::zeros({rows_, width}, DType::f32); }
+  Tensor low(int64_t width) const { return Tensor::zeros({rows_, width}, network_.weights->dtype); }
+
+  template <class Fn>
+  void each(const Fn& fn) {
+    for (int64_t layer = 0; layer < network_.config.layers; ++layer) fn(layer);
+  }
+
+  [[nodiscard]] const BlockWeights& block(int64_t layer) const {
+    return network_.weights->blocks[static_cast<size_t>(layer)];
+  }
+
+  Part weights(const char* name, ops::PackedWeight BlockWeights::*weight, const Tensor& x,
+               const Tensor& out, bool accumulate) {
+    Part part{name,
+              [this, weight, &x, &out, accumulate] {
+                each([&](int64_t layer) {
+                  ops::matmul(context_, x, block(layer).*weight, out, {.accumulate = accumulate});
+                });
+              },
+              0, 0};
+    each([&](int64_t layer) {
+      const ops::PackedWeight& matrix = block(layer).*weight;
+      part.bytes += static_cast<double>(matrix.bytes());
+      part.flops += 2.0 * static_cast<double>(rows_ * matrix.out_features() * matrix.in_features());
+    });
+    return part;
+  }
+
+  Part head() {
+    const ops::PackedWeight& matrix = network_.weights->head;
+    return {
+        "head",
+        [this, &matrix] { ops::matmul(context_, normed_.view().slice(0, 0, 1), matrix, logits_); },
+        2.0 * static_cast<double>(matrix.out_features() * matrix.in_features()),
+        static_cast<double>(matrix.bytes())};
+  }
+
+  Part attention() {
+    const AttentionWork work = attention_work(network_, rows_, depth_, 0);
+    const auto layers = static_cast<double>(network_.config.layers);
+    return {"attention",
+            [this] {
+              const int64_t d = network_.config.head_dim;
+              const int64_t end = depth_ + rows_;
+              each([&](int64_t layer) {
+                ops::attention(context_, {.q = q_.view().split_last(d),
+                                          .k = cache_.k(layer).slice(1, 0, end),
+                                          .v = cache_.v(layer).slice(1, 0, end),
+                                          .offset = depth_,
+                                          .scale = 1.0F / std::sqrt(static_cast<float>(d)),
+                                          .out = mixed_.view().split_last(d)});
+              });
+            },
+            layers * work.flops, layers * work.bytes};
+  }
+
+  void norms() {
+    const model::ModelConfig& c = network_.config;
+    each([&](int64_t layer) {
+      ops::rms_norm(context_, x_, block(layer).input_norm, c.rms_eps, normed_);
+      ops::rms_norm(context_, x_, block(layer).post_norm, c.rms_eps, normed_);
+    });
+  }
+
+  /// Of queries and keys, with what goes into the cache.
+  void rope() {
+    const model::ModelConfig& c = network_.config;
+    const int64_t end = depth_ + rows_;
+    const int64_t width = c.kv_heads * c.head_dim;
+    const TensorView keys = kv_.view().slice(1, 0, width).split_last(c.head_dim);
+    const TensorView values = kv_.view().slice(1, width, 2 * width).split_last(c.head_dim);
+    const TensorView q = q_.view().split_last(c.head_dim);
+    each([&](int64_t layer) {
+      ops::rope(context_, keys, network_.weights->rope, depth_,
+                cache_.k(layer).slice(1, depth_, end).permute({1, 0, 2}));
+      ops::copy(context_, values, cache_.v(layer).slice(1, depth_, end).permute({1, 0, 2}));
+      ops::rope(context_, q, network_.weights->rope, depth_, q);
+    });
+  }
+
+  Context& context_;
+  const Network& network_;
+  int64_t rows_;
+  int64_t depth_;
+  backbone::KvCache cache_;
+  std::vector<int32_t> ids_;
+  Tensor x_, logits_, normed_, q_, mixed_, kv_, gate_up_, gated_;
+};
+
+void profile(Bench& bench, int64_t rows, int64_t depth) {
+  const std::string name = test_name("op", {rows, depth, 0}) + ":";
+  Pass pass(bench.context, bench.network);
+  Parts parts(bench, rows, depth);
+  MatmulFloor matmul(bench.context, bench.network.weights->dtype);
+  const std::vector<int32_t> ids = random_ids(bench.network, rows);
+  for (const Part& part : parts.all()) {
+    ReadFloor read(part.bytes, bench.context.threads());
+    std::vector<double> whole;
+    std::vector<double> own;
+    bench.add({.test = name + part.name,
+               .unit = "passes/s",
+               .run =
+                   [&] {
+                     whole.push_back(seconds_of([&] { pass.run(ids, depth, {}); }));
+                     own.push_back(seconds_of(part.run));
+                     return 1 / own.back();
+                   },
+               .floor = [&]() -> double {
+                 if (part.flops == 0) return 0;
+                 return 1 / std::max(part.flops / matmul.flops_per_second(),
+                                     part.bytes / read.bytes_per_second());
+               },
+               .more =
+                   [&] {
+                     return Figures{{"part", median(own) / median(whole)}};
+                   }});
+  }
+}
+
+}  // namespace
+
+void bench_profile(Bench& bench) {
+  const int64_t longest =
+      *std::max_element(bench.arguments.prompt.begin(), bench.arguments.prompt.end());
+  profile(bench, 1, longest - 1);
+  for (const int64_t tokens : bench.arguments.prompt) profile(bench, tokens, 0);
+}
+
+}  // namespace memlong::bench_tool
