@@ -1,5 +1,8 @@
 #include "ops/attention.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "ops/attention_kernels.h"
 #include "ops/checks.h"
 #include "ops/dispatch.h"
@@ -55,6 +58,24 @@ void check_call(const Context& context, const AttentionArgs& args) {
     check_dtype(args.lse, DType::f32, "attention lse");
   }
   check_memory(args);
+  if (args.position.raw() == nullptr) return;
+  check_shape(args.position, {1}, "attention position");
+  check_dtype(args.position, DType::i32, "attention position");
+  check_device(context, args.position, "attention position");
+  MEMLONG_CHECK(args.q.dim(0) == 1, "a position in memory is for one query");
+}
+
+/// Where the position can be read at once, it becomes the offset.
+std::vector<AttentionArgs> with_offsets(const Context& context,
+                                        std::span<const AttentionArgs> calls) {
+  std::vector<AttentionArgs> known(calls.begin(), calls.end());
+  for (AttentionArgs& args : known) {
+    if (args.position.raw() == nullptr) continue;
+    args.offset = *args.position.data<int32_t>();
+    args.position = {};
+    check_call(context, args);
+  }
+  return known;
 }
 
 /// dout, dq like q; dk, dv like k; the memory's gradients f32 and contiguous.
@@ -71,6 +92,8 @@ void check_gradients(const AttentionBackwardArgs& args) {
   check_like(args.dv, forward.v, "attention dv");
   MEMLONG_CHECK(forward.lse.raw() != nullptr || forward.q.empty(),
                 "the gradient of attention needs its lse");
+  MEMLONG_CHECK(forward.position.raw() == nullptr,
+                "the gradient of attention takes no position in memory");
   MEMLONG_CHECK(args.memory.empty() || args.memory.size() == forward.memory.size(),
                 "attention needs a gradient for each memory segment or for none");
   for (size_t i = 0; i < args.memory.size(); ++i) {
@@ -95,6 +118,11 @@ void attention(Context& context, std::span<const AttentionArgs> calls) {
     check_call(context, call);
     check_dtype(call.q, calls[0].q.dtype(), "attention q of a batch");
   }
+  const bool on_host =
+      context.device() == Device::cpu && std::ranges::any_of(calls, [](const AttentionArgs& call) {
+        return call.position.raw() != nullptr;
+      });
+  if (on_host) return attention_kernel<Device::cpu>(context, with_offsets(context, calls));
   dispatch(context.device(),
            [&](auto tag) { attention_kernel<decltype(tag)::kDevice>(context, calls); });
 }

@@ -38,7 +38,15 @@ struct AttentionArgs {
   std::span<const MemorySegment> memory = {};
   TensorView out;       ///< [T, H, D], q's dtype; strides free; may not overlap the inputs
   TensorView lse = {};  ///< [T, H] f32, or empty
+  /// Optional, for T = 1: [1] i32 where the context computes. The query's position is read there
+  /// when the work is done, so that work recorded once (tensor/graph.h) serves many tokens;
+  /// `offset` is what the work is cut for. The same bits as with the position as offset, as long as
+  /// M + position + 1 and M + offset + 1 have the same quotient by kAttentionPlanKeys; beyond it
+  /// correct all the same where the position is not below offset. k and v hold the keys up to it.
+  TensorView position = {};
 };
+
+inline constexpr int64_t kAttentionPlanKeys = 128;
 
 /// Any even D up to 256; H a multiple of G. Errors: internal, for shapes that do not fit.
 void attention(Context& context, const AttentionArgs& args);

@@ -15,21 +15,41 @@ void check_ids(std::span<const int32_t> ids, const TensorView& table) {
   }
 }
 
-}  // namespace
-
-void embedding(Context& context, const TensorView& table, std::span<const int32_t> ids,
-               const TensorView& out) {
+void check_operands(const Context& context, const TensorView& table, int64_t tokens,
+                    const TensorView& out) {
   check_rank(table, 2, "embedding table");
-  check_shape(out, {static_cast<int64_t>(ids.size()), table.dim(1)}, "embedding out");
+  check_shape(out, {tokens, table.dim(1)}, "embedding out");
   check_dtype(out, DType::f32, "embedding out");
   check_rows(table, "embedding table");
   check_rows(out, "embedding out");
   check_device(context, table, "embedding table");
   check_device(context, out, "embedding out");
+}
+
+}  // namespace
+
+void embedding(Context& context, const TensorView& table, std::span<const int32_t> ids,
+               const TensorView& out) {
+  check_operands(context, table, static_cast<int64_t>(ids.size()), out);
   check_ids(ids, table);
   if (out.empty()) return;
   dispatch(context.device(),
            [&](auto tag) { embedding_kernel<decltype(tag)::kDevice>(context, table, ids, out); });
+}
+
+void embedding_of_view(Context& context, const TensorView& table, const TensorView& ids,
+                       const TensorView& out) {
+  check_rank(ids, 1, "embedding ids");
+  check_dtype(ids, DType::i32, "embedding ids");
+  check_rows(ids, "embedding ids");
+  check_device(context, ids, "embedding ids");
+  if (context.device() == Device::cpu) {
+    const std::span known(ids.data<int32_t>(), static_cast<size_t>(ids.dim(0)));
+    return embedding(context, table, std::span<const int32_t>(known), out);
+  }
+  check_operands(context, table, ids.dim(0), out);
+  if (out.empty()) return;
+  if constexpr (kHasCuda) embedding_of_view_kernel<Device::cuda>(context, table, ids, out);
 }
 
 void embedding_backward(Context& context, std::span<const int32_t> ids, const TensorView& dout,

@@ -12,11 +12,15 @@ namespace {
 
 using Candidates = std::vector<Scored>;  // value: the logit; best first
 
+bool has_penalties(const SamplingOptions& options) {
+  return options.repeat_last_n != 0 &&
+         (options.repeat_penalty != 1.0F || options.frequency_penalty != 0.0F ||
+          options.presence_penalty != 0.0F);
+}
+
 void apply_penalties(std::span<float> logits, std::span<const int32_t> history,
                      const SamplingOptions& options) {
-  const bool off = options.repeat_penalty == 1.0F && options.frequency_penalty == 0.0F &&
-                   options.presence_penalty == 0.0F;
-  if (off || options.repeat_last_n == 0) return;
+  if (!has_penalties(options)) return;
   if (options.repeat_last_n > 0) {
     history = history.last(std::min(history.size(), static_cast<size_t>(options.repeat_last_n)));
   }
@@ -134,12 +138,24 @@ int32_t sample(std::span<float> logits, std::span<const int32_t> history,
                const SamplingOptions& options, std::mt19937_64& generator) {
   MEMLONG_CHECK(!logits.empty(), "sampling from no logits");
   apply_penalties(logits, history, options);
-  if (options.temperature <= 0.0F) {
-    return static_cast<int32_t>(cpu::select_top(logits, 1)[0].index);
+  int64_t count = 1;
+  if (options.temperature > 0.0F) {
+    cut_top_n_sigma(logits, options.top_n_sigma);
+    count = options.top_k > 0 ? options.top_k : static_cast<int64_t>(logits.size());
   }
-  cut_top_n_sigma(logits, options.top_n_sigma);
-  const auto all = static_cast<int64_t>(logits.size());
-  Candidates candidates = cpu::select_top(logits, options.top_k > 0 ? options.top_k : all);
+  return sample_best(cpu::select_top(logits, count), options, generator);
+}
+
+int64_t candidates_needed(const SamplingOptions& options) {
+  if (has_penalties(options)) return 0;
+  if (options.temperature <= 0.0F) return 1;
+  return options.top_n_sigma > 0.0F ? 0 : std::max(options.top_k, 0);
+}
+
+int32_t sample_best(Candidates candidates, const SamplingOptions& options,
+                    std::mt19937_64& generator) {
+  MEMLONG_CHECK(!candidates.empty(), "sampling from no logits");
+  if (options.temperature <= 0.0F) return static_cast<int32_t>(candidates.front().index);
   while (candidates.size() > 1 && !(candidates.back().value > -INFINITY)) candidates.pop_back();
   cut_typical(candidates, options.typical_p);
   cut_top_p(candidates, options.top_p);

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "ops/top_k.h"
+
 namespace memlong::ops {
 
 struct SamplingOptions {
@@ -26,5 +28,13 @@ struct SamplingOptions {
 /// written before, newest last. Deterministic for a given generator state.
 int32_t sample(std::span<float> logits, std::span<const int32_t> history,
                const SamplingOptions& options, std::mt19937_64& generator);
+
+/// So many of the largest logits are all that sample() would look at; 0: it looks at every one
+/// (penalties, top_n_sigma, no top_k).
+int64_t candidates_needed(const SamplingOptions& options);
+
+/// What sample() would return, from so many of the largest logits as top_k() gives them (not none).
+int32_t sample_best(std::vector<Scored> best, const SamplingOptions& options,
+                    std::mt19937_64& generator);
 
 }  // namespace memlong::ops

@@ -52,6 +52,42 @@ TEST(Sampling, TemperatureDividesTheLogits) {
   EXPECT_NEAR(draws(kHalves, options, {}, 20000)[1] / 20000.0, 16.0 / 22.0, 0.015);
 }
 
+TEST(Sampling, TheLargestLogitsGiveTheSameDraws) {
+  std::mt19937_64 source(3);
+  std::normal_distribution<float> normal(0.0F, 2.0F);
+  std::vector<float> logits(500);
+  for (float& logit : logits) logit = normal(source);
+  SamplingOptions narrow;
+  narrow.top_k = 9;
+  narrow.typical_p = 0.8F;
+  for (const SamplingOptions& options :
+       {SamplingOptions(), narrow, SamplingOptions{.temperature = 0.0F}}) {
+    const int64_t needed = candidates_needed(options);
+    ASSERT_GT(needed, 0);
+    std::mt19937_64 generator(5);
+    std::mt19937_64 other(5);
+    Context context;
+    const TensorView row(logits.data(), DType::f32, {500});
+    for (int i = 0; i < 200; ++i) {
+      std::vector<float> copy = logits;
+      const int32_t id = sample(copy, {}, options, generator);
+      ASSERT_EQ(sample_best(top_k(context, row, needed), options, other), id);
+    }
+    EXPECT_EQ(generator, other);
+  }
+}
+
+TEST(Sampling, WhatLooksAtEveryLogitNeedsThemAll) {
+  EXPECT_EQ(candidates_needed({}), 40);
+  EXPECT_EQ(candidates_needed({.temperature = 0.0F, .top_k = 0}), 1);
+  EXPECT_EQ(candidates_needed(plain()), 0) << "no top_k";
+  EXPECT_EQ(candidates_needed({.top_n_sigma = 1.0F}), 0);
+  EXPECT_EQ(candidates_needed({.temperature = 0.0F, .repeat_penalty = 1.1F}), 0);
+  EXPECT_EQ(candidates_needed({.frequency_penalty = 0.5F}), 0);
+  EXPECT_EQ(candidates_needed({.presence_penalty = 0.5F}), 0);
+  EXPECT_EQ(candidates_needed({.repeat_penalty = 1.1F, .repeat_last_n = 0}), 40) << "of nothing";
+}
+
 TEST(Sampling, GreedyTakesTheLargestLowestIndexFirst) {
   std::mt19937_64 generator(1);
   std::vector<float> logits = {0.0F, 3.0F, 3.0F, -1.0F};

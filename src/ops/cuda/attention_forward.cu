@@ -16,7 +16,7 @@ using device::kTileRows;
 // make so many blocks, of so many keys at least. It depends on the call's shapes alone.
 constexpr int64_t kFewRows = 512;
 constexpr int64_t kManyBlocks = 256;
-constexpr int64_t kPieceKeys = 128;
+constexpr int64_t kPieceKeys = kAttentionPlanKeys;
 
 int64_t rows_of(const AttentionArgs& args) {
   return args.q.dim(0) * (args.q.dim(1) / args.k.dim(0));
@@ -58,6 +58,7 @@ AttentionTile<T> tile_of(const AttentionArgs& args, const device::RowRange& rang
   tile.first = static_cast<int>(range.first);
   tile.rows = static_cast<int>(range.last - range.first);
   tile.offset = static_cast<int>(args.offset);
+  tile.moved_to = args.position.raw() == nullptr ? nullptr : args.position.data<int32_t>();
   tile.dim = static_cast<int>(args.q.dim(2));
   tile.paired = rows_aligned(args.out, 4);
   tile.scale = args.scale * device::kLog2e;

@@ -9,10 +9,10 @@ struct LaneRows {
   int position[2];
   RunningSoftmax softmax[2];
 
-  __device__ __forceinline__ void set(const AttentionTile<bf16>& tile, int first) {
+  __device__ __forceinline__ void set(const AttentionTile<bf16>& tile, int first, int shift) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      position[half] = tile.position(first + FragmentC::row(half * 2));
+      position[half] = tile.position(first + FragmentC::row(half * 2)) + shift;
     }
   }
 };
@@ -107,14 +107,15 @@ __global__ void __launch_bounds__(kMmaThreads, 1)
   const int first_row = warp_index() * kTiles * kMmaRows;
   const bool has_rows = first_row < tile.rows;
   const bf16* own = queries + first_row * kStride;
+  const int shift = tile.shift();
   LaneRows rows[kTiles];
 #pragma unroll
-  for (int t = 0; t < kTiles; ++t) rows[t].set(tile, first_row + t * kMmaRows);
+  for (int t = 0; t < kTiles; ++t) rows[t].set(tile, first_row + t * kMmaRows, shift);
   FragmentC sums[kTiles][kDim / 8];
-  const int blocks = tile.keys.count(kKeys);
+  const int blocks = tile.keys.count(kKeys, shift);
   const int begin = blocks * piece / tile.pieces;
   const int end = blocks * (piece + 1) / tile.pieces;
-  KeyBlock block = KeyBlock::at(tile.keys, begin, kKeys);
+  KeyBlock block = KeyBlock::at(tile.keys, begin, kKeys, shift);
   load_rows<kDim, kRows>(queries, tile.q, group, tile.first, tile.rows, tile.dim, tile.width);
   load_rows<kDim, kKeys>(keys, block.memory ? tile.keys.k_memory : tile.keys.k, group, block.first,
                          block.count, tile.dim, tile.width);
@@ -134,7 +135,7 @@ __global__ void __launch_bounds__(kMmaThreads, 1)
     copy_async_wait<0>();
     __syncthreads();  // the values are there, and nobody needs these keys
     if (b + 1 < end) {
-      block = KeyBlock::at(tile.keys, b + 1, kKeys);
+      block = KeyBlock::at(tile.keys, b + 1, kKeys, shift);
       load_rows<kDim, kKeys>(keys, block.memory ? tile.keys.k_memory : tile.keys.k, group,
                              block.first, block.count, tile.dim, tile.width);
       copy_async_commit();

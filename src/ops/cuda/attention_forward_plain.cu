@@ -88,15 +88,16 @@ __global__ void __launch_bounds__(kPlainThreads)
     load_chunk<kTileRows>(queries + c * kChunk, kStride, tile.q, group, tile.first, tile.rows,
                           c * kChunk, tile.dim, wide);
   }
+  const int shift = tile.shift();
   int position[kRowsEach];
 #pragma unroll
-  for (int i = 0; i < kRowsEach; ++i) position[i] = tile.position(side_y() + i * kSide);
+  for (int i = 0; i < kRowsEach; ++i) position[i] = tile.position(side_y() + i * kSide) + shift;
   RunningSoftmax softmax[kRowsEach];
   float sums[kChunks][kRowsEach][4] = {};
-  const int blocks = tile.keys.count(kTileKeys);
+  const int blocks = tile.keys.count(kTileKeys, shift);
   const int end = blocks * (piece + 1) / tile.pieces;
   for (int b = blocks * piece / tile.pieces; b < end; ++b) {
-    const KeyBlock block = KeyBlock::at(tile.keys, b, kTileKeys);
+    const KeyBlock block = KeyBlock::at(tile.keys, b, kTileKeys, shift);
     const HeadRows<const float>& k = block.memory ? tile.keys.k_memory : tile.keys.k;
     const HeadRows<const float>& v = block.memory ? tile.keys.v_memory : tile.keys.v;
     float scores[kRowsEach][kKeysEach] = {};

@@ -101,8 +101,9 @@ struct KeyBlocks {
   int memory;                            ///< keys
   int local;                             ///< keys that the last row reads
 
-  __device__ __forceinline__ int count(int keys_of_block) const {
-    return blocks(memory, keys_of_block) + blocks(local, keys_of_block);
+  /// `shift`: so many more of the window are read (AttentionTile::shift).
+  __device__ __forceinline__ int count(int keys_of_block, int shift = 0) const {
+    return blocks(memory, keys_of_block) + blocks(local + shift, keys_of_block);
   }
   __device__ static __forceinline__ int blocks(int keys, int keys_of_block) {
     return (keys + keys_of_block - 1) / keys_of_block;
@@ -133,11 +134,12 @@ struct KeyBlock {
   int last_of_all;  ///< that any row reads
 
   template <class T>
-  __device__ static __forceinline__ KeyBlock at(const KeyBlocks<T>& keys, int index, int size) {
+  __device__ static __forceinline__ KeyBlock at(const KeyBlocks<T>& keys, int index, int size,
+                                                int shift = 0) {
     const int of_memory = KeyBlocks<T>::blocks(keys.memory, size);
     const bool memory = index < of_memory;
     const int first = (memory ? index : index - of_memory) * size;
-    const int end = memory ? keys.memory : keys.local;
+    const int end = memory ? keys.memory : keys.local + shift;
     return {memory, first, min(size, end - first), end - 1};
   }
   /// How many keys of the block a row at position p reads; may be negative or more than all.
@@ -157,6 +159,9 @@ struct AttentionTile {
   int first;
   int rows;
   int offset;  ///< the window position of the call's first query
+  /// Null, or where the position lies by the time the kernel runs: the tile's `offset` and
+  /// `keys.local` are then those of another position.
+  const int32_t* moved_to;
   int dim;
   int width;    ///< common_width() of all that is loaded
   bool paired;  ///< rows of out start on 4 bytes
@@ -167,6 +172,10 @@ struct AttentionTile {
   float* sums;
   float* sums_lse;
 
+  /// By how much the query stands behind `offset`. To be added to all positions.
+  __device__ __forceinline__ int shift() const {
+    return moved_to == nullptr ? 0 : *moved_to - offset;
+  }
   /// The window position of row r of the tile.
   __device__ __forceinline__ int position(int r) const { return offset + (first + r) / q.heads; }
 };

@@ -67,6 +67,16 @@ const int32_t* upload(Context& context, const char* name, std::span<const int32_
   return copy.data<int32_t>();
 }
 
+/// `ids` lie on the device.
+void look_up(Context& context, const TensorView& table, const int32_t* ids, const TensorView& out) {
+  cpu::dispatch_any_float(table.dtype(), [&](auto type) {
+    using T = decltype(type);
+    const Lookup<T> work = {table.data<T>(),   table.stride(0), ids,
+                            out.data<float>(), out.stride(0),   out.dim(1)};
+    for_elements(context, "embedding", work, out.elements(), out.dim(1), table, out);
+  });
+}
+
 /// Grouping is the host's work, which has nothing else to do; the ids are there. Returns how many
 /// groups there are.
 int64_t make_groups(Context& context, std::span<const int32_t> ids, Groups& groups) {
@@ -95,13 +105,13 @@ int64_t make_groups(Context& context, std::span<const int32_t> ids, Groups& grou
 template <>
 void embedding_kernel<Device::cuda>(Context& context, const TensorView& table,
                                     std::span<const int32_t> ids, const TensorView& out) {
-  const int32_t* uploaded = upload(context, "embedding ids", ids);
-  cpu::dispatch_any_float(table.dtype(), [&](auto type) {
-    using T = decltype(type);
-    const Lookup<T> work = {table.data<T>(),   table.stride(0), uploaded,
-                            out.data<float>(), out.stride(0),   out.dim(1)};
-    for_elements(context, "embedding", work, out.elements(), out.dim(1), table, out);
-  });
+  look_up(context, table, upload(context, "embedding ids", ids), out);
+}
+
+template <>
+void embedding_of_view_kernel<Device::cuda>(Context& context, const TensorView& table,
+                                            const TensorView& ids, const TensorView& out) {
+  look_up(context, table, ids.data<int32_t>(), out);
 }
 
 template <>

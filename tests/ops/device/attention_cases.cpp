@@ -1,3 +1,4 @@
+#include "ops/copy.h"
 #include "ops/device/attention_operands.h"
 
 namespace memlong::ops::device_test {
@@ -84,6 +85,27 @@ void many_calls(OpRun& run, DType dtype) {
   }
 }
 
+/// The query stands elsewhere than where its call is cut for. Keys behind it are NaN.
+void at_position(OpRun& run, const Dimensions& d, int64_t position, DType dtype) {
+  const Operands operands(run, d, dtype, 1);
+  Tensor number({1}, DType::i32);
+  *number.data<int32_t>() = static_cast<int32_t>(position);
+  const Tensor uploaded = run.upload(number);
+  const Tensor k = run.empty({d.groups, std::max(d.offset, position) + 5, d.head_dim}, dtype);
+  const Tensor v = run.empty(k.shape(), dtype);
+  const Tensor own_k = run.random({d.groups, position + 1, d.head_dim}, dtype, 7);
+  const Tensor own_v = run.random({d.groups, position + 1, d.head_dim}, dtype, 8);
+  copy(run.context(), own_k, k.view().slice(1, 0, position + 1));
+  copy(run.context(), own_v, v.view().slice(1, 0, position + 1));
+  AttentionArgs args = operands.args();
+  args.k = k;
+  args.v = v;
+  args.position = uploaded;
+  attention(run.context(), args);
+  run.result("out", operands.out);
+  run.result("lse", operands.lse);
+}
+
 void large_scores(OpRun& run, DType dtype) {
   const Operands operands(run, {2, 2, 16, 30, 0, {20}}, dtype, 9);
   AttentionArgs args = operands.args();
@@ -101,6 +123,17 @@ std::vector<OpCase> forward_cases() {
       cases.push_back({name_of(d, dtype), [=](OpRun& run) { forward(run, d, dtype); }});
     }
     cases.push_back({type + "_strided", [=](OpRun& run) { strided(run, dtype, 4); }});
+    const std::vector<std::pair<Dimensions, int64_t>> moved = {
+        {{4, 2, 20, 1, 10, {24}}, 10},    // where it is cut for
+        {{4, 2, 64, 1, 130, {70}}, 180},  // in the same plan
+        {{8, 2, 64, 1, 300, {}}, 700},    // far behind: more keys for each piece
+        {{2, 2, 100, 1, 60, {130}}, 5},   // before it
+    };
+    for (const auto& [d, position] : moved) {
+      cases.push_back(
+          {name_of(d, dtype) + "_at" + std::to_string(position),
+           [=, d = d, position = position](OpRun& run) { at_position(run, d, position, dtype); }});
+    }
     cases.push_back({type + "_odd_strides", [=](OpRun& run) { strided(run, dtype, 1); }});
     cases.push_back({type + "_batch", [=](OpRun& run) { batch(run, dtype); }});
     cases.push_back({type + "_large_tiles", [=](OpRun& run) { large_tiles(run, dtype); }});

@@ -40,6 +40,14 @@ std::vector<OpCase> forward_cases() {
                                out.view().slice(1, 8, 40));
                      run.result("wide", out);
                    }});
+  cases.push_back({"of_ids_on_the_device", [](OpRun& run) {
+                     std::vector<int32_t> ids = some_ids(9);
+                     const Tensor table = run.random({kVocabulary, 20}, DType::bf16, 2);
+                     const Tensor out = run.empty({9, 20}, DType::f32);
+                     const TensorView host(ids.data(), DType::i32, {9});
+                     embedding_of_view(run.context(), table, run.upload(host), out);
+                     run.result("out", out);
+                   }});
   cases.push_back({"twice", [](OpRun& run) {  // the second call takes the scratch of the first
                      const Tensor table = run.random({kVocabulary, 8}, DType::f32, 3);
                      const Tensor first = run.empty({3, 8}, DType::f32);
