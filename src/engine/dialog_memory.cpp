@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "common/error.h"
-#include "engine/gather.h"
 #include "ops/copy.h"
 
 namespace memlong::engine {
@@ -23,12 +22,17 @@ bool older(const RetrievedChunk& a, const RetrievedChunk& b) {
 }  // namespace
 
 DialogMemory::DialogMemory(Context& context, std::shared_ptr<const LoadedModel> model,
-                           std::shared_ptr<Memory> memory, const ReadScope& scope)
-    : context_(context),
-      host_({.threads = context.threads()}),
+                           std::shared_ptr<Memory> memory, const ReadScope& scope,
+                           int64_t cached_chunks)
+    : host_({.threads = context.threads()}),
       model_(std::move(model)),
       memory_(std::move(memory)),
-      scope_(scope) {}
+      scope_(scope),
+      gatherer_(context,
+                {.kv_heads = model_->config.kv_heads,
+                 .head_dim = model_->config.head_dim,
+                 .dtype = model_->weights->dtype},
+                cached_chunks) {}
 
 std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(
     std::span<const std::vector<float>> queries, int64_t /*position*/, int64_t window_start) {
@@ -41,11 +45,12 @@ std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(
   if (found.size() > top_k) found.resize(top_k);
   std::sort(found.begin(), found.end(), older);
 
-  const model::ModelConfig& config = model_->config;
-  auto set = std::make_shared<RetrievedSet>(gather_set(
-      context_, std::move(found), config.kv_heads, config.head_dim, model_->weights->dtype,
-      [this](const RetrievedChunk& chunk, const TensorView& k, const TensorView& v) {
-        if (chunk.id != 0) return memory_->read(chunk.id, k, v);
+  // All is read from one state of the bank.
+  const auto now = memory_ == nullptr ? nullptr : memory_->bank().snapshot();
+  if (now != nullptr) drop_removed(*now);
+  auto set = std::make_shared<RetrievedSet>(gatherer_.gather(
+      std::move(found), [&](const RetrievedChunk& chunk, const TensorView& k, const TensorView& v) {
+        if (chunk.id != 0) return now->read_kv(chunk.id, k, v);
         const EncodedChunk* own = pending_at(chunk.begin);
         ops::copy(host_, own->k, k);
         ops::copy(host_, own->v, v);
@@ -57,6 +62,17 @@ std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(
   }
   if (!hits.empty()) memory_->bank().count_hits(hits);
   return set;
+}
+
+/// Ids are never given twice, so that a chunk that is still there is the same chunk; in a bank that
+/// went back in time nothing is known.
+void DialogMemory::drop_removed(const membank::Snapshot& now) {
+  const bool back = now.generation() < seen_;
+  if (back || now.removal_generation() > seen_) {
+    gatherer_.cache().erase_if(
+        [&](const ChunkKey& key) { return key.id != 0 && (back || !now.chunk(key.id)); });
+  }
+  seen_ = now.generation();
 }
 
 std::vector<RetrievedChunk> DialogMemory::stored_candidates(
@@ -108,6 +124,7 @@ void DialogMemory::completed(EncodedChunk&& chunk) { pending_.push_back(std::mov
 void DialogMemory::dropped(int64_t begin) {
   MEMLONG_CHECK(!pending_.empty() && pending_.back().begin == begin, "only what is not stored");
   pending_.pop_back();
+  gatherer_.cache().erase({.id = 0, .begin = begin});
 }
 
 std::vector<float> DialogMemory::known_vector(int64_t begin) {
@@ -121,6 +138,7 @@ std::vector<float> DialogMemory::known_vector(int64_t begin) {
 
 void DialogMemory::committed() {
   pending_.clear();
+  gatherer_.cache().erase_if([](const ChunkKey& key) { return key.id == 0; });  // they have ids now
   memory_->refresh();
 }
 

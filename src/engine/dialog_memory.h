@@ -7,17 +7,21 @@
 #include <span>
 #include <vector>
 
+#include "engine/gather.h"
 #include "engine/memory.h"
 #include "engine/stream.h"
+#include "membank/bank.h"
 
 namespace memlong::engine {
 
 /// Not thread-safe.
 class DialogMemory : public SetSource {
  public:
-  /// `memory` may be null: only the dialog's own chunks, kept in this object.
+  /// `memory` may be null: only the dialog's own chunks, kept in this object. `cached_chunks`: K
+  /// and V of so many chunks stay where the network runs (SetGatherer). A chunk that the bank has
+  /// lost is never read from there.
   DialogMemory(Context& context, std::shared_ptr<const LoadedModel> model,
-               std::shared_ptr<Memory> memory, const ReadScope& scope);
+               std::shared_ptr<Memory> memory, const ReadScope& scope, int64_t cached_chunks = 0);
 
   std::shared_ptr<const RetrievedSet> retrieve(std::span<const std::vector<float>> queries,
                                                int64_t position, int64_t window_start) override;
@@ -32,21 +36,25 @@ class DialogMemory : public SetSource {
   [[nodiscard]] const std::vector<EncodedChunk>& pending() const { return pending_; }
   /// They are in the bank now.
   void committed();
+  /// For tests and reports.
+  [[nodiscard]] const ChunkCache& cache() { return gatherer_.cache(); }
 
  private:
+  void drop_removed(const membank::Snapshot& now);
   [[nodiscard]] std::vector<RetrievedChunk> stored_candidates(
       std::span<const std::vector<float>> queries, int64_t window_start) const;
   void add_pending_candidates(std::span<const std::vector<float>> queries, int64_t window_start,
                               std::vector<RetrievedChunk>& found) const;
   [[nodiscard]] const EncodedChunk* pending_at(int64_t begin) const;
 
-  Context& context_;
   Context host_;  ///< for copies within main memory
   std::shared_ptr<const LoadedModel> model_;
   std::shared_ptr<Memory> memory_;
   ReadScope scope_;
   membank::DocumentId document_ = 0;
   std::vector<EncodedChunk> pending_;
+  SetGatherer gatherer_;
+  uint64_t seen_ = 0;  ///< generation of the bank that the gatherer's cache is right for
 };
 
 }  // namespace memlong::engine

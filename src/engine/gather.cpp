@@ -1,34 +1,146 @@
 #include "engine/gather.h"
 
+#include <algorithm>
 #include <utility>
 
-#include "engine/main_memory.h"
+#include "ops/copy.h"
 
 namespace memlong::engine {
+namespace {
 
-RetrievedSet gather_set(Context& context, std::vector<RetrievedChunk> chunks, int64_t kv_heads,
-                        int64_t head_dim, DType dtype, const ChunkReader& read) {
+ChunkKey key_of(const RetrievedChunk& chunk) {
+  return chunk.id != 0 ? ChunkKey{.id = chunk.id, .begin = 0}
+                       : ChunkKey{.id = 0, .begin = chunk.begin};
+}
+
+/// K (0) or V (1) of [2, G, n, D].
+TensorView half(const TensorView& kv, int which) {
+  const Shape shape{kv.dim(1), kv.dim(2), kv.dim(3)};
+  const TensorView one = kv.slice(0, which, which + 1);
+  return {one.raw(), one.dtype(), shape, {kv.stride(1), kv.stride(2), kv.stride(3)}, kv.device()};
+}
+
+}  // namespace
+
+SetGatherer::SetGatherer(Context& context, const KvLayout& layout, int64_t cached_chunks)
+    : context_(context), layout_(layout), cache_(cached_chunks), copies_(context) {}
+
+Shape SetGatherer::shape_of(int64_t tokens) const {
+  return {layout_.kv_heads, tokens, layout_.head_dim};
+}
+
+RetrievedSet SetGatherer::gather(std::vector<RetrievedChunk> chunks, const ChunkReader& read) {
+  std::erase_if(chunks, [](const RetrievedChunk& chunk) { return chunk.tokens == 0; });
+  if (context_.device() == Device::cpu && cache_.capacity() == 0) {
+    return read_in_place(std::move(chunks), read);
+  }
+  std::vector<Part> parts = look_up(std::move(chunks));
+  std::shared_ptr<void> memory;
+  const TensorView arrived = bring(parts, read, memory);
+  return assemble(parts, arrived);
+}
+
+std::vector<SetGatherer::Part> SetGatherer::look_up(std::vector<RetrievedChunk> chunks) {
+  std::vector<Part> parts;
+  for (RetrievedChunk& chunk : chunks) {
+    const Tensor* known = cache_.capacity() > 0 ? cache_.find(key_of(chunk)) : nullptr;
+    parts.push_back({std::move(chunk), known == nullptr ? Tensor() : *known, 0});
+  }
+  return parts;
+}
+
+/// In main memory each chunk is read to where it is needed.
+RetrievedSet SetGatherer::read_in_place(std::vector<RetrievedChunk> chunks,
+                                        const ChunkReader& read) const {
   RetrievedSet set;
   int64_t total = 0;
   for (const RetrievedChunk& chunk : chunks) total += chunk.tokens;
   if (total == 0) return set;
-  const Tensor k({kv_heads, total, head_dim}, dtype);
-  const Tensor v(k.shape(), dtype);
+  const Tensor k(shape_of(total), layout_.dtype);
+  const Tensor v(k.shape(), layout_.dtype);
   int64_t at = 0;
   for (RetrievedChunk& chunk : chunks) {
     const int64_t end = at + chunk.tokens;
     if (!read(chunk, k.view().slice(1, at, end), v.view().slice(1, at, end))) continue;
     at = end;
-    set.chunks.push_back(chunk);
+    set.chunks.push_back(std::move(chunk));
   }
   if (at == 0) return set;
-  const auto kept = [&](const Tensor& whole) {
-    return where_computed(context,
-                          at == total ? whole : Tensor::copy_of(whole.view().slice(1, 0, at)));
-  };
-  set.k = kept(k);
-  set.v = kept(v);
+  set.k = at == total ? k : Tensor::copy_of(k.view().slice(1, 0, at));
+  set.v = at == total ? v : Tensor::copy_of(v.view().slice(1, 0, at));
   return set;
+}
+
+/// Reads what is not at hand, [2, G, tokens, D] where the context computes, as long as `memory`
+/// lives. Parts that are gone are taken out.
+TensorView SetGatherer::bring(std::vector<Part>& parts, const ChunkReader& read,
+                              std::shared_ptr<void>& memory) {
+  int64_t total = 0;
+  for (const Part& part : parts) total += part.cached.empty() ? part.chunk.tokens : 0;
+  if (total == 0) return {};
+  const Shape shape{2, layout_.kv_heads, total, layout_.head_dim};
+  Staging& staging = staging_[next_];
+  next_ = (next_ + 1) % staging_.size();
+  staging.sent.wait();
+  const TensorView host = staging.buffer.room(context_, shape, layout_.dtype);
+  int64_t at = 0;
+  std::vector<Part> there;
+  for (Part& part : parts) {
+    if (part.cached.empty()) {
+      const TensorView rows = host.slice(2, at, at + part.chunk.tokens);
+      if (!read(part.chunk, half(rows, 0), half(rows, 1))) continue;
+      part.place = at;
+      at += part.chunk.tokens;
+    }
+    there.push_back(std::move(part));
+  }
+  parts = std::move(there);
+  if (at == 0) return {};
+  if (context_.device() == Device::cpu) return host;
+  memory = copies_.allocate(host.bytes());
+  const TensorView device(memory.get(), layout_.dtype, shape, context_.device());
+  copies_.copy(host, device);
+  staging.sent = copies_.mark();
+  copies_.lead();
+  return device;
+}
+
+RetrievedSet SetGatherer::assemble(const std::vector<Part>& parts, const TensorView& arrived) {
+  RetrievedSet set;
+  int64_t total = 0;
+  for (const Part& part : parts) total += part.chunk.tokens;
+  if (total == 0) return set;
+  context_.activate();
+  set.k = Tensor(shape_of(total), layout_.dtype, context_.device());
+  set.v = Tensor(shape_of(total), layout_.dtype, context_.device());
+  std::vector<std::pair<TensorView, TensorView>> copies;  // from, to
+  std::vector<std::pair<ChunkKey, Tensor>> fresh;
+  int64_t at = 0;
+  for (const Part& part : parts) {
+    const int64_t end = at + part.chunk.tokens;
+    const bool read = part.cached.empty();
+    const TensorView from =
+        read ? arrived.slice(2, part.place, part.place + part.chunk.tokens) : part.cached.view();
+    copies.emplace_back(half(from, 0), set.k.view().slice(1, at, end));
+    copies.emplace_back(half(from, 1), set.v.view().slice(1, at, end));
+    if (read && cache_.capacity() > 0) {
+      Tensor kv(from.shape(), layout_.dtype, context_.device());
+      copies.emplace_back(from, kv);
+      fresh.emplace_back(key_of(part.chunk), std::move(kv));
+    }
+    at = end;
+    set.chunks.push_back(part.chunk);
+  }
+  for (const auto& [from, to] : copies) ops::copy(context_, from, to);
+  // Only now: one of many new entries may push out another.
+  for (auto& [key, kv] : fresh) cache_.insert(key, std::move(kv));
+  return set;
+}
+
+RetrievedSet gather_set(Context& context, std::vector<RetrievedChunk> chunks, int64_t kv_heads,
+                        int64_t head_dim, DType dtype, const ChunkReader& read) {
+  const KvLayout layout{.kv_heads = kv_heads, .head_dim = head_dim, .dtype = dtype};
+  return SetGatherer(context, layout).gather(std::move(chunks), read);
 }
 
 }  // namespace memlong::engine

@@ -25,7 +25,8 @@ Stream::Stream(Context& context, std::shared_ptr<const LoadedModel> model,
       source_(source),
       options_(options),
       cache_(context, model_->config, model_->config.layers, model_->settings.window,
-             model_->weights->dtype) {
+             model_->weights->dtype),
+      chunk_rows_(context) {
   const model::ModelConfig& config = model_->config;
   const Shape raw{config.kv_heads, model_->settings.window, config.head_dim};
   raw_k_ = Tensor(raw, model_->weights->dtype, context.device());
@@ -242,22 +243,23 @@ std::vector<float> Stream::embed(int64_t begin, int64_t end) {
 }
 
 void Stream::complete_chunks() {
-  if (options_.first_window >= 0) return;
   const int64_t tau = model_->settings.chunk;
+  const int64_t whole = (read_ - completed_) / tau * tau;
+  if (options_.first_window >= 0 || whole <= 0) return;
+  MEMLONG_CHECK(completed_ >= window_start_, "a chunk ends in a window that does not hold it");
   const int64_t lead = model_->settings.window_bos ? 1 : 0;
-  while (completed_ + tau <= read_) {
-    const int64_t begin = completed_;
-    MEMLONG_CHECK(begin >= window_start_, "a chunk ends in a window that does not hold it");
-    const int64_t row = begin - window_start_ + lead;
+  const int64_t first = completed_ - window_start_ + lead;
+  chunk_rows_.take(raw_k_.view().slice(1, first, first + whole),
+                   raw_v_.view().slice(1, first, first + whole), options_.kv_dtype);
+  for (int64_t row = 0; row < whole; row += tau) {
     EncodedChunk chunk;
-    chunk.begin = begin;
-    chunk.ids.assign(tokens_.begin() + begin, tokens_.begin() + begin + tau);
-    chunk.vector = embed(begin, begin + tau);
+    chunk.begin = completed_;
+    chunk.ids.assign(tokens_.begin() + completed_, tokens_.begin() + completed_ + tau);
+    chunk.vector = embed(completed_, completed_ + tau);
     round_as_stored(chunk.vector);
-    chunk.k = Tensor({model_->config.kv_heads, tau, model_->config.head_dim}, options_.kv_dtype);
-    chunk.v = Tensor(chunk.k.shape(), options_.kv_dtype);
-    ops::copy(context_, raw_k_.view().slice(1, row, row + tau), chunk.k);
-    ops::copy(context_, raw_v_.view().slice(1, row, row + tau), chunk.v);
+    HostRows::Cut kv = chunk_rows_.cut(row, row + tau);
+    chunk.k = std::move(kv.k);
+    chunk.v = std::move(kv.v);
     completed_ += tau;
     source_.completed(std::move(chunk));
   }

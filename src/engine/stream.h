@@ -18,6 +18,7 @@
 #include "backbone/block.h"
 #include "backbone/kv_cache.h"
 #include "engine/chunk.h"
+#include "engine/host_rows.h"
 #include "engine/loaded_model.h"
 #include "membank/types.h"
 #include "retriever/embedder.h"
@@ -176,6 +177,7 @@ class Stream {
   SetSource& source_;
   StreamOptions options_;
   backbone::KvCache cache_;
+  ChunkRows chunk_rows_;  ///< what completed chunks are cut from
   std::vector<int32_t> tokens_;
   std::vector<AnswerSpan> spans_;
   int64_t window_start_ = 0;  ///< token

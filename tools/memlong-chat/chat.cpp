@@ -18,7 +18,10 @@ Chat::Chat(const ChatOptions& options)
     : options_(options), context_(context_options(options.common)) {
   const Stopwatch watch;
   options_.common.model = model_folder(options_);
-  show_memory_plan(options_.common, context_, {.use_memory = options_.memory});
+  options_.cached_chunks = show_memory_plan(options_.common, context_,
+                                            {.use_memory = options_.memory,
+                                             .cached_chunks = options_.cached_chunks.value_or(-1)})
+                               .cached_chunks;
   model_ = open_model(context_, options_.common);
   if (auto bank = open_bank(options_, *model_); bank != nullptr) {
     scope_ = read_scope(options_, *bank);

@@ -40,6 +40,10 @@ void add_memory(OptionSet& set, ChatOptions& o) {
   set.add("read-all", &o.read_all, "read the whole bank");
   set.add("document", &o.documents, "read this document (may be repeated)").value("ID");
   set.add("memory", &o.memory, "--no-memory: answer from the window alone");
+  set.add("cached-chunks", &o.cached_chunks,
+          "chunks whose keys and values stay at hand where the network runs")
+      .range(0, 1e9)
+      .default_text("0; on a GPU those of the last 16 retrievals, where they fit");
   set.add("save", &o.save, "--no-save: read the session, and keep nothing of what is said now");
   set.add("index", &o.index, "exact search, or a graph for very large banks")
       .value("KIND")
@@ -150,6 +154,7 @@ engine::SessionOptions session_options(const ChatOptions& options) {
   result.name_space = options.name_space;
   result.use_memory = options.memory;
   result.save = options.save;
+  result.cached_chunks = options.cached_chunks.value_or(0);
   result.retention = {.policy = membank::parse_retention(options.retain),
                       .chunks = options.budget_chunks,
                       .bytes = options.budget_bytes};

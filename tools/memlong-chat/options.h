@@ -23,6 +23,7 @@ struct ChatOptions {
   bool read_all = false;
   std::vector<int64_t> documents;
   bool memory = true;
+  std::optional<int64_t> cached_chunks;
   bool save = true;
   std::string index = "flat";
   std::string index_device = "auto";  ///< auto, cpu, cuda, cuda:N

@@ -4,7 +4,6 @@
 #include <numeric>
 #include <utility>
 
-#include "engine/gather.h"
 #include "ops/copy.h"
 
 namespace memlong::eval_tool {
@@ -65,14 +64,12 @@ std::shared_ptr<const engine::RetrievedSet> TextMemory::retrieve(
     return last_;
   }
   const int64_t tau = model_->settings.chunk;
-  Context host({.threads = context_.threads()});
-  last_ = std::make_shared<engine::RetrievedSet>(engine::gather_set(
-      context_, std::move(found), model_->config.kv_heads, model_->config.head_dim,
-      model_->weights->dtype,
+  last_ = std::make_shared<engine::RetrievedSet>(gatherer_.gather(
+      std::move(found),
       [&](const engine::RetrievedChunk& chunk, const TensorView& k, const TensorView& v) {
         const engine::EncodedChunk& from = chunks_[static_cast<size_t>(chunk.begin / tau)];
-        ops::copy(host, from.k, k);
-        ops::copy(host, from.v, v);
+        ops::copy(host_, from.k, k);
+        ops::copy(host_, from.v, v);
         return true;
       }));
   return last_;

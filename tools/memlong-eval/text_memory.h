@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/encoder.h"
+#include "engine/gather.h"
 #include "engine/stream.h"
 
 namespace memlong::eval_tool {
@@ -30,7 +31,12 @@ class TextMemory : public engine::SetSource {
  public:
   TextMemory(Context& context, std::shared_ptr<const engine::LoadedModel> model,
              const std::vector<engine::EncodedChunk>& chunks)
-      : context_(context), model_(std::move(model)), chunks_(chunks) {}
+      : host_({.threads = context.threads()}),
+        model_(std::move(model)),
+        chunks_(chunks),
+        gatherer_(context, {.kv_heads = model_->config.kv_heads,
+                            .head_dim = model_->config.head_dim,
+                            .dtype = model_->weights->dtype}) {}
 
   void limit(int64_t from) { from_ = from; }
   /// Chunks that hold tokens [begin, end) come first in every set (where they may be read at all).
@@ -54,7 +60,7 @@ class TextMemory : public engine::SetSource {
   [[nodiscard]] std::vector<engine::RetrievedChunk> rank(
       std::span<const std::vector<float>> queries, int64_t window_start);
 
-  Context& context_;
+  Context host_;  ///< for copies within main memory
   std::shared_ptr<const engine::LoadedModel> model_;
   const std::vector<engine::EncodedChunk>& chunks_;
   int64_t from_ = 0;
@@ -62,6 +68,7 @@ class TextMemory : public engine::SetSource {
   int64_t handed_end_ = 0;
   Choice choice_ = Choice::nearest;
   std::mt19937_64 generator_;
+  engine::SetGatherer gatherer_;
   std::shared_ptr<const engine::RetrievedSet> last_;  // large sets are not gathered twice
 };
 
