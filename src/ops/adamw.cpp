@@ -49,11 +49,14 @@ void adamw(Context& context, const TensorView& value, const TensorView& gradient
 }
 
 double square_sum(Context& context, const TensorView& x) {
-  check_flat(context, x, "square_sum x");
-  if (x.empty()) return 0.0;
+  return square_sum(context, std::span(&x, 1));
+}
+
+double square_sum(Context& context, std::span<const TensorView> xs) {
+  for (const TensorView& x : xs) check_flat(context, x, "square_sum x");
   double sum = 0.0;
   dispatch(context.device(),
-           [&](auto tag) { sum = square_sum_kernel<decltype(tag)::kDevice>(context, x); });
+           [&](auto tag) { sum = square_sum_kernel<decltype(tag)::kDevice>(context, xs); });
   return sum;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "tensor/context.h"
 #include "tensor/tensor.h"
@@ -28,5 +29,8 @@ void adamw(Context& context, const TensorView& value, const TensorView& gradient
 /// sum of x^2 in double, in an order that does not depend on the number of threads. x contiguous
 /// f32.
 double square_sum(Context& context, const TensorView& x);
+
+/// The sum of square_sum() of each, in their order. On a GPU the host waits once for all of them.
+double square_sum(Context& context, std::span<const TensorView> xs);
 
 }  // namespace memlong::ops

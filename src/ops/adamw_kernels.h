@@ -1,6 +1,8 @@
 // Device kernels of adamw.h.
 #pragma once
 
+#include <span>
+
 #include "ops/adamw.h"
 
 namespace memlong::ops {
@@ -17,20 +19,20 @@ template <Device D>
 void adamw_kernel(Context& context, const TensorView& value, const TensorView& gradient,
                   const TensorView& m, const TensorView& v, const AdamWOptions& options);
 template <Device D>
-double square_sum_kernel(Context& context, const TensorView& x);
+double square_sum_kernel(Context& context, std::span<const TensorView> xs);
 
 template <>
 void adamw_kernel<Device::cpu>(Context& context, const TensorView& value,
                                const TensorView& gradient, const TensorView& m, const TensorView& v,
                                const AdamWOptions& options);
 template <>
-double square_sum_kernel<Device::cpu>(Context& context, const TensorView& x);
+double square_sum_kernel<Device::cpu>(Context& context, std::span<const TensorView> xs);
 
 template <>
 void adamw_kernel<Device::cuda>(Context& context, const TensorView& value,
                                 const TensorView& gradient, const TensorView& m,
                                 const TensorView& v, const AdamWOptions& options);
 template <>
-double square_sum_kernel<Device::cuda>(Context& context, const TensorView& x);
+double square_sum_kernel<Device::cuda>(Context& context, std::span<const TensorView> xs);
 
 }  // namespace memlong::ops

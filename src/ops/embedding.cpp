@@ -7,11 +7,11 @@
 namespace memlong::ops {
 namespace {
 
-void check_ids(std::span<const int32_t> ids, const TensorView& table) {
+void check_ids(std::span<const int32_t> ids, const TensorView& table, int32_t least) {
   for (const int32_t id : ids) {
-    MEMLONG_CHECK(id >= 0 && id < table.dim(0), "token id " + std::to_string(id) +
-                                                    " outside the vocabulary of " +
-                                                    std::to_string(table.dim(0)));
+    MEMLONG_CHECK(id >= least && id < table.dim(0), "token id " + std::to_string(id) +
+                                                        " outside the vocabulary of " +
+                                                        std::to_string(table.dim(0)));
   }
 }
 
@@ -31,7 +31,7 @@ void check_operands(const Context& context, const TensorView& table, int64_t tok
 void embedding(Context& context, const TensorView& table, std::span<const int32_t> ids,
                const TensorView& out) {
   check_operands(context, table, static_cast<int64_t>(ids.size()), out);
-  check_ids(ids, table);
+  check_ids(ids, table, 0);
   if (out.empty()) return;
   dispatch(context.device(),
            [&](auto tag) { embedding_kernel<decltype(tag)::kDevice>(context, table, ids, out); });
@@ -62,7 +62,7 @@ void embedding_backward(Context& context, std::span<const int32_t> ids, const Te
   check_rows(dtable, "embedding_backward dtable");
   check_device(context, dout, "embedding_backward dout");
   check_device(context, dtable, "embedding_backward dtable");
-  check_ids(ids, dtable);
+  check_ids(ids, dtable, -1);
   if (dout.empty()) return;
   dispatch(context.device(), [&](auto tag) {
     embedding_backward_kernel<decltype(tag)::kDevice>(context, ids, dout, dtable);

@@ -20,7 +20,7 @@ void embedding_of_view(Context& context, const TensorView& table, const TensorVi
                        const TensorView& out);
 
 /// dtable[ids[t], :] += dout[t, :]; dtable [V, C] f32, dout [T, C] f32. In the order of t, whatever
-/// the number of threads.
+/// the number of threads. Rows with an id of -1 go nowhere.
 void embedding_backward(Context& context, std::span<const int32_t> ids, const TensorView& dout,
                         const TensorView& dtable);
 

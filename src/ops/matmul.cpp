@@ -41,6 +41,16 @@ PackedWeight pack_weight_transposed(Context& context, std::span<const TensorView
   return pack(context, parts, dtype, true);
 }
 
+PackedPair pack_weight_both(Context& context, std::span<const TensorView> parts, DType dtype) {
+  PackedPair pair;
+  pair.weight = pack(context, parts, dtype, false);
+  dispatch(context.device(), [&](auto tag) {
+    pair.transposed = PackedWeight(
+        pack_transposed_kernel<decltype(tag)::kDevice>(context, parts, pair.weight.impl()));
+  });
+  return pair;
+}
+
 void matmul(Context& context, const TensorView& x, const PackedWeight& weight,
             const TensorView& out, const MatmulOptions& options) {
   MEMLONG_CHECK(!weight.empty(), "matmul without a weight");

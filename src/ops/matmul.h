@@ -52,4 +52,11 @@ void matmul(Context& context, const TensorView& x, const PackedWeight& weight,
 PackedWeight pack_weight_transposed(Context& context, std::span<const TensorView> parts,
                                     DType dtype);
 
+/// Both of the same parts. On a GPU they share their memory.
+struct PackedPair {
+  PackedWeight weight;
+  PackedWeight transposed;
+};
+PackedPair pack_weight_both(Context& context, std::span<const TensorView> parts, DType dtype);
+
 }  // namespace memlong::ops

@@ -27,6 +27,11 @@ template <Device D>
 std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel(Context& context,
                                                              std::span<const TensorView> parts,
                                                              DType dtype, bool transposed);
+/// What pack_weight_kernel gives for the transpose of parts of which `packed` is the weight.
+template <Device D>
+std::shared_ptr<const PackedWeight::Impl> pack_transposed_kernel(Context& context,
+                                                                 std::span<const TensorView> parts,
+                                                                 const PackedWeight::Impl& packed);
 template <Device D>
 void matmul_kernel(Context& context, const TensorView& x, const PackedWeight::Impl& weight,
                    const TensorView& out, const MatmulOptions& options);
@@ -35,6 +40,9 @@ template <>
 std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
     Context& context, std::span<const TensorView> parts, DType dtype, bool transposed);
 template <>
+std::shared_ptr<const PackedWeight::Impl> pack_transposed_kernel<Device::cpu>(
+    Context& context, std::span<const TensorView> parts, const PackedWeight::Impl& packed);
+template <>
 void matmul_kernel<Device::cpu>(Context& context, const TensorView& x,
                                 const PackedWeight::Impl& weight, const TensorView& out,
                                 const MatmulOptions& options);
@@ -42,6 +50,9 @@ void matmul_kernel<Device::cpu>(Context& context, const TensorView& x,
 template <>
 std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cuda>(
     Context& context, std::span<const TensorView> parts, DType dtype, bool transposed);
+template <>
+std::shared_ptr<const PackedWeight::Impl> pack_transposed_kernel<Device::cuda>(
+    Context& context, std::span<const TensorView> parts, const PackedWeight::Impl& packed);
 template <>
 void matmul_kernel<Device::cuda>(Context& context, const TensorView& x,
                                  const PackedWeight::Impl& weight, const TensorView& out,

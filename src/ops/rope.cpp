@@ -37,8 +37,8 @@ RopeTable RopeTable::on(Context& context) const {
 
 namespace {
 
-void turn_rows(Context& context, const TensorView& x, const RopeTable& table, int64_t start,
-               const TensorView& out, Turn turn) {
+void turn_rows(Context& context, const TensorView& x, const RopeTable& table,
+               std::span<const RopeRows> sequences, const TensorView& out, Turn turn) {
   check_rank(x, 3, "rope x");
   check_shape(out, x.shape(), "rope out");
   check_dtype(out, x.dtype(), "rope out");
@@ -47,12 +47,19 @@ void turn_rows(Context& context, const TensorView& x, const RopeTable& table, in
   check_device(context, x, "rope x");
   check_device(context, table.cos(), "rope table");
   MEMLONG_CHECK(x.dim(2) == table.head_dim(), "rope table of another head_dim");
-  MEMLONG_CHECK(start >= 0 && start + x.dim(0) <= table.positions(),
-                "rope position " + std::to_string(start + x.dim(0)) + " outside the table of " +
-                    std::to_string(table.positions()));
+  int64_t row = 0;
+  for (const RopeRows& rows : sequences) {
+    MEMLONG_CHECK(rows.begin == row && rows.begin <= rows.end, "rope sequences with a gap");
+    row = rows.end;
+    const int64_t last = rows.start + rows.end - rows.begin;
+    MEMLONG_CHECK(rows.start >= 0 && last <= table.positions(),
+                  "rope position " + std::to_string(last) + " outside the table of " +
+                      std::to_string(table.positions()));
+  }
+  MEMLONG_CHECK(row == x.dim(0), "rope sequences do not cover the rows");
   if (x.empty()) return;
   dispatch(context.device(), [&](auto tag) {
-    rope_kernel<decltype(tag)::kDevice>(context, x, table, start, out, turn);
+    rope_kernel<decltype(tag)::kDevice>(context, x, table, sequences, out, turn);
   });
 }
 
@@ -60,12 +67,24 @@ void turn_rows(Context& context, const TensorView& x, const RopeTable& table, in
 
 void rope(Context& context, const TensorView& x, const RopeTable& table, int64_t start,
           const TensorView& out) {
-  turn_rows(context, x, table, start, out, Turn::forward);
+  const RopeRows all{0, x.dim(0), start};
+  turn_rows(context, x, table, std::span(&all, 1), out, Turn::forward);
+}
+
+void rope(Context& context, const TensorView& x, const RopeTable& table,
+          std::span<const RopeRows> sequences, const TensorView& out) {
+  turn_rows(context, x, table, sequences, out, Turn::forward);
 }
 
 void rope_backward(Context& context, const TensorView& dout, const RopeTable& table, int64_t start,
                    const TensorView& dx) {
-  turn_rows(context, dout, table, start, dx, Turn::back);
+  const RopeRows all{0, dout.dim(0), start};
+  turn_rows(context, dout, table, std::span(&all, 1), dx, Turn::back);
+}
+
+void rope_backward(Context& context, const TensorView& dout, const RopeTable& table,
+                   std::span<const RopeRows> sequences, const TensorView& dx) {
+  turn_rows(context, dout, table, sequences, dx, Turn::back);
 }
 
 }  // namespace memlong::ops

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "tensor/context.h"
@@ -67,9 +68,23 @@ class RopeTable {
 void rope(Context& context, const TensorView& x, const RopeTable& table, int64_t start,
           const TensorView& out);
 
+/// Rows [begin, end) stand at positions from `start` on.
+struct RopeRows {
+  int64_t begin = 0;
+  int64_t end = 0;
+  int64_t start = 0;
+};
+
+/// The same for rows of many windows, x [T, H, D]: the sequences follow each other and cover [0,
+/// T). Where there are many, faster than one after the other.
+void rope(Context& context, const TensorView& x, const RopeTable& table,
+          std::span<const RopeRows> sequences, const TensorView& out);
+
 /// Gradient of rope, which is the rotation back: dx from dout, shapes and rules as above (dx may be
 /// dout). The table's amplitude applies as in the forward call.
 void rope_backward(Context& context, const TensorView& dout, const RopeTable& table, int64_t start,
                    const TensorView& dx);
+void rope_backward(Context& context, const TensorView& dout, const RopeTable& table,
+                   std::span<const RopeRows> sequences, const TensorView& dx);
 
 }  // namespace memlong::ops

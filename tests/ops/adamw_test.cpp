@@ -103,6 +103,15 @@ TEST(SquareSum, MatchesAndDoesNotDependOnThreads) {
   EXPECT_EQ(square_sum(one, Tensor({0}, DType::f32)), 0.0);
 }
 
+TEST(SquareSum, OfManyIsTheSumOfEach) {
+  Context context;
+  const Tensor a = random_tensor({16389}, DType::f32, 4);
+  const Tensor b = random_tensor({3, 5}, DType::f32, 5, 100.0F);
+  const std::vector<TensorView> xs = {a, b.view().slice(0, 1, 1), b};
+  EXPECT_EQ(square_sum(context, xs), square_sum(context, a) + square_sum(context, b));
+  EXPECT_EQ(square_sum(context, std::span(xs).first(0)), 0.0);
+}
+
 TEST(SquareSum, HoldsWhatF32CannotAndShowsNan) {
   Context context;
   const Tensor x = Tensor::zeros({20000}, DType::f32);

@@ -78,6 +78,26 @@ TEST(Copy, ReadsUnalignedSources) {
   EXPECT_EQ(values(convert(context, odd, DType::f32)), values(x));
 }
 
+TEST(Copy, PairsAsOneAfterTheOther) {
+  Context context;
+  const Tensor x = random_tensor({3, 8, 6}, DType::f32, 4);
+  const Tensor out = Tensor::zeros({3, 9, 6}, DType::bf16);
+  const Tensor alone = Tensor::zeros({3, 9, 6}, DType::bf16);
+  const auto from = [&](int64_t begin, int64_t end) { return x.view().slice(1, begin, end); };
+  const auto pairs = [&](const Tensor& to) {
+    const TensorView all = to;
+    return std::vector<CopyPair>{{from(0, 5), all.slice(1, 4, 9)},
+                                 {from(2, 2), all.slice(1, 0, 0)},
+                                 {from(5, 8), all.slice(1, 0, 3)}};
+  };
+  copy(context, pairs(out));
+  for (const CopyPair& pair : pairs(alone)) copy(context, pair.x, pair.out);
+  EXPECT_EQ(values(out), values(alone));
+  EXPECT_NE(values(out), std::vector<double>(162, 0.0));
+  const std::vector<CopyPair> wrong = {{from(0, 2), out.view().slice(1, 0, 3)}};
+  EXPECT_THROW(copy(context, wrong), Error);
+}
+
 TEST(Copy, NothingIsFineAndAnotherShapeIsNot) {
   Context context;
   const Tensor empty({0, 4}, DType::f32);

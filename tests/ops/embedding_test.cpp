@@ -65,6 +65,19 @@ TEST(EmbeddingBackward, AddsRowsInTheOrderOfTokens) {
   }
 }
 
+TEST(EmbeddingBackward, RowsWithoutAnIdGoNowhere) {
+  Context context;
+  const Tensor table = Tensor::zeros({3, 4}, DType::f32);
+  const Tensor dout = random_tensor({4, 4}, DType::f32, 6);
+  embedding_backward(context, std::vector<int32_t>{-1, 2, -1, 0}, dout, table);
+  for (int64_t c = 0; c < 4; ++c) {
+    EXPECT_EQ(table.data<float>()[c], dout.data<float>()[12 + c]);
+    EXPECT_EQ(table.data<float>()[4 + c], 0.0F);
+    EXPECT_EQ(table.data<float>()[8 + c], dout.data<float>()[4 + c]);
+  }
+  EXPECT_THROW(embedding_backward(context, std::vector<int32_t>{-2, 0, 0, 0}, dout, table), Error);
+}
+
 TEST(EmbeddingBackward, NoTokensAndWrongOnes) {
   Context context;
   const Tensor table = random_tensor({3, 4}, DType::f32, 4);

@@ -161,6 +161,22 @@ TEST_P(MatmulDType, PacksTheTranspose) {
   }
 }
 
+TEST_P(MatmulDType, BothAreWhatEachIs) {
+  Context context;
+  const Tensor w = random_tensor({33, 40}, DType::f32, 25);
+  const TensorView parts[] = {w.view().slice(0, 0, 24), w.view().slice(0, 24, 33)};
+  const PackedPair both = pack_weight_both(context, parts, GetParam());
+  const auto product_of = [&](const PackedWeight& weight) {
+    const Tensor x = random_tensor({6, weight.in_features()}, GetParam(), 26);
+    const Tensor out({6, weight.out_features()}, DType::f32);
+    matmul(context, x, weight, out);
+    return values(out);
+  };
+  EXPECT_EQ(product_of(both.weight), product_of(pack_weight(context, parts, GetParam())));
+  EXPECT_EQ(product_of(both.transposed),
+            product_of(pack_weight_transposed(context, parts, GetParam())));
+}
+
 /// Blocks are packed in place where parts allow it, by way of a copy where they do not.
 TEST_P(MatmulDType, EveryWayOfStackingGivesTheSame) {
   const DType dtype = GetParam();

@@ -214,6 +214,29 @@ TEST(RopeBackward, UndoesRopeInPlaceAndStrided) {
   EXPECT_LT(relative_error(values(wide), before), 1e-6);
 }
 
+TEST(Rope, ManyWindowsAtOnceAsEachAlone) {
+  Context context({.threads = 2});
+  const RopeTable table({}, 16, 64);
+  const Tensor x = random_tensor({40, 3, 16}, DType::f32, 3);
+  const std::vector<RopeRows> windows = {{0, 7, 20}, {7, 7, 3}, {7, 8, 0}, {8, 40, 32}};
+  const Tensor out({40, 3, 16}, DType::f32);
+  const Tensor alone({40, 3, 16}, DType::f32);
+  rope(context, x, table, windows, out);
+  for (const RopeRows& rows : windows) {
+    rope(context, x.view().slice(0, rows.begin, rows.end), table, rows.start,
+         alone.view().slice(0, rows.begin, rows.end));
+  }
+  EXPECT_EQ(values(out), values(alone));
+  rope_backward(context, out, table, windows, out);
+  EXPECT_LT(relative_error(values(out), values(x)), 1e-6);
+  const auto refused = [&](const std::vector<RopeRows>& rows) {
+    EXPECT_THROW(rope(context, x, table, rows, out), Error);
+  };
+  refused({{0, 39, 0}});
+  refused({{0, 7, 0}, {8, 40, 0}});
+  refused({{0, 7, 58}, {7, 40, 0}});
+}
+
 TEST(RopeBackward, NoRowsAndPositionsOutsideTheTable) {
   Context context;
   const RopeTable table({}, 4, 8);

@@ -31,6 +31,20 @@ double square_sum_piece(const float* x, int64_t count) {
   return sum;
 }
 
+double square_sum_of(Context& context, const TensorView& x) {
+  const int64_t count = x.elements();
+  const int64_t pieces = (count + kPiece - 1) / kPiece;
+  const auto* from = x.data<float>();
+  std::vector<double> sums(static_cast<size_t>(pieces));
+  cpu::parallel_for(context, pieces, 0.2 * kPiece, [&](int64_t piece) {
+    const int64_t at = piece * kPiece;
+    sums[static_cast<size_t>(piece)] = square_sum_piece(from + at, std::min(kPiece, count - at));
+  });
+  double sum = 0.0;
+  for (const double part : sums) sum += part;
+  return sum;
+}
+
 }  // namespace
 
 template <>
@@ -52,17 +66,9 @@ void adamw_kernel<Device::cpu>(Context& context, const TensorView& value,
 }
 
 template <>
-double square_sum_kernel<Device::cpu>(Context& context, const TensorView& x) {
-  const int64_t count = x.elements();
-  const int64_t pieces = (count + kPiece - 1) / kPiece;
-  const auto* from = x.data<float>();
-  std::vector<double> sums(static_cast<size_t>(pieces));
-  cpu::parallel_for(context, pieces, 0.2 * kPiece, [&](int64_t piece) {
-    const int64_t at = piece * kPiece;
-    sums[static_cast<size_t>(piece)] = square_sum_piece(from + at, std::min(kPiece, count - at));
-  });
+double square_sum_kernel<Device::cpu>(Context& context, std::span<const TensorView> xs) {
   double sum = 0.0;
-  for (const double part : sums) sum += part;
+  for (const TensorView& x : xs) sum += square_sum_of(context, x);
   return sum;
 }
 

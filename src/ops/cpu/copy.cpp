@@ -45,4 +45,9 @@ void copy_kernel<Device::cpu>(Context& context, const TensorView& x, const Tenso
   });
 }
 
+template <>
+void copy_pairs_kernel<Device::cpu>(Context& context, std::span<const CopyPair> pairs) {
+  for (const CopyPair& pair : pairs) copy_kernel<Device::cpu>(context, pair.x, pair.out);
+}
+
 }  // namespace memlong::ops

@@ -33,8 +33,10 @@ void embedding_backward_kernel<Device::cpu>(Context& context, std::span<const in
     const int64_t begin = strip * kStrip;
     const int64_t count = std::min(kStrip, columns - begin);
     for (int64_t t = 0; t < dout.dim(0); ++t) {
+      const int32_t id = ids[static_cast<size_t>(t)];
+      if (id < 0) continue;
       const float* from = dout.data<float>() + t * dout.stride(0) + begin;
-      float* to = dtable.data<float>() + ids[static_cast<size_t>(t)] * dtable.stride(0) + begin;
+      float* to = dtable.data<float>() + id * dtable.stride(0) + begin;
 #pragma omp simd
       for (int64_t c = 0; c < count; ++c) to[c] += from[c];
     }

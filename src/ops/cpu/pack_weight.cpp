@@ -93,4 +93,10 @@ std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
   return packed;
 }
 
+template <>
+std::shared_ptr<const PackedWeight::Impl> pack_transposed_kernel<Device::cpu>(
+    Context& context, std::span<const TensorView> parts, const PackedWeight::Impl& packed) {
+  return pack_weight_kernel<Device::cpu>(context, parts, packed.dtype, true);
+}
+
 }  // namespace memlong::ops

@@ -24,11 +24,9 @@ void rotate(const T* x, const float* cos, const float* sin, float sign, T* out, 
   }
 }
 
-}  // namespace
-
-template <>
-void rope_kernel<Device::cpu>(Context& context, const TensorView& x, const RopeTable& table,
-                              int64_t start, const TensorView& out, Turn turn) {
+/// All rows stand one after the other from position `start` on.
+void rotate_rows(Context& context, const TensorView& x, const RopeTable& table, int64_t start,
+                 const TensorView& out, Turn turn) {
   const float sign = turn == Turn::forward ? 1.0F : -1.0F;
   dispatch_float(x.dtype(), [&](auto type) {
     using T = decltype(type);
@@ -46,6 +44,18 @@ void rope_kernel<Device::cpu>(Context& context, const TensorView& x, const RopeT
       }
     });
   });
+}
+
+}  // namespace
+
+template <>
+void rope_kernel<Device::cpu>(Context& context, const TensorView& x, const RopeTable& table,
+                              std::span<const RopeRows> sequences, const TensorView& out,
+                              Turn turn) {
+  for (const RopeRows& rows : sequences) {
+    rotate_rows(context, x.slice(0, rows.begin, rows.end), table, rows.start,
+                out.slice(0, rows.begin, rows.end), turn);
+  }
 }
 
 }  // namespace memlong::ops

@@ -74,6 +74,13 @@ __global__ void __launch_bounds__(kSumThreads)
   if (threadIdx.x == 0) shares[blockIdx.x] = sum;
 }
 
+/// That share out the sum of x^2.
+int64_t sum_blocks(const TensorView& x) {
+  constexpr int64_t kBlockElements = 16384;
+  constexpr int64_t kMostBlocks = 1024;
+  return std::min(kMostBlocks, (x.elements() + kBlockElements - 1) / kBlockElements);
+}
+
 }  // namespace
 
 template <>
@@ -86,21 +93,31 @@ void adamw_kernel<Device::cuda>(Context& context, const TensorView& value,
 }
 
 template <>
-double square_sum_kernel<Device::cuda>(Context& context, const TensorView& x) {
-  constexpr int64_t kBlockElements = 16384;
-  constexpr int64_t kMostBlocks = 1024;
-  const int64_t count = x.elements();
-  const int64_t blocks = std::min(kMostBlocks, (count + kBlockElements - 1) / kBlockElements);
+double square_sum_kernel<Device::cuda>(Context& context, std::span<const TensorView> xs) {
+  int64_t blocks = 0;
+  for (const TensorView& x : xs) blocks += sum_blocks(x);
+  if (blocks == 0) return 0.0;
   const TensorView scratch = context.scratch("square_sum shares", {blocks}, DType::i64);
   auto* shares = static_cast<double*>(scratch.raw());
-  launch(context, "square_sum", {static_cast<unsigned>(blocks), kSumThreads},
-         rows_aligned(x.reshape({count}), 16) ? sum_squares<true> : sum_squares<false>,
-         x.data<float>(), count, shares);
+  int64_t first = 0;
+  for (const TensorView& x : xs) {
+    const int64_t count = x.elements();
+    if (count == 0) continue;
+    launch(context, "square_sum", {static_cast<unsigned>(sum_blocks(x)), kSumThreads},
+           rows_aligned(x.reshape({count}), 16) ? sum_squares<true> : sum_squares<false>,
+           x.data<float>(), count, shares + first);
+    first += sum_blocks(x);
+  }
   std::vector<double> parts(static_cast<size_t>(blocks));
   cuda::copy_bytes(context, parts.data(), shares, parts.size() * sizeof(double));
   context.synchronize();
   double sum = 0.0;
-  for (const double part : parts) sum += part;
+  auto part = parts.begin();
+  for (const TensorView& x : xs) {
+    double own = 0.0;
+    for (int64_t block = sum_blocks(x); block > 0; --block) own += *part++;
+    sum += own;
+  }
   return sum;
 }
 

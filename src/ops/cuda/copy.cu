@@ -3,6 +3,7 @@
 #include "ops/copy_kernels.h"
 #include "ops/cpu/any_dtype.h"
 #include "ops/cuda/device.cuh"
+#include "ops/cuda/row_places.cuh"
 #include "ops/cuda/width.h"
 #include "tensor/cuda/runtime.h"
 
@@ -11,29 +12,11 @@ namespace {
 
 constexpr int kThreads = 256;
 
-/// Rows of a view: their places follow from up to three outer extents.
-struct RowPlaces {
-  int64_t extent[3] = {1, 1, 1};
-  int64_t stride[3] = {0, 0, 0};
-
-  explicit RowPlaces(const TensorView& view) {
-    const int outer = view.rank() - 1;
-    for (int d = 0; d < outer; ++d) {
-      extent[3 - outer + d] = view.dim(d);
-      stride[3 - outer + d] = view.stride(d);
-    }
-  }
-  __device__ int64_t offset(int64_t row) const {
-    return row % extent[2] * stride[2] + row / extent[2] % extent[1] * stride[1] +
-           row / (extent[2] * extent[1]) * stride[0];
-  }
-};
-
 /// A thread copies N elements of a row at a time.
 template <int N, class From, class To>
 __global__ void __launch_bounds__(kThreads)
-    copy_rows(const From* x, const RowPlaces from, To* out, const RowPlaces to, int64_t pieces,
-              int64_t pieces_of_row) {
+    copy_rows(const From* x, const device::RowPlaces from, To* out, const device::RowPlaces to,
+              int64_t pieces, int64_t pieces_of_row) {
   const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
   for (int64_t p = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; p < pieces;
        p += step) {
@@ -64,8 +47,8 @@ void copy_on_device(Context& context, const TensorView& x, const TensorView& out
         constexpr int64_t kMostBlocks = 1 << 16;
         const int64_t blocks = std::min(kMostBlocks, (pieces + kThreads - 1) / kThreads);
         launch(context, "copy", {static_cast<unsigned>(blocks), kThreads},
-               copy_rows<kWidth, From, To>, source.data<From>(), RowPlaces(source),
-               target.data<To>(), RowPlaces(target), pieces, columns / kWidth);
+               copy_rows<kWidth, From, To>, source.data<From>(), device::RowPlaces(source),
+               target.data<To>(), device::RowPlaces(target), pieces, columns / kWidth);
       };
       dispatch_width(columns, run, source, target);
     });

@@ -1,4 +1,4 @@
-#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "ops/cpu/any_dtype.h"
@@ -78,22 +78,30 @@ void look_up(Context& context, const TensorView& table, const int32_t* ids, cons
 }
 
 /// Grouping is the host's work, which has nothing else to do; the ids are there. Returns how many
-/// groups there are.
-int64_t make_groups(Context& context, std::span<const int32_t> ids, Groups& groups) {
-  std::vector<uint64_t> order(ids.size());  // id, then token
-  for (size_t t = 0; t < ids.size(); ++t) order[t] = static_cast<uint64_t>(ids[t]) << 32 | t;
-  std::sort(order.begin(), order.end());
-  std::vector<int32_t> tokens(ids.size());
+/// groups there are of ids below `limit`.
+int64_t make_groups(Context& context, std::span<const int32_t> ids, int64_t limit, Groups& groups) {
+  std::vector<int32_t> places(static_cast<size_t>(limit) + 1);  // by id: where its tokens begin
+  for (const int32_t id : ids) {
+    if (id >= 0) ++places[static_cast<size_t>(id) + 1];
+  }
   std::vector<int32_t> begins;
   std::vector<int32_t> group_ids;
-  for (size_t i = 0; i < order.size(); ++i) {
-    tokens[i] = static_cast<int32_t>(order[i] & 0xFFFFFFFFU);
-    const auto id = static_cast<int32_t>(order[i] >> 32);
-    if (!group_ids.empty() && group_ids.back() == id) continue;
-    begins.push_back(static_cast<int32_t>(i));
-    group_ids.push_back(id);
+  int32_t at = 0;
+  for (int64_t id = 0; id < limit; ++id) {
+    const auto next = static_cast<size_t>(id) + 1;
+    const int32_t count = std::exchange(places[next], at);
+    if (count == 0) continue;
+    begins.push_back(at);
+    group_ids.push_back(static_cast<int32_t>(id));
+    at += count;
   }
-  begins.push_back(static_cast<int32_t>(order.size()));
+  begins.push_back(at);
+  std::vector<int32_t> tokens(static_cast<size_t>(at));
+  for (size_t t = 0; t < ids.size(); ++t) {
+    if (ids[t] < 0) continue;
+    tokens[static_cast<size_t>(places[static_cast<size_t>(ids[t]) + 1]++)] =
+        static_cast<int32_t>(t);
+  }
   groups.tokens = upload(context, "embedding_backward tokens", tokens);
   groups.begins = upload(context, "embedding_backward begins", begins);
   groups.ids = upload(context, "embedding_backward ids", group_ids);
@@ -118,7 +126,8 @@ template <>
 void embedding_backward_kernel<Device::cuda>(Context& context, std::span<const int32_t> ids,
                                              const TensorView& dout, const TensorView& dtable) {
   Groups groups{};
-  const int64_t count = make_groups(context, ids, groups);
+  const int64_t count = make_groups(context, ids, dtable.dim(0), groups);
+  if (count == 0) return;
   const auto run = [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
     const unsigned strips = blocks_for(dout.dim(1), kThreads * kWidth);

@@ -51,6 +51,16 @@ std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cuda>(
 }
 
 template <>
+std::shared_ptr<const PackedWeight::Impl> pack_transposed_kernel<Device::cuda>(
+    Context& /*context*/, std::span<const TensorView> /*parts*/, const PackedWeight::Impl& packed) {
+  const auto& weight = static_cast<const DeviceWeight&>(packed);
+  auto transposed = std::make_shared<DeviceWeight>(weight.k, weight.n, weight.dtype, Device::cuda);
+  transposed->storage = weight.storage;
+  transposed->transposed = !weight.transposed;
+  return transposed;
+}
+
+template <>
 void matmul_kernel<Device::cuda>(Context& context, const TensorView& x,
                                  const PackedWeight::Impl& weight, const TensorView& out,
                                  const MatmulOptions& options) {

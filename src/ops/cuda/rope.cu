@@ -1,6 +1,9 @@
+#include <vector>
+
 #include "ops/cuda/elements.cuh"
 #include "ops/dispatch.h"
 #include "ops/rope_kernels.h"
+#include "tensor/cuda/runtime.h"
 
 namespace memlong::ops {
 namespace {
@@ -13,8 +16,10 @@ struct Rotation {
   int64_t x_token, x_head;  ///< strides
   T* out;
   int64_t out_token, out_head;
-  const float* cos;  ///< of the first token, [T, half]
+  const float* cos;  ///< [positions, half]
   const float* sin;
+  const int32_t* positions;  ///< of the tokens; null: from `start` on
+  int64_t start;
   float sign;  ///< -1 turns back
   int64_t heads, half;
 
@@ -24,6 +29,7 @@ struct Rotation {
     const int64_t pair = i - row * half;
     const int64_t token = row / heads;
     const int64_t head = row - token * heads;
+    const int64_t place = positions == nullptr ? start + token : positions[token];
     const T* from = x + token * x_token + head * x_head + pair;
     float a[N];
     float b[N];
@@ -31,8 +37,8 @@ struct Rotation {
     float s[N];
     device::load_floats(from, a);
     device::load_floats(from + half, b);
-    device::load_floats(cos + token * half + pair, c);
-    device::load_floats(sin + token * half + pair, s);
+    device::load_floats(cos + place * half + pair, c);
+    device::load_floats(sin + place * half + pair, s);
 #pragma unroll
     for (int j = 0; j < N; ++j) {
       const float first = a[j];
@@ -46,14 +52,28 @@ struct Rotation {
   }
 };
 
+const int32_t* upload_positions(Context& context, std::span<const RopeRows> sequences) {
+  std::vector<int32_t> positions;
+  for (const RopeRows& rows : sequences) {
+    for (int64_t t = rows.begin; t < rows.end; ++t) {
+      positions.push_back(static_cast<int32_t>(rows.start + t - rows.begin));
+    }
+  }
+  const TensorView copy =
+      context.scratch("rope positions", {static_cast<int64_t>(positions.size())}, DType::i32);
+  cuda::copy_bytes(context, copy.raw(), positions.data(), positions.size() * sizeof(int32_t));
+  return copy.data<int32_t>();
+}
+
 }  // namespace
 
 template <>
 void rope_kernel<Device::cuda>(Context& context, const TensorView& x, const RopeTable& table,
-                               int64_t start, const TensorView& out, Turn turn) {
+                               std::span<const RopeRows> sequences, const TensorView& out,
+                               Turn turn) {
   const int64_t half = x.dim(2) / 2;
-  const TensorView cos = table.cos().slice(0, start, start + x.dim(0));
-  const TensorView sin = table.sin().slice(0, start, start + x.dim(0));
+  const bool one = sequences.size() == 1;
+  const int32_t* positions = one ? nullptr : upload_positions(context, sequences);
   dispatch_float(x.dtype(), [&](auto type) {
     using T = decltype(type);
     const Rotation<T> work = {.x = x.data<T>(),
@@ -62,12 +82,14 @@ void rope_kernel<Device::cuda>(Context& context, const TensorView& x, const Rope
                               .out = out.data<T>(),
                               .out_token = out.stride(0),
                               .out_head = out.stride(1),
-                              .cos = cos.data<float>(),
-                              .sin = sin.data<float>(),
+                              .cos = table.cos().data<float>(),
+                              .sin = table.sin().data<float>(),
+                              .positions = positions,
+                              .start = one ? sequences[0].start : 0,
                               .sign = turn == Turn::forward ? 1.0F : -1.0F,
                               .heads = x.dim(1),
                               .half = half};
-    for_elements(context, "rope", work, x.elements() / 2, half, x, out, cos, sin);
+    for_elements(context, "rope", work, x.elements() / 2, half, x, out, table.cos(), table.sin());
   });
 }
 

@@ -55,6 +55,15 @@ std::vector<OpCase> sum_cases() {
                    }
                    run.result("sum", {square_sum(run.context(), run.upload(host))}, 1e-13);
                  }});
+  all.push_back({"of_many", [](OpRun& run) {  // one of them empty, sizes apart
+                   const Tensor a = run.random({16389}, DType::f32, 6);
+                   const Tensor b = run.random({3, 5}, DType::f32, 7, 100.0F);
+                   const std::vector<TensorView> xs = {a, b.view().slice(0, 1, 1), b,
+                                                       a.view().slice(0, 1, 9)};
+                   run.result("sum", {square_sum(run.context(), xs)}, 1e-13);
+                   run.result("none", {1.0 + square_sum(run.context(), std::span(xs).first(0))},
+                              1e-13);
+                 }});
   return all;
 }
 

@@ -80,6 +80,17 @@ std::vector<OpCase> backward_cases() {
                                         dtable.view().slice(1, 5, 37));
                      run.result("wide", dtable);
                    }});
+  cases.push_back({"some_go_nowhere", [](OpRun& run) {
+                     const Tensor dout = run.random({30, 16}, DType::f32, 5);
+                     const Tensor dtable = run.random({kVocabulary, 16}, DType::f32, 6);
+                     std::vector<int32_t> ids = some_ids(30);
+                     for (size_t t = 0; t < ids.size(); t += 3) ids[t] = -1;
+                     ids[1] = kVocabulary - 1;
+                     embedding_backward(run.context(), ids, dout, dtable);
+                     std::fill(ids.begin(), ids.end(), -1);
+                     embedding_backward(run.context(), ids, dout, dtable);
+                     run.result("dtable", dtable);
+                   }});
   return cases;
 }
 

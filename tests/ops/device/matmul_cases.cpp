@@ -50,6 +50,22 @@ void stacked(OpRun& run, DType dtype, DType stored, bool transposed) {
   run.result("out", out, dtype == DType::f32 ? 1e-5 : 2e-2);
 }
 
+/// A weight and its transpose, packed in one; the weight goes first.
+void both(OpRun& run, DType dtype) {
+  const Tensor first = run.random({24, 40}, DType::f32, 5);
+  const Tensor second = run.random({9, 40}, DType::f32, 6);
+  const TensorView parts[] = {first, second};
+  PackedPair packed = pack_weight_both(run.context(), parts, run.dtype(dtype));
+  const Tensor x = run.random({5, 40}, dtype, 7);
+  const Tensor out = run.empty({5, 33}, dtype);
+  matmul(run.context(), x, packed.weight, out);
+  packed.weight = {};
+  const Tensor back = run.empty({5, 40}, dtype);
+  matmul(run.context(), out, packed.transposed, back);
+  run.result("out", out);
+  run.result("back", back);
+}
+
 std::vector<Form> forms() {
   std::vector<Form> all;
   const std::pair<DType, DType> types[] = {
@@ -73,6 +89,8 @@ std::vector<OpCase> cases() {
     }
   }
   for (const DType dtype : {DType::f32, DType::bf16}) {
+    all.push_back(
+        {"both_" + std::string(dtype_name(dtype)), [=](OpRun& run) { both(run, dtype); }});
     for (const DType stored : {DType::f32, DType::bf16, DType::f16}) {
       for (const bool transposed : {false, true}) {
         all.push_back({"stacked_" + std::string(dtype_name(dtype)) + "_of_" +

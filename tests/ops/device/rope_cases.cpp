@@ -46,6 +46,18 @@ std::vector<OpCase> cases() {
                    run.result("cache", cache);
                    run.result("wide", wide);
                  }});
+  all.push_back({"of_many_windows", [](OpRun& run) {
+                   const RopeTable table = table_of(run, 16);
+                   const Tensor wide = run.random({40, 3 * 48}, DType::bf16, 4);
+                   const TensorView x = wide.view().slice(1, 48, 96).split_last(16);
+                   const Tensor out = run.empty({40, 3, 16}, DType::bf16);
+                   const std::vector<RopeRows> windows = {
+                       {0, 7, 20}, {7, 7, 3}, {7, 8, 0}, {8, 39, 33}, {39, 40, 63}};
+                   rope(run.context(), x, table, windows, out);
+                   rope_backward(run.context(), x, table, windows, x);
+                   run.result("out", out);
+                   run.result("wide", wide);
+                 }});
   all.push_back({"unaligned", [](OpRun& run) {
                    const RopeTable table = table_of(run, 16);
                    const Tensor wide = run.random({6, 37}, DType::f32, 3);
