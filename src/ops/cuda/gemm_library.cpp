@@ -43,7 +43,7 @@ struct CallKey {
   };
   Part left, right, out;
   DType dtype, out_dtype;
-  uint32_t bias_alignment;  ///< 0: no bias
+  bool bias;
   bool operator==(const CallKey&) const = default;
 };
 
@@ -61,7 +61,7 @@ struct CallKeyHash {
       mix(part.alignment * 2 + (part.transposed ? 1 : 0));
     }
     mix(static_cast<int>(key.dtype) * 16 + static_cast<int>(key.out_dtype));
-    mix(key.bias_alignment);
+    mix(key.bias);
     return hash;
   }
 };
@@ -112,7 +112,6 @@ void set(const Preference& preference, cublasLtMatmulPreferenceAttributes_t whic
              "attribute of a search");
 }
 
-/// The library looks at the address of the bias when it chooses, too.
 void set_bias(const Description& description, const float* bias) {
   set(description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
 }
@@ -185,12 +184,13 @@ const Plan& plan_for(Context& context, const Blas& blas, const CallKey& key, con
 }  // namespace
 
 void library_gemm(Context& context, const GemmCall& call) {
-  MEMLONG_CHECK(call.bias == nullptr || call.out_dtype == DType::f32, "a bias needs f32");
+  MEMLONG_CHECK(
+      call.bias == nullptr || (call.out_dtype == DType::f32 && alignment_of(call.bias) >= 16),
+      "a bias needs f32, and 16 bytes' alignment");
   context.activate();
   const Blas& blas = context.extension<Blas>();
-  const CallKey key{part_of(call.left), part_of(call.right),
-                    part_of(call.out),  call.dtype,
-                    call.out_dtype,     call.bias != nullptr ? alignment_of(call.bias) : 0U};
+  const CallKey key{part_of(call.left), part_of(call.right), part_of(call.out),
+                    call.dtype,         call.out_dtype,      call.bias != nullptr};
   const Plan& plan = plan_for(context, blas, key, call.bias);
   if (call.bias != nullptr) set_bias(plan.description, call.bias);
   const float one = 1.0F;

@@ -30,7 +30,7 @@ struct GemmCall {
   GemmMatrix out;
   DType dtype = DType::f32;      ///< of left and right: f32 or bf16
   DType out_dtype = DType::f32;  ///< f32 or dtype
-  const float* bias = nullptr;   ///< needs an out in f32
+  const float* bias = nullptr;   ///< needs an out in f32; on 16 bytes
   bool accumulate = false;
 };
 

@@ -2,6 +2,7 @@
 // transpose at the same speed, so nothing is turned.
 #include "ops/copy.h"
 #include "ops/cuda/gemm_library.h"
+#include "ops/cuda/launch.h"
 #include "ops/matmul_kernels.h"
 
 namespace memlong::ops {
@@ -15,6 +16,16 @@ struct DeviceWeight : PackedWeight::Impl {
   bool transposed = false;  ///< the stacked parts are [in, out]
 };
 
+/// What is added to a row. Of the library's kernels some read a bias by 16 bytes, whichever it is
+/// told to choose from: it looks at the alignment of matrices only.
+const float* aligned_bias(Context& context, const TensorView& bias) {
+  if (bias.raw() == nullptr) return nullptr;
+  if (rows_aligned(bias, 16)) return bias.data<float>();
+  const TensorView aligned = context.scratch("matmul bias", bias.shape(), DType::f32);
+  copy(context, bias, aligned);
+  return aligned.data<float>();
+}
+
 /// out holds f32 or has no bias.
 void multiply(Context& context, const TensorView& x, const DeviceWeight& weight,
               const TensorView& out, const MatmulOptions& options) {
@@ -24,7 +35,7 @@ void multiply(Context& context, const TensorView& x, const DeviceWeight& weight,
   call.out = gemm_matrix(out, false);
   call.dtype = weight.dtype;
   call.out_dtype = out.dtype();
-  call.bias = options.bias.raw() != nullptr ? options.bias.data<float>() : nullptr;
+  call.bias = aligned_bias(context, options.bias);
   call.accumulate = options.accumulate;
   library_gemm(context, call);
 }

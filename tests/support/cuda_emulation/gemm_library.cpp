@@ -59,6 +59,9 @@ void library_gemm(Context& context, const GemmCall& call) {
   if (call.bias != nullptr && call.out_dtype != DType::f32) {
     cuda_emulation::report("matrix product: a bias and a narrow result");
   }
+  if (reinterpret_cast<uintptr_t>(call.bias) % 16 != 0) {
+    cuda_emulation::report("matrix product: a bias that is not on 16 bytes");
+  }
   const auto stream = static_cast<cudaStream_t>(context.stream());
   const cudaError_t queued = cuda_emulation::queue(stream, [call] {
     const cuda_emulation::DeviceAccess access;
