@@ -1,5 +1,3 @@
-#include <type_traits>
-
 #include "ops/cuda/attention_forward.h"
 #include "ops/cuda/attention_plain.cuh"
 
@@ -127,21 +125,13 @@ __global__ void __launch_bounds__(kPlainThreads)
 }  // namespace
 
 void attend_plain(Context& context, const AttentionBatch<float>& batch) {
-  const auto run = [&](auto chunks) {
+  dispatch_chunks(batch.dim, [&](auto chunks) {
     constexpr int kChunks = decltype(chunks)::value;
     constexpr size_t kFloats =
         kTileRows * (kChunks * kChunk + 4) + (kTileKeys + kTileRows) * kChunkStride;
     launch(context, "attention", {batch.grid, kPlainThreads, kFloats * sizeof(float)},
            attend<kChunks>, batch.tiles);
-  };
-  switch ((batch.dim + kChunk - 1) / kChunk) {
-    case 1:
-      return run(std::integral_constant<int, 1>{});
-    case 2:
-      return run(std::integral_constant<int, 2>{});
-    default:
-      return run(std::integral_constant<int, 4>{});
-  }
+  });
 }
 
 }  // namespace memlong::ops::device
