@@ -83,7 +83,9 @@ there() {
 get_programs() {
   if [[ -n $pack ]]; then
     mkdir -p "$work/pack" && bin=$work/pack/bin
-    step 'unpack' 60 tar -xf "$pack" -C "$work/pack"
+    # Where there is no xz, Python may know it.
+    step 'unpack' 60 bash -c 'tar -xf "$1" -C "$2" || python3 -c "import sys, tarfile
+tarfile.open(sys.argv[1]).extractall(sys.argv[2])" "$1" "$2"' unpack "$pack" "$work/pack"
   elif [[ -z $bin ]]; then
     bin=$root/build/gpu/bin
     local generator=() targets

@@ -8,6 +8,7 @@ made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
 mkdir "$made/path" "$made/bin"
 failures=0
+bin=(--bin "$made/bin")
 
 # program NAME: standard input is what it does.
 program() { { echo '#!/bin/bash' && cat; } >"$made/$1" && chmod +x "$made/$1"; }
@@ -17,7 +18,7 @@ check() {
   local want=$1 code=0
   shift
   rm -rf "$made/out"
-  PATH=$made/path:$PATH "$root/scripts/gpu-check.sh" --bin "$made/bin" --out "$made/out" "$@" \
+  PATH=$made/path:$PATH "$root/scripts/gpu-check.sh" "${bin[@]}" --out "$made/out" "$@" \
     >"$made/stdout" 2>"$made/stderr" </dev/null || code=$?
   [[ $code == "$want" ]] || wrong "exit code $code, not $want: $(cat "$made/stderr")"
 }
@@ -42,7 +43,7 @@ if [[ ! -c /dev/nvidia0 ]]; then
   check 3 --require-gpu
 fi
 check 2 --minutes soon
-check 2 --bin "$made/bin" --pack "$made/stdout"
+check 2 --pack "$made/stdout"
 
 program path/nvidia-smi <<'END'
 case $* in
@@ -98,6 +99,20 @@ reports out/report.md '| ops_device_test | failed |' 'exit code 1: [  FAILED  ] 
   '| network_device_test | failed |' 'NOT TESTED on a CUDA device: the driver is too old' \
   '| memcheck | skipped |' '| bench reference | not run | 0 | there is no program memlong-bench |' \
   "| recall, bf16: the CPU's answers | passed |"
+
+# A pack: its programs are started by gpu-run.sh, which finds the library of the machine.
+mkdir -p "$made/pack/bin" "$made/pack/lib" "$made/cuda/lib64"
+cp /bin/echo "$made/pack/bin/ops_device_test"
+cp "$root/scripts/gpu-run.sh" "$made/pack/run"
+echo libmadeup.so.1 | tee "$made/cuda/lib64/libmadeup.so.1" >"$made/pack/cublas"
+echo abc1234 >"$made/pack/commit"
+tar -C "$made/pack" -czf "$made/pack.tar.gz" .
+bin=(--pack "$made/pack.tar.gz")
+CUDA_HOME=$made/cuda check 1
+reports out/report.md '| unpack | passed |' '| ops_device_test | passed |' '- commit: abc1234'
+check 1
+reports out/report.md '| ops_device_test | failed |' 'libmadeup.so.1 is nowhere on this machine'
+bin=(--bin "$made/bin")
 
 program bin/a_device_test <<<'echo started; sleep 100'
 check 1 --minutes 0.1
