@@ -29,6 +29,10 @@ struct BlockCall {
   TensorView raw_k = {};       ///< [G, T, D], optional: keys before rope are copied here
   TensorView raw_v = {};       ///< [G, T, D], optional
   MassProbe* probe = nullptr;  ///< optional
+  /// Optional, for T = 1: [1] i32 where the context computes, read when the work is done. It is the
+  /// row's window position, `offset` what the work is cut for (ops::AttentionArgs::position);
+  /// raw_k, raw_v are then [G, W, D] and get their row of that number.
+  TensorView position = {};
 };
 
 /// Runs one block on T new tokens and puts their keys and values into the cache.

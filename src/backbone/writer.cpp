@@ -37,6 +37,15 @@ void Writer::forward_windows(Context& context, std::span<const int32_t> ids,
   }
 }
 
+void Writer::forward(Context& context, const TensorView& id, KvCache& cache, int64_t offset,
+                     const TensorView& position, const TensorView& x) const {
+  ops::embedding_of_view(context, weights_->table(), id, x);
+  for (int64_t layer = 0; layer < memory_layer_; ++layer) {
+    block_forward(context, *weights_, cache,
+                  {.x = x, .layer = layer, .offset = offset, .position = position});
+  }
+}
+
 void Writer::keys_values(Context& context, const TensorView& x, const TensorView& k,
                          const TensorView& v) const {
   block_keys_values(context, *weights_, memory_layer_, x, k, v);

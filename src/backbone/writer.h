@@ -30,6 +30,11 @@ class Writer {
   void forward(Context& context, std::span<const int32_t> ids, KvCache& cache, int64_t offset,
                const TensorView& x, const LayerObserver& observer = {}) const;
 
+  /// The same for one token whose id and window position lie where the context computes, [1] i32
+  /// each, and are read when the work is done; `offset` as in BlockCall::position.
+  void forward(Context& context, const TensorView& id, KvCache& cache, int64_t offset,
+               const TensorView& position, const TensorView& x) const;
+
   /// Reads whole windows at once, each from its position 0 and by itself: their ids one after the
   /// other, `lengths` of them. x [T, C] f32, T the sum of the lengths, becomes layer m's input. The
   /// same as forward() window by window up to rounding; for one window the same bits. No cache.

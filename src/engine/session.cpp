@@ -35,6 +35,7 @@ class Session::Impl {
   Answer answer(const GenerateOptions& options, const TextSink& sink);
   void save();
 
+  Context& context;
   std::shared_ptr<const LoadedModel> model;
   std::shared_ptr<Memory> memory;
   SessionOptions options;
@@ -52,15 +53,17 @@ class Session::Impl {
   void take_back(int64_t begin);
   void read(std::span<const int32_t> ids, Want want = Want::nothing);
   void catch_up();
+  int32_t next_token(const ops::SamplingOptions& sampling);
   void generate(const GenerateOptions& options, const TextSink& sink, Answer& answer);
   void close_answer(int64_t begin, int64_t content_begin, const Answer& answer);
   bool emit(std::string_view text, const TextSink& sink, Answer& answer);
 };
 
-Session::Impl::Impl(Context& context, std::shared_ptr<const LoadedModel> loaded,
+Session::Impl::Impl(Context& given_context, std::shared_ptr<const LoadedModel> loaded,
                     std::shared_ptr<const retriever::Embedder> embedder,
                     std::shared_ptr<Memory> bank_memory, const SessionOptions& given)
-    : model(std::move(loaded)),
+    : context(given_context),
+      model(std::move(loaded)),
       memory(std::move(bank_memory)),
       options(given),
       dialog(context, model, memory, options.scope, options.cached_chunks),
@@ -148,6 +151,18 @@ bool Session::Impl::emit(std::string_view text, const TextSink& sink, Answer& an
   return text.empty() || !sink || sink(text);
 }
 
+/// On a GPU the candidates are chosen there, so that they alone come over the bus.
+int32_t Session::Impl::next_token(const ops::SamplingOptions& sampling) {
+  const int64_t needed = ops::candidates_needed(sampling);
+  if (needed > 0 && context.device() == Device::cuda) {
+    return ops::sample_best(ops::top_k(context, stream.computed_logits(), needed), sampling,
+                            generator);
+  }
+  const auto* row = stream.logits().data<float>();
+  std::vector<float> logits(row, row + model->config.vocab);
+  return ops::sample(logits, stream.tokens(), sampling, generator);
+}
+
 void Session::Impl::generate(const GenerateOptions& generate_options, const TextSink& sink,
                              Answer& answer) {
   const tokenizer::Ids stop_ids = model->chat->stop_ids();
@@ -155,14 +170,11 @@ void Session::Impl::generate(const GenerateOptions& generate_options, const Text
   stops.insert(stops.end(), generate_options.stop.begin(), generate_options.stop.end());
   StopFilter filter(std::move(stops));
   tokenizer::StreamDecoder decoder(model->tokens);
-  std::vector<float> logits(static_cast<size_t>(model->config.vocab));
   std::vector<size_t> text_before;  // of each token
   size_t text_size = 0;
   answer.reason = StopReason::length;
   for (int64_t count = 0; count < generate_options.max_tokens; ++count) {
-    const auto* row = stream.logits().data<float>();
-    std::copy(row, row + logits.size(), logits.begin());
-    const int32_t id = ops::sample(logits, stream.tokens(), generate_options.sampling, generator);
+    const int32_t id = next_token(generate_options.sampling);
     if (std::find(stop_ids.begin(), stop_ids.end(), id) != stop_ids.end()) {
       answer.reason = StopReason::end;
       break;

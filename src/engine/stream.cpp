@@ -34,6 +34,10 @@ Stream::Stream(Context& context, std::shared_ptr<const LoadedModel> model,
   if (embedder_->needs_hidden()) {
     hidden_ = Tensor({model_->settings.window, config.hidden}, DType::f32, context.device());
   }
+  if (context.device() == Device::cuda) {
+    decoder_ = std::make_unique<Decoder>(
+        context, model_, DecoderPlaces{.cache = &cache_, .raw_k = raw_k_, .raw_v = raw_v_});
+  }
   open_window(std::max<int64_t>(options_.first_window, 0));
 }
 
@@ -89,12 +93,14 @@ void Stream::read_pending(int64_t fresh_from, Want want, const std::atomic<bool>
     if (room == 0) {
       MEMLONG_CHECK(options_.first_window < 0, "more tokens than the one window holds");
       open_window(window_start_ + model_->window_stride());
+    } else if (decodes(want)) {
+      decode();
     } else {
       read_piece(std::min(room, size() - read_), fresh_from, want);
     }
   }
   if (want == Want::nothing || size() == fresh_from) return;
-  logits_ = in_main_memory(context_, logits_, host_logits_);
+  main_logits_ = {};
   if (want == Want::last) logits_ = logits_.reshape({model_->config.vocab});
 }
 
@@ -307,42 +313,6 @@ void Stream::begin_answer(int64_t query_begin, int64_t query_end, int64_t marks)
 
 void Stream::end_answer() {
   if (!spans_.empty() && spans_.back().end < 0) spans_.back().end = size();
-}
-
-void Stream::measure_attention(bool on) {
-  measuring_ = on;
-  if (!on) return;
-  measured_.clear();
-  measured_rows_ = 0.0;
-}
-
-void Stream::add_measured(const backbone::MassProbe& probe, const Plan& plan) {
-  measured_rows_ += static_cast<double>(probe.rows);
-  for (size_t i = 0; i < probe.mass.size(); ++i) {
-    Tensor kept;
-    const float* mass = in_main_memory(context_, probe.mass[i], kept).data<float>();
-    for (const RetrievedChunk& chunk : plan.sets[i]->chunks) {
-      double sum = 0.0;
-      for (int64_t token = 0; token < chunk.tokens; ++token) sum += *mass++;
-      const auto same = [&chunk](const Measured& other) {
-        return other.chunk.id == chunk.id && other.chunk.document == chunk.document &&
-               other.chunk.begin == chunk.begin;
-      };
-      auto found = std::find_if(measured_.begin(), measured_.end(), same);
-      if (found == measured_.end()) found = measured_.insert(found, {.chunk = chunk, .mass = 0.0});
-      found->mass += sum;
-      found->chunk.score = std::max(found->chunk.score, chunk.score);
-    }
-  }
-}
-
-std::vector<RetrievedChunk> Stream::measured() const {
-  std::vector<RetrievedChunk> chunks;
-  for (const Measured& measured : measured_) {
-    chunks.push_back(measured.chunk);
-    chunks.back().attention = measured_rows_ > 0 ? measured.mass / measured_rows_ : 0.0;
-  }
-  return chunks;
 }
 
 }  // namespace memlong::engine

@@ -18,6 +18,7 @@
 #include "backbone/block.h"
 #include "backbone/kv_cache.h"
 #include "engine/chunk.h"
+#include "engine/decoder.h"
 #include "engine/host_rows.h"
 #include "engine/loaded_model.h"
 #include "membank/types.h"
@@ -97,6 +98,9 @@ class Stream {
   Stream(Context& context, std::shared_ptr<const LoadedModel> model,
          std::shared_ptr<const retriever::Embedder> embedder, SetSource& source,
          const StreamOptions& options);
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  ~Stream() = default;
 
   /// Takes a stream up again: tokens [0, n) were read before, `spans` are its answers, chunks that
   /// end at or before `completed` are known. Reads the current window again.
@@ -129,7 +133,9 @@ class Stream {
 
   /// f32 [V] after Want::last, [T, V] after Want::all, in main memory. Row t is the distribution of
   /// the token after ids[t]. Valid until the next read.
-  [[nodiscard]] const TensorView& logits() const { return logits_; }
+  [[nodiscard]] const TensorView& logits() const;
+  /// The same where they were computed, for ops that take them there.
+  [[nodiscard]] const TensorView& computed_logits() const { return logits_; }
 
   [[nodiscard]] const std::vector<int32_t>& tokens() const { return tokens_; }
   [[nodiscard]] int64_t size() const { return static_cast<int64_t>(tokens_.size()); }
@@ -142,7 +148,9 @@ class Stream {
   /// While on, attention to memory is added up by chunk (costs a second pass over memory keys).
   void measure_attention(bool on);
   /// Per chunk of every set that was read since measure_attention(true): mean share.
-  [[nodiscard]] std::vector<RetrievedChunk> measured() const;
+  [[nodiscard]] std::vector<RetrievedChunk> measured();
+  /// Null where tokens are not decoded on a GPU.
+  [[nodiscard]] const Decoder* decoder() const { return decoder_.get(); }
 
  private:
   struct Measured {
@@ -160,6 +168,8 @@ class Stream {
   void step_back(int64_t position);
   void read_pending(int64_t fresh_from, Want want, const std::atomic<bool>* stop = nullptr);
   void read_piece(int64_t count, int64_t fresh_from, Want want);
+  [[nodiscard]] bool decodes(Want want) const;
+  void decode();
   void read_upper(const TensorView& x, int64_t lead);
   void keep_logits(const TensorView& x, int64_t lead, int64_t fresh_from, Want want);
   Plan plan_segments(int64_t begin, int64_t count, int64_t lead);
@@ -170,6 +180,7 @@ class Stream {
   std::vector<float> embed(int64_t begin, int64_t end);
   void complete_chunks();
   void add_measured(const backbone::MassProbe& probe, const Plan& plan);
+  void take_measured();
 
   Context& context_;
   std::shared_ptr<const LoadedModel> model_;
@@ -188,15 +199,18 @@ class Stream {
   Tensor raw_v_;
   Tensor hidden_;  ///< [W, C] f32: layer m's input, only where the embedder needs it
   Tensor logit_buffer_;
-  Tensor host_logits_;  ///< what logits_ shows where logit_buffer_ is not in main memory
   TensorView logits_;
-  int64_t logit_rows_ = 0;  ///< rows of logits_ that are there
-  int64_t known_ = 0;       ///< tokens whose hidden states of this window are there
+  mutable Tensor host_logits_;      ///< of logits_, where that is not in main memory
+  mutable TensorView main_logits_;  ///< logits_ in main memory, once somebody has asked
+  int64_t logit_rows_ = 0;          ///< rows of logits_ that are there
+  int64_t known_ = 0;               ///< tokens whose hidden states of this window are there
   SegmentRecord segment_;
   std::function<void(const SegmentRecord&)> on_segment_;
   bool measuring_ = false;
   double measured_rows_ = 0.0;
   std::vector<Measured> measured_;
+  std::unique_ptr<Decoder> decoder_;
+  std::shared_ptr<const RetrievedSet> decoder_set_;  ///< what the decoder reads
 };
 
 }  // namespace memlong::engine

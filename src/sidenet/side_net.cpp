@@ -24,7 +24,8 @@ SideNet::SideNet(std::shared_ptr<const backbone::LlamaWeights> weights, int64_t 
 void SideNet::forward(Context& context, backbone::KvCache& cache, const SideNetCall& call) const {
   for (int64_t layer = memory_layer_; layer < weights_->config.layers; ++layer) {
     const bool reads = reads_[static_cast<size_t>(layer)];
-    backbone::BlockCall block{.x = call.x, .layer = layer, .offset = call.offset};
+    backbone::BlockCall block{
+        .x = call.x, .layer = layer, .offset = call.offset, .position = call.position};
     if (reads) {
       block.memory = call.memory;
       block.probe = call.probe;

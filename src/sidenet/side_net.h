@@ -25,6 +25,7 @@ struct SideNetCall {
   TensorView raw_v = {};  ///< [G, T, D], optional
   backbone::MassProbe* probe = nullptr;
   const backbone::LayerObserver* observer = nullptr;
+  TensorView position = {};  ///< [1] i32, optional: as BlockCall::position, raw_k and raw_v too
 };
 
 /// Immutable, thread-safe with a Context and a KvCache for each thread.
