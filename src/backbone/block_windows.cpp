@@ -6,22 +6,12 @@
 #include "backbone/block_parts.h"
 #include "ops/attention.h"
 #include "ops/copy.h"
-#include "ops/rope.h"
 
 namespace memlong::backbone {
 namespace {
 
-/// Each window's rows [T, H, D] from its position 0.
-void rotate(Context& context, const LlamaWeights& weights, std::span<const WindowRows> windows,
-            const TensorView& x, const TensorView& out) {
-  for (const WindowRows& window : windows) {
-    ops::rope(context, x.slice(0, window.begin, window.end), weights.rope, 0,
-              out.slice(0, window.begin, window.end));
-  }
-}
-
 void attend(Context& context, const LlamaWeights& weights, int64_t layer,
-            std::span<const WindowRows> windows, const TensorView& x) {
+            std::span<const ops::RopeRows> windows, const TensorView& x) {
   const model::ModelConfig& config = weights.config;
   const BlockWeights& block = weights.blocks[static_cast<size_t>(layer)];
   const int64_t rows = x.dim(0);
@@ -30,17 +20,18 @@ void attend(Context& context, const LlamaWeights& weights, int64_t layer,
   const Shape heads{config.kv_heads, rows, config.head_dim};
   const TensorView k = context.scratch("windows.k", heads, weights.dtype);
   const TensorView v = context.scratch("windows.v", heads, weights.dtype);
-  rotate(context, weights, windows, heads_of(projected.kv, config, 0), k.permute({1, 0, 2}));
+  ops::rope(context, heads_of(projected.kv, config, 0), weights.rope, windows,
+            k.permute({1, 0, 2}));
   ops::copy(context, heads_of(projected.kv, config, 1), v.permute({1, 0, 2}));
   const TensorView q = project_queries(context, weights, layer, projected.normed);
-  rotate(context, weights, windows, q, q);
+  ops::rope(context, q, weights.rope, windows, q);
 
   const TensorView mixed =
       context.scratch("block.mixed", {rows, config.heads * config.head_dim}, weights.dtype);
   const TensorView out = mixed.split_last(config.head_dim);
   std::vector<ops::AttentionArgs> calls;
   calls.reserve(windows.size());
-  for (const WindowRows& window : windows) {
+  for (const ops::RopeRows& window : windows) {
     calls.push_back({.q = q.slice(0, window.begin, window.end),
                      .k = k.slice(1, window.begin, window.end),
                      .v = v.slice(1, window.begin, window.end),
@@ -55,7 +46,7 @@ void attend(Context& context, const LlamaWeights& weights, int64_t layer,
 }  // namespace
 
 void block_windows(Context& context, const LlamaWeights& weights, int64_t layer,
-                   std::span<const WindowRows> windows, const TensorView& x) {
+                   std::span<const ops::RopeRows> windows, const TensorView& x) {
   attend(context, weights, layer, windows, x);
   feed_forward(context, weights, layer, x);
 }

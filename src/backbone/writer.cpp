@@ -24,10 +24,10 @@ void Writer::forward(Context& context, std::span<const int32_t> ids, KvCache& ca
 
 void Writer::forward_windows(Context& context, std::span<const int32_t> ids,
                              std::span<const int64_t> lengths, const TensorView& x) const {
-  std::vector<WindowRows> windows;
+  std::vector<ops::RopeRows> windows;
   int64_t end = 0;
   for (const int64_t length : lengths) {
-    windows.push_back({end, end + length});
+    windows.push_back({.begin = end, .end = end + length, .start = 0});
     end += length;
   }
   MEMLONG_CHECK(end == static_cast<int64_t>(ids.size()), "windows of other lengths than their ids");

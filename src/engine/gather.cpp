@@ -113,7 +113,7 @@ RetrievedSet SetGatherer::assemble(const std::vector<Part>& parts, const TensorV
   context_.activate();
   set.k = Tensor(shape_of(total), layout_.dtype, context_.device());
   set.v = Tensor(shape_of(total), layout_.dtype, context_.device());
-  std::vector<std::pair<TensorView, TensorView>> copies;  // from, to
+  std::vector<ops::CopyPair> copies;
   std::vector<std::pair<ChunkKey, Tensor>> fresh;
   int64_t at = 0;
   for (const Part& part : parts) {
@@ -121,17 +121,17 @@ RetrievedSet SetGatherer::assemble(const std::vector<Part>& parts, const TensorV
     const bool read = part.cached.empty();
     const TensorView from =
         read ? arrived.slice(2, part.place, part.place + part.chunk.tokens) : part.cached.view();
-    copies.emplace_back(half(from, 0), set.k.view().slice(1, at, end));
-    copies.emplace_back(half(from, 1), set.v.view().slice(1, at, end));
+    copies.push_back({half(from, 0), set.k.view().slice(1, at, end)});
+    copies.push_back({half(from, 1), set.v.view().slice(1, at, end)});
     if (read && cache_.capacity() > 0) {
       Tensor kv(from.shape(), layout_.dtype, context_.device());
-      copies.emplace_back(from, kv);
+      copies.push_back({from, kv});
       fresh.emplace_back(key_of(part.chunk), std::move(kv));
     }
     at = end;
     set.chunks.push_back(part.chunk);
   }
-  for (const auto& [from, to] : copies) ops::copy(context_, from, to);
+  ops::copy(context_, copies);
   // Only now: one of many new entries may push out another.
   for (auto& [key, kv] : fresh) cache_.insert(key, std::move(kv));
   return set;
