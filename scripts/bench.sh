@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures everything that docs/benchmarks.md has tables of, and writes them. On a machine that does
-# nothing else this takes about an hour, most of it the long dialogs.
+# Measures everything that docs/benchmarks.md has tables of, and writes them. For a machine that does
+# nothing else; it takes long, most of it for the long dialogs and the large bank.
 #   scripts/bench.sh [OPTION...]
 #   --only NAME,...         sections: openllama-3b openllama-3b-load reference reference-dialog 100m
 #                           100m-dialog peers

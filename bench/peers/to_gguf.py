@@ -90,6 +90,7 @@ def pieces(folder, vocab):
 def add_tokenizer(writer, folder, config):
     texts, scores, kinds = pieces(folder, config["vocab_size"])
     writer.add_tokenizer_model("llama")
+    writer.add_tokenizer_pre("default")
     writer.add_token_list(texts)
     writer.add_token_scores(scores)
     writer.add_token_types(kinds)

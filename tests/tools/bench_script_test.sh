@@ -37,3 +37,32 @@ shape "$page" | diff "$folder/first" - >&2 || fail "a second run changes the pag
 
 ! "$source/scripts/bench.sh" --page "$folder/none.md" 2>/dev/null || fail "a page that is not there is taken"
 ! "$source/scripts/bench.sh" --llama-bench "$folder/none" --page "$page" 2>/dev/null || fail "a peer that is not there is taken"
+
+# A stand-in for llama-bench: as many tokens a second as it is asked for, in the form of its JSON.
+cat >"$folder/llama-bench" <<'END'
+#!/usr/bin/env bash
+depth=0
+while (($#)); do
+  case $1 in -p) prompt=$2 ;; -n) generate=$2 ;; -d) depth=$2 ;; -r) repeat=$2 ;; esac
+  shift
+done
+[[ $repeat == 1 ]] || exit 1
+form='{"build_commit": "abc", "n_threads": 2, "n_prompt": %d, "n_gen": %d, "n_depth": %d, "avg_ts": 1.0, "samples_ts": [%d, 1, 9999]}'
+echo '['
+separator=
+for count in ${prompt//,/ }; do
+  printf "$separator$form" "$count" "$generate" "$depth" $((count + generate))
+  separator=,
+done
+echo ']'
+END
+chmod +x "$folder/llama-bench"
+python3 "$source/bench/peers/llama_cpp.py" none.gguf --llama-bench "$folder/llama-bench" --prompt 16,32 --depth 0,8 \
+  --generate 4 --threads 2 --repeat 1 >"$folder/peer.json"
+python3 - "$folder/peer.json" <<'END' || fail "llama_cpp.py reads llama-bench's JSON wrongly"
+import json, sys
+report = json.load(open(sys.argv[1]))
+rows = {row["test"]: row["value"] for row in report["rows"]}
+assert rows == {"pp16": 16, "pp32": 32, "tg4": 4, "tg4@8": 4}, rows
+assert report["program"] == "llama.cpp abc", report
+END
