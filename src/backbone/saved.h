@@ -2,28 +2,30 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 
 #include "model/config.h"
+#include "ops/zero.h"
+#include "tensor/context.h"
 #include "tensor/tensor.h"
 
 namespace memlong::backbone {
 
-/// Memory that is used again from step to step: grows, never shrinks. The next get() loses what
-/// the last one held.
+/// Memory of the context's device that is used again from step to step: grows, never shrinks. The
+/// next get() loses what the last one held. Always with contexts of one device.
 class GrowingBuffer {
  public:
-  TensorView get(const Shape& shape, DType dtype) {
+  TensorView get(Context& context, const Shape& shape, DType dtype) {
     const int64_t bytes = shape.elements() * static_cast<int64_t>(dtype_size(dtype));
     if (storage_.empty() || static_cast<int64_t>(storage_.bytes()) < bytes) {
+      context.activate();
       storage_ = Tensor();  // the old one goes first
-      storage_ = Tensor({bytes}, DType::u8);
+      storage_ = Tensor({bytes}, DType::u8, context.device());
     }
-    return {storage_.view().raw(), dtype, shape};
+    return {storage_.view().raw(), dtype, shape, context.device()};
   }
-  TensorView zeros(const Shape& shape, DType dtype) {
-    const TensorView view = get(shape, dtype);
-    std::memset(view.raw(), 0, view.bytes());
+  TensorView zeros(Context& context, const Shape& shape, DType dtype) {
+    const TensorView view = get(context, shape, dtype);
+    ops::zero(context, view);
     return view;
   }
 
@@ -46,16 +48,17 @@ struct SavedBlock {
 /// Memory for everything of a SavedBlock but its input.
 class SavedBuffers {
  public:
-  SavedBlock get(const model::ModelConfig& config, int64_t rows, DType dtype, const TensorView& x) {
+  SavedBlock get(Context& context, const model::ModelConfig& config, int64_t rows, DType dtype,
+                 const TensorView& x) {
     const int64_t q = config.heads * config.head_dim;
     const int64_t kv = 2 * config.kv_heads * config.head_dim;
     return {.x = x,
-            .middle = middle_.get({rows, config.hidden}, DType::f32),
-            .q = q_.get({rows, q}, dtype),
-            .kv = kv_.get({rows, kv}, dtype),
-            .mixed = mixed_.get({rows, q}, dtype),
-            .lse = lse_.get({rows, config.heads}, DType::f32),
-            .gate_up = gate_up_.get({rows, 2 * config.ffn}, dtype)};
+            .middle = middle_.get(context, {rows, config.hidden}, DType::f32),
+            .q = q_.get(context, {rows, q}, dtype),
+            .kv = kv_.get(context, {rows, kv}, dtype),
+            .mixed = mixed_.get(context, {rows, q}, dtype),
+            .lse = lse_.get(context, {rows, config.heads}, DType::f32),
+            .gate_up = gate_up_.get(context, {rows, 2 * config.ffn}, dtype)};
   }
 
  private:

@@ -10,14 +10,17 @@
 namespace memlong::backbone {
 namespace {
 
-/// Rows that go through an MLP or a projection together: what lies between its products stays in
-/// cache, and products come in few sizes, whose preparation is kept.
+/// Rows that go through an MLP or a projection together. On the CPU what lies between its products
+/// stays in cache, and products come in few sizes, whose preparation is kept; a GPU needs many rows
+/// at once.
 constexpr int64_t kRowBlock = 1024;
+constexpr int64_t kDeviceRowBlock = 16384;
 
 template <class Fn>
-void for_row_blocks(int64_t rows, const Fn& fn) {
-  for (int64_t begin = 0; begin < rows; begin += kRowBlock) {
-    fn(begin, std::min(rows, begin + kRowBlock));
+void for_row_blocks(const Context& context, int64_t rows, const Fn& fn) {
+  const int64_t block = context.device() == Device::cpu ? kRowBlock : kDeviceRowBlock;
+  for (int64_t begin = 0; begin < rows; begin += block) {
+    fn(begin, std::min(rows, begin + block));
   }
 }
 
@@ -29,6 +32,14 @@ TensorView heads_of(const TensorView& kv, const model::ModelConfig& config, int 
 
 TensorView rows_of(const TensorView& packed, const PackedSequence& sequence) {
   return packed.slice(0, sequence.begin, sequence.end);
+}
+
+std::vector<ops::RopeRows> rope_rows(const BlockRun& run) {
+  std::vector<ops::RopeRows> places;
+  for (const PackedSequence& sequence : run.sequences) {
+    places.push_back({sequence.begin, sequence.end, sequence.position});
+  }
+  return places;
 }
 
 TensorView normed_rows(Context& context, const BlockRun& run, const TensorView& x,
@@ -83,7 +94,7 @@ void train_project(Context& context, const TrainBlock& block, BlockRun& run,
   const bool memory_layer = run.raw_kv.raw() != nullptr;
   const int64_t kv_rows = memory_layer && !run.raw_given ? run.raw_kv.dim(0) : run.rows;
   const TensorView kv = memory_layer ? run.raw_kv : saved.kv;
-  for_row_blocks(kv_rows, [&](int64_t begin, int64_t end) {
+  for_row_blocks(context, kv_rows, [&](int64_t begin, int64_t end) {
     const TensorView x = saved.x.slice(0, begin, end);
     const TensorView normed = normed_rows(context, run, x, block.input_norm.value);
     const int64_t last = std::clamp(run.rows, begin, end);
@@ -94,12 +105,11 @@ void train_project(Context& context, const TrainBlock& block, BlockRun& run,
     if (!run.raw_given) run.flops += block.kv.forward(context, normed, kv.slice(0, begin, end));
   });
   if (memory_layer) ops::copy(context, run.raw_kv.slice(0, 0, run.rows), saved.kv);
-  for (const PackedSequence& sequence : run.sequences) {
-    const TensorView q = rows_of(saved.q, sequence).split_last(run.config->head_dim);
-    const TensorView k = heads_of(rows_of(saved.kv, sequence), *run.config, 0);
-    ops::rope(context, q, *run.rope, sequence.position, q);
-    ops::rope(context, k, *run.rope, sequence.position, k);
-  }
+  const std::vector<ops::RopeRows> places = rope_rows(run);
+  const TensorView q = saved.q.split_last(run.config->head_dim);
+  const TensorView k = heads_of(saved.kv, *run.config, 0);
+  ops::rope(context, q, *run.rope, places, q);
+  ops::rope(context, k, *run.rope, places, k);
 }
 
 void train_attend(Context& context, const TrainBlock& block, BlockRun& run,
@@ -110,7 +120,7 @@ void train_attend(Context& context, const TrainBlock& block, BlockRun& run,
   }
   ops::attention(context, calls);
   run.flops += 4.0 * attention_volume(run);
-  for_row_blocks(run.rows, [&](int64_t begin, int64_t end) {
+  for_row_blocks(context, run.rows, [&](int64_t begin, int64_t end) {
     const TensorView out = saved.middle.slice(0, begin, end);
     ops::copy(context, saved.x.slice(0, begin, end), out);
     run.flops += block.o.forward(context, saved.mixed.slice(0, begin, end), out, true);
@@ -119,7 +129,7 @@ void train_attend(Context& context, const TrainBlock& block, BlockRun& run,
 
 void train_feed_forward(Context& context, const TrainBlock& block, BlockRun& run,
                         const SavedBlock& saved, const TensorView& out) {
-  for_row_blocks(run.rows, [&](int64_t begin, int64_t end) {
+  for_row_blocks(context, run.rows, [&](int64_t begin, int64_t end) {
     const TensorView x = saved.middle.slice(0, begin, end);
     const TensorView gate_up = saved.gate_up.slice(0, begin, end);
     const TensorView normed = normed_rows(context, run, x, block.post_norm.value);
@@ -136,7 +146,7 @@ void train_feed_forward(Context& context, const TrainBlock& block, BlockRun& run
 
 void train_feed_forward_backward(Context& context, const TrainBlock& block, BlockRun& run,
                                  const SavedBlock& saved, const TensorView& dx) {
-  for_row_blocks(run.rows, [&](int64_t begin, int64_t end) {
+  for_row_blocks(context, run.rows, [&](int64_t begin, int64_t end) {
     const Shape narrow{end - begin, run.config->hidden};
     const Shape wide{end - begin, run.config->ffn};
     const TensorView drows = dx.slice(0, begin, end);
@@ -161,7 +171,7 @@ ProjectionGradient train_attend_backward(Context& context, const TrainBlock& blo
                                          const SavedBlock& saved, const TensorView& dx) {
   const model::ModelConfig& config = *run.config;
   const TensorView dmixed = context.scratch("train_block.dmixed", saved.mixed.shape(), run.dtype);
-  for_row_blocks(run.rows, [&](int64_t begin, int64_t end) {
+  for_row_blocks(context, run.rows, [&](int64_t begin, int64_t end) {
     const Shape narrow{end - begin, config.hidden};
     const TensorView dy = context.scratch("train_block.dy", narrow, run.dtype);
     ops::copy(context, dx.slice(0, begin, end), dy);
@@ -188,12 +198,11 @@ ProjectionGradient train_attend_backward(Context& context, const TrainBlock& blo
   }
   ops::attention_backward(context, calls);
   run.flops += 10.0 * attention_volume(run);
-  for (const PackedSequence& sequence : run.sequences) {
-    const TensorView dq = rows_of(gradient.dq, sequence).split_last(config.head_dim);
-    const TensorView dk = heads_of(rows_of(gradient.dkv, sequence), config, 0);
-    ops::rope_backward(context, dq, *run.rope, sequence.position, dq);
-    ops::rope_backward(context, dk, *run.rope, sequence.position, dk);
-  }
+  const std::vector<ops::RopeRows> places = rope_rows(run);
+  const TensorView dq = gradient.dq.split_last(config.head_dim);
+  const TensorView dk = heads_of(gradient.dkv.slice(0, 0, run.rows), config, 0);
+  ops::rope_backward(context, dq, *run.rope, places, dq);
+  ops::rope_backward(context, dk, *run.rope, places, dk);
   return gradient;
 }
 
@@ -202,7 +211,7 @@ void train_project_backward(Context& context, const TrainBlock& block, BlockRun&
                             const TensorView& dx) {
   const int64_t kv_rows = run.raw_given ? run.rows : gradient.dkv.dim(0);
   const bool wanted = dx.raw() != nullptr;
-  for_row_blocks(kv_rows, [&](int64_t begin, int64_t end) {
+  for_row_blocks(context, kv_rows, [&](int64_t begin, int64_t end) {
     const TensorView x = saved.x.slice(0, begin, end);
     const TensorView normed = normed_rows(context, run, x, block.input_norm.value);
     TensorView dnormed;

@@ -7,6 +7,7 @@
 #include "ops/column_sum.h"
 #include "ops/copy.h"
 #include "ops/gemm.h"
+#include "ops/scale.h"
 
 namespace memlong::backbone {
 namespace {
@@ -20,10 +21,10 @@ double product_flops(int64_t rows, int64_t n, int64_t k) {
   return 2.0 * static_cast<double>(rows) * static_cast<double>(n) * static_cast<double>(k);
 }
 
-Tensor scaled(const TensorView& x, float scale) {
-  Tensor out = Tensor::copy_of(x);
-  auto* values = out.data<float>();
-  for (int64_t i = 0; i < x.elements(); ++i) values[i] *= scale;
+/// Lives until the next call.
+TensorView scaled(Context& context, const TensorView& x, float factor) {
+  const TensorView out = context.scratch("train_linear.scaled", x.shape(), DType::f32);
+  ops::scale(context, x, factor, out);
   return out;
 }
 
@@ -45,11 +46,19 @@ void TrainLinear::pack(Context& context) {
   if (first || any_trained(parts_.weights)) {
     std::vector<TensorView> values;
     for (const TrainTensor& weight : parts_.weights) values.push_back(weight.value);
-    packed_ = ops::pack_weight(context, values, dtype_);
-    if (input_gradient_) transposed_ = ops::pack_weight_transposed(context, values, dtype_);
+    if (input_gradient_) {
+      auto [packed, transposed] = ops::pack_weight_both(context, values, dtype_);
+      packed_ = std::move(packed);
+      transposed_ = std::move(transposed);
+    } else {
+      packed_ = ops::pack_weight(context, values, dtype_);
+    }
   }
   if (!parts_.biases.empty() && (first || any_trained(parts_.biases))) {
-    if (first) bias_ = Tensor({rows_}, DType::f32);
+    if (first) {
+      context.activate();
+      bias_ = Tensor({rows_}, DType::f32, context.device());
+    }
     int64_t at = 0;
     for (const TrainTensor& bias : parts_.biases) {
       const int64_t end = at + bias.value.dim(0);
@@ -64,11 +73,11 @@ void TrainLinear::pack_path(Context& context, size_t i) {
   const LowRank& path = parts_.low_rank[i];
   PackedPath& packed = paths_[i];
   // With the scale in the first factor of each direction, no gradient needs it again.
-  const Tensor a = scaled(path.a.value, path.scale);
-  packed.a = ops::pack_weight(context, std::array{a.view()}, dtype_);
+  const TensorView a = scaled(context, path.a.value, path.scale);
+  packed.a = ops::pack_weight(context, std::array{a}, dtype_);
   packed.b = ops::pack_weight(context, std::array{path.b.value}, dtype_);
-  const Tensor b = scaled(path.b.value, path.scale);
-  packed.b_back = ops::pack_weight_transposed(context, std::array{b.view()}, dtype_);
+  const TensorView b = scaled(context, path.b.value, path.scale);
+  packed.b_back = ops::pack_weight_transposed(context, std::array{b}, dtype_);
   if (input_gradient_) {
     packed.a_back = ops::pack_weight_transposed(context, std::array{path.a.value}, dtype_);
   }

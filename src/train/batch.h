@@ -16,7 +16,7 @@ struct MemoryPart {
   int64_t past = -1;  ///< index into Batch::pasts; -1: k and v are given
   int64_t begin = 0;
   int64_t end = 0;
-  Tensor k;  ///< [G, n, D], any float dtype, not rotated
+  Tensor k;  ///< [G, n, D], any float dtype, not rotated; where the network computes or on the host
   Tensor v;
 };
 

@@ -1,17 +1,25 @@
 #include "train/loss.h"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "ops/cross_entropy.h"
 #include "ops/embedding.h"
 #include "ops/rms_norm.h"
+#include "ops/zero.h"
 
 namespace memlong::train {
 namespace {
 
+/// Rows whose logits exist at once. The host waits for each block's losses: on a GPU as many as fit
+/// into kDeviceLogits elements.
 constexpr int64_t kRowBlock = 512;
+constexpr int64_t kDeviceLogits = int64_t{1} << 26;
+
+int64_t row_block(const Context& context, int64_t vocab) {
+  if (context.device() == Device::cpu) return kRowBlock;
+  return std::max(kRowBlock, kDeviceLogits / vocab);
+}
 
 /// Rows that have a target.
 struct TargetRows {
@@ -49,8 +57,9 @@ void head_pass(Context& context, const LossArgs& args, const TensorView& normed,
   const int64_t count = normed.dim(0);
   std::vector<float> gradient_weights = all.weights;
   for (float& weight : gradient_weights) weight *= args.scale;
-  for (int64_t begin = 0; begin < count; begin += kRowBlock) {
-    const int64_t end = std::min(count, begin + kRowBlock);
+  const int64_t block = row_block(context, args.config.vocab);
+  for (int64_t begin = 0; begin < count; begin += block) {
+    const int64_t end = std::min(count, begin + block);
     const Shape shape{end - begin, args.config.vocab};
     const TensorView x = normed.slice(0, begin, end);
     const TensorView logits = context.scratch("loss.logits", shape, DType::f32);
@@ -109,7 +118,7 @@ LossSums loss_pass(Context& context, const LossArgs& args, double& flops) {
   const auto count = static_cast<int64_t>(all.rows.size());
   const Shape shape{count, args.config.hidden};
   const bool gradients = args.dx.raw() != nullptr;
-  if (gradients) std::memset(args.dx.raw(), 0, args.dx.bytes());
+  if (gradients) ops::zero(context, args.dx);
   if (count == 0) return sum_up(args, all);
 
   const bool every = count == args.x.dim(0);
@@ -122,7 +131,7 @@ LossSums loss_pass(Context& context, const LossArgs& args, double& flops) {
   head_pass(context, args, normed, dnormed, all, flops);
   if (gradients) {
     const TensorView dx = every ? args.dx : context.scratch("loss.dx", shape, DType::f32);
-    if (!every) std::memset(dx.raw(), 0, dx.bytes());
+    if (!every) ops::zero(context, dx);
     ops::rms_norm_backward(context, x, args.final_norm.value, args.config.rms_eps, dnormed, dx,
                            args.final_norm.gradient);
     if (!every) ops::embedding_backward(context, all.rows, dx, args.dx);

@@ -5,6 +5,8 @@
 
 #include "ops/copy.h"
 #include "ops/gemm.h"
+#include "ops/scale.h"
+#include "train/host_tensors.h"
 #include "train/network_impl.h"
 
 namespace memlong::train {
@@ -13,14 +15,14 @@ namespace {
 const std::string kA = ".lora_A.weight";
 const std::string kB = ".lora_B.weight";
 
-/// W + scale B A, f32.
+/// W + scale B A, f32, in main memory.
 Tensor merge(Context& context, const TensorView& base, const TensorView& a, const TensorView& b,
              float scale) {
   Tensor merged = ops::convert(context, base, DType::f32);
-  const Tensor scaled = Tensor::copy_of(b);
-  for (int64_t i = 0; i < b.elements(); ++i) scaled.data<float>()[i] *= scale;
+  const TensorView scaled = context.scratch("merge.scaled", b.shape(), DType::f32);
+  ops::scale(context, b, scale, scaled);
   ops::gemm(context, scaled, a, merged, {.accumulate = true});
-  return merged;
+  return on_host(context, merged);
 }
 
 }  // namespace
@@ -41,7 +43,7 @@ std::shared_ptr<const backbone::LlamaWeights> Network::merged_weights(Context& c
       store->replace(weight, merge(context, impl.store->get(weight), firsts.at(layer),
                                    parameter.value, scale));
     } else {
-      store->replace(name, Tensor::copy_of(parameter.value));
+      store->replace(name, on_host(context, parameter.value));
     }
   }
   return backbone::load_weights(context, std::move(store), impl.config, impl.options.dtype,

@@ -1,10 +1,10 @@
 #include "train/network.h"
 
-#include <cstring>
 #include <string>
 #include <utility>
 
 #include "common/error.h"
+#include "ops/zero.h"
 #include "train/network_impl.h"
 
 namespace memlong::train {
@@ -63,9 +63,9 @@ void Network::refresh(Context& context) {
   impl_->weights.pack(context, impl_->memory_layer, impl_->options.part);
 }
 
-void Network::zero_gradients(Context& /*context*/) {
+void Network::zero_gradients(Context& context) {
   for (const Parameter& parameter : impl_->weights.parameters) {
-    std::memset(parameter.gradient.view().raw(), 0, parameter.gradient.bytes());
+    ops::zero(context, parameter.gradient);
   }
 }
 

@@ -46,14 +46,18 @@ struct NetworkOptions {
   uint64_t seed = 1;          ///< of LoRA's A
 };
 
-/// Keys and values of layer m, before rope, that a pass made: [G, T, D] of the network's dtype.
+/// Keys and values of layer m, before rope, that a pass made: [G, T, D] of the network's dtype,
+/// where the network computes.
 struct WrittenMemory {
   Tensor k;
   Tensor v;
 };
 
-/// Not thread-safe. With upper and lora, the writer reads every sequence alone, as the Writer does
-/// in use: what it makes of a window does not depend on the rest of the batch.
+/// Lives on the device of the context that it was made with, and is called with contexts of that
+/// device. On a GPU a pass sends up tokens, targets and tables of what reads what, and memory that
+/// lies on the host; back come the losses. Not thread-safe. With upper and lora, the writer reads
+/// every sequence alone, as the Writer does in use: what it makes of a window does not depend on
+/// the rest of the batch.
 class Network {
  public:
   /// Parameters start as the store's tensors (LoRA: A uniform as in Hugging Face PEFT, B zero).

@@ -53,11 +53,12 @@ struct Network::Impl {
  private:
   [[nodiscard]] bool keeps(int64_t layer, bool train) const;
   [[nodiscard]] int64_t rows_into(int64_t layer) const;
-  TensorView residual(int64_t layer, bool train);
-  backbone::SavedBlock saved_block(int64_t layer, int64_t rows, bool train, const TensorView& x);
+  TensorView residual(Context& context, int64_t layer, bool train);
+  backbone::SavedBlock saved_block(Context& context, int64_t layer, int64_t rows, bool train,
+                                   const TensorView& x);
   [[nodiscard]] backbone::BlockRun run_of(int64_t layer) const;
   [[nodiscard]] const backbone::TrainBlock& block(int64_t layer) const;
-  void start(const Batch& batch);
+  void start(Context& context, const Batch& batch);
   void write_frozen(Context& context, const TensorView& x);
   void forward_block(Context& context, const Batch& batch, int64_t layer, bool train);
   void forward(Context& context, const Batch& batch, bool train);

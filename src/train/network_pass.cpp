@@ -1,9 +1,9 @@
 // Forward and backward over a batch.
-#include <cstring>
 #include <span>
 
 #include "common/error.h"
 #include "ops/embedding.h"
+#include "ops/zero.h"
 #include "train/loss.h"
 #include "train/network_impl.h"
 
@@ -36,18 +36,18 @@ int64_t Network::Impl::rows_into(int64_t layer) const {
 }
 
 /// The input of `layer`, [rows, C] f32; two buffers in turn where it is not kept.
-TensorView Network::Impl::residual(int64_t layer, bool train) {
+TensorView Network::Impl::residual(Context& context, int64_t layer, bool train) {
   const bool kept = keeps(layer, train) && layer < config.layers;
   const int64_t index = kept ? layer + 2 : layer % 2;
-  return residual_buffers[static_cast<size_t>(index)].get({rows_into(layer), config.hidden},
-                                                          DType::f32);
+  return residual_buffers[static_cast<size_t>(index)].get(
+      context, {rows_into(layer), config.hidden}, DType::f32);
 }
 
-SavedBlock Network::Impl::saved_block(int64_t layer, int64_t rows, bool train,
+SavedBlock Network::Impl::saved_block(Context& context, int64_t layer, int64_t rows, bool train,
                                       const TensorView& x) {
   const bool kept = keeps(layer, train) && !options.recompute;
   const int64_t index = kept ? layer + 1 : 0;
-  return saved_buffers[static_cast<size_t>(index)].get(config, rows, options.dtype, x);
+  return saved_buffers[static_cast<size_t>(index)].get(context, config, rows, options.dtype, x);
 }
 
 BlockRun Network::Impl::run_of(int64_t layer) const {
@@ -71,11 +71,11 @@ const backbone::TrainBlock& Network::Impl::block(int64_t layer) const {
   return weights.blocks[static_cast<size_t>(layer)];
 }
 
-void Network::Impl::start(const Batch& batch) {
+void Network::Impl::start(Context& context, const Batch& batch) {
   packed = pack_batch(batch, window);
   flops = 0.0;
   const int64_t width = 2 * config.kv_heads * config.head_dim;
-  raw_kv = raw_kv_buffer.get({packed.all_rows, width}, options.dtype);
+  raw_kv = raw_kv_buffer.get(context, {packed.all_rows, width}, options.dtype);
 }
 
 /// Every part alone, from position 0 on: to the lower layers positions matter only by their
@@ -101,23 +101,23 @@ void Network::Impl::write_frozen(Context& context, const TensorView& x) {
 void Network::Impl::forward_block(Context& context, const Batch& batch, int64_t layer, bool train) {
   BlockRun run = run_of(layer);
   SavedBlock& kept = saved[static_cast<size_t>(layer)];
-  kept = saved_block(layer, run.rows, train, residual(layer, train));
+  kept = saved_block(context, layer, run.rows, train, residual(context, layer, train));
   train_project(context, block(layer), run, kept);
   if (layer == memory_layer) {
     memory.gather(context, batch, config, raw_kv, train && all(), packed);
   }
   train_attend(context, block(layer), run, kept);
-  train_feed_forward(context, block(layer), run, kept, residual(layer + 1, train));
+  train_feed_forward(context, block(layer), run, kept, residual(context, layer + 1, train));
   flops += run.flops;
 }
 
 void Network::Impl::forward(Context& context, const Batch& batch, bool train) {
   int64_t layer = 0;
   if (all()) {
-    ops::embedding(context, weights.embedding.value, packed.ids, residual(0, train));
+    ops::embedding(context, weights.embedding.value, packed.ids, residual(context, 0, train));
   } else {
     layer = memory_layer;
-    write_frozen(context, residual(layer, train));
+    write_frozen(context, residual(context, layer, train));
   }
   for (; layer < config.layers; ++layer) forward_block(context, batch, layer, train);
 }
@@ -129,7 +129,7 @@ void Network::Impl::backward_block(Context& context, const Batch& batch, int64_t
   const backbone::TrainBlock& here = block(layer);
   SavedBlock& kept = saved[static_cast<size_t>(layer)];
   if (options.recompute) {
-    kept = saved_block(layer, run.rows, true, residual(layer, true));
+    kept = saved_block(context, layer, run.rows, true, residual(context, layer, true));
     train_project(context, here, run, kept);
     train_attend(context, here, run, kept);
     train_feed_forward(context, here, run, kept, {});
@@ -150,8 +150,7 @@ void Network::Impl::backward_block(Context& context, const Batch& batch, int64_t
 
 void Network::Impl::backward(Context& context, const Batch& batch, const TensorView& dx) {
   if (all()) {
-    const TensorView pasts = dx.slice(0, packed.rows, packed.all_rows);
-    std::memset(pasts.raw(), 0, pasts.bytes());
+    ops::zero(context, dx.slice(0, packed.rows, packed.all_rows));
   }
   for (int64_t layer = config.layers - 1; layer >= weights.first; --layer) {
     backward_block(context, batch, layer, dx);
@@ -163,10 +162,10 @@ void Network::Impl::backward(Context& context, const Batch& batch, const TensorV
 
 LossSums Network::Impl::pass(Context& context, const Batch& batch, float scale, bool train) {
   MEMLONG_CHECK(!batch.sequences.empty(), "a batch needs a sequence");
-  start(batch);
+  start(context, batch);
   forward(context, batch, train);
   TensorView dx;
-  if (train) dx = gradient_buffer.get({rows_into(0), config.hidden}, DType::f32);
+  if (train) dx = gradient_buffer.get(context, {rows_into(0), config.hidden}, DType::f32);
   const LossSums sums = loss_pass(context,
                                   {.config = config,
                                    .final_norm = weights.final_norm,
@@ -174,7 +173,7 @@ LossSums Network::Impl::pass(Context& context, const Batch& batch, float scale, 
                                    .dtype = options.dtype,
                                    .batch = batch,
                                    .packed = packed,
-                                   .x = residual(config.layers, train),
+                                   .x = residual(context, config.layers, train),
                                    .scale = scale,
                                    .dx = train ? dx.slice(0, 0, packed.rows) : TensorView()},
                                   flops);
@@ -183,15 +182,16 @@ LossSums Network::Impl::pass(Context& context, const Batch& batch, float scale, 
 }
 
 void Network::Impl::write_pasts(Context& context, const Batch& batch) {
-  start(batch);
+  start(context, batch);
   if (!all()) return write_frozen(context, {});
-  ops::embedding(context, weights.embedding.value, packed.ids, residual(0, false));
+  ops::embedding(context, weights.embedding.value, packed.ids, residual(context, 0, false));
   for (int64_t layer = 0; layer < memory_layer; ++layer) {
     forward_block(context, batch, layer, false);
   }
   BlockRun run = run_of(memory_layer);
-  train_project(context, block(memory_layer), run,
-                saved_block(memory_layer, 0, false, residual(memory_layer, false)));
+  train_project(
+      context, block(memory_layer), run,
+      saved_block(context, memory_layer, 0, false, residual(context, memory_layer, false)));
   flops += run.flops;
 }
 

@@ -50,6 +50,7 @@ class Builder {
         random_(options.seed) {}
 
   void build() {
+    context_.activate();
     const bool all = options_.part == TrainPart::all;
     const Shape table{config_.vocab, config_.hidden};
     if (all) weights_.embedding = tensor("model.embed_tokens.weight", table, true);
@@ -86,13 +87,19 @@ class Builder {
            std::find(targets.begin(), targets.end(), name) != targets.end();
   }
 
+  /// value: where the context computes.
   TrainTensor add_parameter(const std::string& name, Tensor value) {
     Parameter parameter{name, std::move(value), {}};
-    parameter.gradient = Tensor::zeros(parameter.value.shape(), DType::f32);
+    parameter.gradient = zeros(parameter.value.shape());
     weights_.parameters.push_back(parameter);
     return {parameter.value, parameter.gradient};
   }
 
+  [[nodiscard]] Tensor zeros(const Shape& shape) const {
+    return Tensor::zeros(shape, DType::f32, context_.device());
+  }
+
+  /// What does not learn stays in main memory: it is only packed.
   TrainTensor tensor(const std::string& name, const Shape& shape, bool learns) {
     const TensorView view = store_.get(name, shape);
     if (!learns) return {view, {}};
@@ -119,8 +126,8 @@ class Builder {
     path.begin = begin;
     path.end = begin + out;
     path.scale = static_cast<float>(options_.lora.alpha / static_cast<double>(rank));
-    path.a = add_parameter(name + ".lora_A.weight", std::move(a));
-    path.b = add_parameter(name + ".lora_B.weight", Tensor::zeros({out, rank}, DType::f32));
+    path.a = add_parameter(name + ".lora_A.weight", ops::convert(context_, a, DType::f32));
+    path.b = add_parameter(name + ".lora_B.weight", zeros({out, rank}));
     return path;
   }
 

@@ -73,12 +73,10 @@ Optimizer::Optimizer(const std::vector<Parameter>& parameters, const OptimizerOp
 StepNorms Optimizer::step(Context& context, std::vector<Parameter>& parameters, double scale,
                           int64_t step, int64_t steps, double largest) {
   MEMLONG_CHECK(parameters.size() == slots_.size(), "the optimizer was made for other parameters");
-  double squares = 0.0;
-  for (const Parameter& parameter : parameters) {
-    squares += ops::square_sum(context, parameter.gradient);
-  }
+  std::vector<TensorView> gradients;
+  for (const Parameter& parameter : parameters) gradients.push_back(parameter.gradient);
   StepNorms norms;
-  norms.gradient = scale * std::sqrt(squares);
+  norms.gradient = scale * std::sqrt(ops::square_sum(context, gradients));
   norms.lr = learning_rate(options_, step, steps);
   if (!std::isfinite(norms.gradient) || (largest > 0.0 && norms.gradient > largest)) return norms;
   const bool clipped = options_.clip > 0.0 && norms.gradient > options_.clip;
@@ -108,7 +106,7 @@ std::vector<std::pair<std::string, TensorView>> Optimizer::state() const {
   return tensors;
 }
 
-void Optimizer::restore(const std::map<std::string, TensorView>& state) {
+void Optimizer::restore(Context& context, const std::map<std::string, TensorView>& state) {
   const auto own = this->state();
   for (const auto& [name, view] : own) {
     const auto found = state.find(name);
@@ -124,7 +122,6 @@ void Optimizer::restore(const std::map<std::string, TensorView>& state) {
     fail(ErrorKind::mismatch, "the checkpoint has " + std::to_string(state.size()) +
                                   " tensors of the optimizer, not " + std::to_string(own.size()));
   }
-  Context context;
   for (const auto& [name, view] : own) ops::copy(context, state.at(name), view);
 }
 

@@ -49,9 +49,11 @@ class Optimizer {
   StepNorms step(Context& context, std::vector<Parameter>& parameters, double scale, int64_t step,
                  int64_t steps, double largest = 0.0);
 
-  /// Its state as tensors for a checkpoint ("model.norm.weight.m", ...), and back.
+  /// Its state as tensors for a checkpoint ("model.norm.weight.m", ...), where the parameters lie;
+  /// and back, from main memory.
   [[nodiscard]] std::vector<std::pair<std::string, TensorView>> state() const;
-  void restore(const std::map<std::string, TensorView>& state);  ///< Errors: mismatch
+  /// Errors: mismatch
+  void restore(Context& context, const std::map<std::string, TensorView>& state);
   [[nodiscard]] int64_t steps_taken() const;
   void set_steps_taken(int64_t steps);
 

@@ -1,7 +1,6 @@
 #include "train/packed_batch.h"
 
 #include <map>
-#include <numeric>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -66,8 +65,10 @@ int64_t first_row(const PackedBatch& packed, const MemoryPart& part) {
   return packed.parts[packed.sequences + static_cast<size_t>(part.past)].begin + part.begin;
 }
 
-void fill(Context& context, const PackedBatch& packed, const model::ModelConfig& config,
-          const TensorView& raw_kv, const std::vector<MemoryPart>& parts, const GatheredSet& set) {
+/// Adds to `copies` what brings the parts into the set.
+void fill(const PackedBatch& packed, const model::ModelConfig& config, const TensorView& raw_kv,
+          const std::vector<MemoryPart>& parts, const GatheredSet& set,
+          std::vector<ops::CopyPair>& copies) {
   const int64_t groups = config.kv_heads;
   int64_t at = 0;
   for (const MemoryPart& part : parts) {
@@ -82,9 +83,25 @@ void fill(Context& context, const PackedBatch& packed, const model::ModelConfig&
       k = heads.slice(0, 0, groups);
       v = heads.slice(0, groups, 2 * groups);
     }
-    ops::copy(context, k, set.k.slice(1, at, end));
-    ops::copy(context, v, set.v.slice(1, at, end));
+    copies.push_back({k, set.k.slice(1, at, end)});
+    copies.push_back({v, set.v.slice(1, at, end)});
     at = end;
+  }
+}
+
+/// For each row [D] of a set's gradient, keys of all heads and then values, its row among those of
+/// the pasts' gradient [2*G, past rows]; -1 for constant parts.
+void add_past_rows(const PackedBatch& packed, const model::ModelConfig& config,
+                   const std::vector<MemoryPart>& parts, std::vector<int32_t>& rows) {
+  const int64_t past_rows = packed.all_rows - packed.rows;
+  for (int64_t head = 0; head < 2 * config.kv_heads; ++head) {
+    for (const MemoryPart& part : parts) {
+      const bool constant = part.past < 0;
+      const int64_t first = constant ? 0 : head * past_rows + first_row(packed, part) - packed.rows;
+      for (int64_t i = 0; i < tokens_of(part); ++i) {
+        rows.push_back(constant ? -1 : static_cast<int32_t>(first + i));
+      }
+    }
   }
 }
 
@@ -147,9 +164,11 @@ void BatchMemory::gather(Context& context, const Batch& batch, const model::Mode
       if (reads_past(segment.parts)) gradient_tokens += count;
     }
   }
-  Pieces pieces(sets_.get({tokens * width}, raw_kv.dtype()), config);
-  Pieces gradient_pieces(
-      gradients ? gradients_.zeros({gradient_tokens * width}, DType::f32) : TensorView(), config);
+  Pieces pieces(sets_.get(context, {tokens * width}, raw_kv.dtype()), config);
+  gradient_ =
+      gradients ? gradients_.zeros(context, {gradient_tokens * width}, DType::f32) : TensorView();
+  Pieces gradient_pieces(gradient_, config);
+  std::vector<ops::CopyPair> copies;
   for (size_t i = 0; i < batch.sequences.size(); ++i) {
     backbone::PackedSequence& rows = packed.parts[i];
     for (const SegmentPlan& segment : batch.sequences[i].segments) {
@@ -158,7 +177,7 @@ void BatchMemory::gather(Context& context, const Batch& batch, const model::Mode
       GatheredSet& set = sets[key_of(segment.parts)];
       if (set.k.raw() == nullptr) {
         set = {pieces.take(count), pieces.take(count)};
-        fill(context, packed, config, raw_kv, segment.parts, set);
+        fill(packed, config, raw_kv, segment.parts, set, copies);
       }
       rows.memory.push_back({segment.begin, segment.end, set.k, set.v});
       if (!gradients) continue;
@@ -168,44 +187,26 @@ void BatchMemory::gather(Context& context, const Batch& batch, const model::Mode
                 : ops::MemoryGradient{});
     }
   }
+  ops::copy(context, copies);
 }
 
 void BatchMemory::scatter(Context& context, const Batch& batch, const PackedBatch& packed,
                           const model::ModelConfig& config, const TensorView& dkv) {
-  const int64_t groups = config.kv_heads;
   const int64_t past_rows = packed.all_rows - packed.rows;
   if (past_rows == 0) return;
-  const TensorView sum = past_gradient_.zeros({2 * groups, past_rows, config.head_dim}, DType::f32);
-  const TensorView flat = sum.reshape({2 * groups * past_rows, config.head_dim});
+  const int64_t heads = 2 * config.kv_heads;
+  const TensorView sum =
+      past_gradient_.zeros(context, {heads, past_rows, config.head_dim}, DType::f32);
   std::vector<int32_t> rows;
-  const auto add = [&](const TensorView& from, int64_t at, int64_t head, int64_t group) {
-    const int64_t tokens = from.dim(1);
-    const auto count = static_cast<int64_t>(rows.size());
-    const TensorView part = from.reshape({groups * tokens, config.head_dim})
-                                .slice(0, group * tokens + at, group * tokens + at + count);
-    ops::embedding_backward(context, rows, part,
-                            flat.slice(0, head * past_rows, (head + 1) * past_rows));
-  };
-  for (size_t i = 0; i < batch.sequences.size(); ++i) {
-    size_t at_segment = 0;
-    for (const SegmentPlan& segment : batch.sequences[i].segments) {
-      if (tokens_of(segment.parts) == 0) continue;
-      const ops::MemoryGradient& gradient = packed.parts[i].gradients[at_segment++];
-      int64_t at = 0;
-      for (const MemoryPart& part : segment.parts) {
-        const int64_t count = tokens_of(part);
-        if (part.past >= 0) {
-          rows.resize(static_cast<size_t>(count));
-          std::iota(rows.begin(), rows.end(),
-                    static_cast<int32_t>(first_row(packed, part) - packed.rows));
-          for (int64_t group = 0; group < groups; ++group) {
-            add(gradient.dk, at, group, group);
-            add(gradient.dv, at, groups + group, group);
-          }
-        }
-        at += count;
-      }
+  for (const Sequence& sequence : batch.sequences) {
+    for (const SegmentPlan& segment : sequence.segments) {
+      if (reads_past(segment.parts)) add_past_rows(packed, config, segment.parts, rows);
     }
+  }
+  const auto count = static_cast<int64_t>(rows.size());
+  if (count > 0) {
+    ops::embedding_backward(context, rows, gradient_.reshape({count, config.head_dim}),
+                            sum.reshape({heads * past_rows, config.head_dim}));
   }
   ops::copy(
       context, sum,

@@ -36,7 +36,8 @@ class BatchMemory {
   void gather(Context& context, const Batch& batch, const model::ModelConfig& config,
               const TensorView& raw_kv, bool gradients, PackedBatch& packed);
 
-  /// Writes rows of pasts of dkv [all rows, 2*G*D]: the sum of what all segments gave.
+  /// After gather() with gradients of the same batch: writes rows of pasts of dkv [all rows,
+  /// 2*G*D], the sum of what all segments gave.
   void scatter(Context& context, const Batch& batch, const PackedBatch& packed,
                const model::ModelConfig& config, const TensorView& dkv);
 
@@ -44,6 +45,7 @@ class BatchMemory {
   backbone::GrowingBuffer sets_;
   backbone::GrowingBuffer gradients_;
   backbone::GrowingBuffer past_gradient_;
+  TensorView gradient_;  ///< of all sets that read pasts, one after the other; empty: none wanted
 };
 
 }  // namespace memlong::train

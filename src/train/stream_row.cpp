@@ -130,6 +130,8 @@ void StreamRow::complete(Context& context, const WrittenMemory& written) {
   const int64_t lead = lead_bos(*model_) >= 0 ? 1 : 0;
   MEMLONG_CHECK(written.k.dim(1) == lead + window_end() - window_,
                 "what was written is not of this window");
+  context.activate();
+  std::vector<ops::CopyPair> copies;
   for (; completed_ + tau <= window_end(); completed_ += tau) {
     const int64_t row = lead + completed_ - window_;
     MEMLONG_CHECK(row >= lead, "a chunk ends in a window that does not hold it");
@@ -137,12 +139,14 @@ void StreamRow::complete(Context& context, const WrittenMemory& written) {
     chunk.begin = completed_;
     chunk.vector = embed(completed_, completed_ + tau);
     engine::round_as_stored(chunk.vector);
-    chunk.k = Tensor({written.k.dim(0), tau, written.k.dim(2)}, DType::bf16);
-    chunk.v = Tensor(chunk.k.shape(), DType::bf16);
-    ops::copy(context, written.k.view().slice(1, row, row + tau), chunk.k);
-    ops::copy(context, written.v.view().slice(1, row, row + tau), chunk.v);
+    const Shape shape{written.k.dim(0), tau, written.k.dim(2)};
+    chunk.k = Tensor(shape, DType::bf16, context.device());
+    chunk.v = Tensor(shape, DType::bf16, context.device());
+    copies.push_back({written.k.view().slice(1, row, row + tau), chunk.k});
+    copies.push_back({written.v.view().slice(1, row, row + tau), chunk.v});
     chunks_.push_back(std::move(chunk));
   }
+  ops::copy(context, copies);
 }
 
 bool StreamRow::advance() {

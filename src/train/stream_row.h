@@ -61,7 +61,8 @@ class StreamRow {
   /// All that it keeps, oldest first.
   [[nodiscard]] const std::deque<engine::EncodedChunk>& chunks() const { return chunks_; }
 
-  /// Keeps (bf16) the chunks that the current window is the first to complete.
+  /// Keeps (bf16, where the context computes) the chunks that the current window is the first to
+  /// complete.
   void complete(Context& context, const WrittenMemory& written);
   /// The next window; false when nothing of it would be new.
   bool advance();

@@ -12,6 +12,7 @@
 #include "ops/copy.h"
 #include "train/checkpoint.h"
 #include "train/evaluation.h"
+#include "train/host_tensors.h"
 #include "train/spike_guard.h"
 
 namespace memlong::train {
@@ -159,8 +160,10 @@ void Trainer::Impl::save(const TrainerEvents& events) {
   for (const Parameter& parameter : network.parameters()) {
     parameters.emplace_back(parameter.name, parameter.value.view());
   }
+  const HostTensors values(context, parameters);
+  const HostTensors moments(context, optimizer.state());
   const auto folder =
-      write_checkpoint(options.out, state, parameters, optimizer.state(), options.keep);
+      write_checkpoint(options.out, state, values.views(), moments.views(), options.keep);
   if (events.saved) events.saved(step, folder);
 }
 
@@ -175,7 +178,7 @@ bool Trainer::Impl::resume() {
                                   state.fingerprint + ", not " + options.fingerprint);
   }
   restore_parameters(context, loaded.parameters, network.parameters());
-  optimizer.restore({loaded.optimizer.begin(), loaded.optimizer.end()});
+  optimizer.restore(context, {loaded.optimizer.begin(), loaded.optimizer.end()});
   optimizer.set_steps_taken(state.optimizer_steps);
   guard.set_mean(state.gradient_norm_mean);
   network.refresh(context);

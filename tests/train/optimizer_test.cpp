@@ -189,7 +189,7 @@ TEST(Optimizer, GoesOnFromItsState) {
       resumed[i].value = Tensor::copy_of(straight[i].value);
     }
     Optimizer second(resumed, options);
-    second.restore(as_map(first));
+    second.restore(context, as_map(first));
     second.set_steps_taken(first.steps_taken());
     for (int64_t step = 3; step < 6; ++step) {
       first.step(context, straight, 1.0, step, 6);
@@ -200,11 +200,12 @@ TEST(Optimizer, GoesOnFromItsState) {
 }
 
 TEST(Optimizer, StatesOfOthersAreRefused) {
+  Context context;
   const auto parameters = make_parameters();
   Optimizer optimizer(parameters, {});
   const auto refused = [&](const std::map<std::string, TensorView>& state) {
     try {
-      optimizer.restore(state);
+      optimizer.restore(context, state);
     } catch (const Error& error) {
       return error.kind() == ErrorKind::mismatch;
     }

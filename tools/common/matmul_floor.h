@@ -7,7 +7,7 @@
 
 namespace memlong::tools {
 
-/// Rate of ops::matmul on 512 rows and a [4096, 4096] matrix. Not thread-safe.
+/// Rate of ops::matmul on 512 rows (on a GPU 4096) and a [4096, 4096] matrix. Not thread-safe.
 class MatmulFloor {
  public:
   /// Runs one product, so that nothing is met for the first time later.

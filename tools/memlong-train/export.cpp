@@ -23,7 +23,7 @@ int export_run(const Arguments& arguments) {
   if (!folder) {
     fail(ErrorKind::usage, arguments.run.string() + " has no checkpoint yet");
   }
-  Context context(tools::context_options(run.common));
+  Context context({.threads = run.common.threads});
   const auto model = open_base(context, run);
   const train::LoadedCheckpoint checkpoint = train::read_checkpoint(*folder);
   if (checkpoint.state.fingerprint != fingerprint_of(identity_of(run, *model))) {

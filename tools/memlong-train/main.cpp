@@ -1,6 +1,4 @@
 // memlong-train: teaches a model to read its memory, and all that goes with it.
-#include "common/error.h"
-#include "tools/common/device_option.h"
 #include "tools/common/run.h"
 #include "tools/memlong-train/arguments.h"
 
@@ -14,9 +12,6 @@ int train_main(int argc, char** argv) {
   add_options(options, arguments);
   if (!options.parse(argc, argv)) return tools::kExitOk;
   tools::apply_output_options(arguments.common);
-  if (tools::parse_device(arguments.common.device).device == Device::cuda) {
-    fail(ErrorKind::device, "training does not run on a GPU yet; use --device cpu");
-  }
   const std::string command = options.chosen();
   if (command == "run") {
     finish_recipe(options, arguments);

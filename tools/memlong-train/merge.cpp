@@ -33,7 +33,7 @@ int merge_adapter(const Arguments& arguments) {
     fail(ErrorKind::usage,
          "--adapter DIR is missing: " + common.model.string() + " names none of its own");
   }
-  Context context(tools::context_options(common));
+  Context context({.threads = common.threads});
   model::WeightStore store = model::WeightStore::open(common.model);
   store.overlay_upper(settings.adapter, config, settings.memory_layer);
   const DType dtype = arguments.merge_dtype.empty() ? store.get("model.embed_tokens.weight").dtype()

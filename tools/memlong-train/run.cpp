@@ -17,7 +17,9 @@
 #include "tools/memlong-train/reporter.h"
 #include "tools/memlong-train/run_lock.h"
 #include "tools/memlong-train/setup.h"
+#include "tools/memlong-train/training_plan.h"
 #include "train/checkpoint.h"
+#include "train/host_tensors.h"
 #include "train/network.h"
 
 namespace memlong::train_tool {
@@ -98,10 +100,12 @@ void say_start(Reporter& reporter, const Arguments& arguments, const engine::Loa
 ordered_json finish(Context& context, const Arguments& arguments, const engine::LoadedModel& model,
                     train::Network& network, const train::Corpus& corpus, Reporter& reporter) {
   const Recipe& recipe = arguments.recipe;
+  const train::HostTensors parameters(context, named(network.parameters()));
+  Context host({.threads = context.threads()});
   const Artifact artifact =
-      write_artifact(context, arguments, model, named(network.parameters()), recipe.trainer.out);
+      write_artifact(host, arguments, model, parameters.views(), recipe.trainer.out);
   if (recipe.network.part == train::TrainPart::all && model.settings.embedder == "sif") {
-    write_sif_file(context, artifact.path, sample_tokens(corpus, kSifTokens), model.settings.chunk);
+    write_sif_file(host, artifact.path, sample_tokens(corpus, kSifTokens), model.settings.chunk);
   }
   const std::string remark = writer_remark(artifact, model);
   if (!arguments.common.quiet) reporter.say(artifact.path.string() + ": " + remark);
@@ -141,6 +145,7 @@ int run_training(const tools::OptionSet& options, Arguments& arguments) {
   const RunLock lock(recipe.trainer.out);
   const auto checkpoint = find_checkpoint(recipe, identity);
   Sources sources = open_sources(context, arguments, model);
+  show_training_plan(context, arguments, *model, *sources.corpus);
   train::Network network(context, model->store, model->config, model->settings, recipe.network);
   train::Trainer trainer(context, network, *sources.training, std::move(sources.evaluations),
                          recipe.optimizer, recipe.trainer);

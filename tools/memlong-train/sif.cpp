@@ -83,7 +83,7 @@ int write_sif(const Arguments& arguments) {
   if (!arguments.sif_learn && !arguments.sif_eval_data.empty()) {
     fail(ErrorKind::usage, "--eval-data goes with --learn");
   }
-  Context context(tools::context_options(arguments.common));
+  Context context({.threads = arguments.common.threads});
   const auto model = open_base(context, arguments);
   const auto corpus = read_data(parse_data(arguments.sif_data), *model, arguments.common);
   const std::vector<int32_t> ids = sample_tokens(*corpus, arguments.sif_tokens);

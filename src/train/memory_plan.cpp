@@ -1,0 +1,211 @@
+#include "train/memory_plan.h"
+
+#include <algorithm>
+#include <string>
+
+#include "model/weights.h"
+
+namespace memlong::train {
+namespace {
+
+using engine::MemoryPart;
+using model::MemorySettings;
+using model::ModelConfig;
+
+constexpr int64_t kFloat = 4;
+constexpr int64_t kWorkspaceBytes = int64_t{64} << 20;  // as in engine/memory_plan.cpp
+constexpr int64_t kRowBlock = 16384;                    // backbone/train_block.cpp, on a GPU
+constexpr int64_t kLogits = int64_t{1} << 26;           // train/loss.cpp, on a GPU
+
+int64_t size_of(DType dtype) { return static_cast<int64_t>(dtype_size(dtype)); }
+
+std::string count(int64_t n, const char* unit) { return std::to_string(n) + " " + unit + "s"; }
+
+/// -1 for what belongs to no layer.
+int64_t layer_of(const std::string& name) {
+  constexpr std::string_view kLayers = "model.layers.";
+  return name.starts_with(kLayers) ? std::stoll(name.substr(kLayers.size())) : -1;
+}
+
+bool writes(const std::string& name) {
+  return name.find("input_layernorm") != std::string::npos ||
+         name.find("k_proj") != std::string::npos || name.find("v_proj") != std::string::npos;
+}
+
+/// Elements that learn, and those of them that Muon takes.
+struct Trained {
+  int64_t elements = 0;
+  int64_t inner = 0;
+
+  void add(const Shape& shape, bool matrix) {
+    elements += shape.elements();
+    if (matrix) inner += shape.elements();
+  }
+};
+
+/// Whether the tensor, or a LoRA beside it, may learn.
+bool open(const std::string& name, int64_t layer, const MemorySettings& settings,
+          const NetworkOptions& network) {
+  if (network.part == TrainPart::all) return true;
+  if (layer < 0) {
+    const bool head = name.starts_with("lm_head");
+    return head ? network.part == TrainPart::upper && network.head : name.starts_with("model.norm");
+  }
+  if (layer > settings.memory_layer) return true;
+  return layer == settings.memory_layer && network.memory_layer && !writes(name);
+}
+
+Trained trained(const ModelConfig& config, const MemorySettings& settings,
+                const NetworkOptions& network) {
+  Trained sum;
+  for (const auto& [name, shape] : model::tensor_shapes(config)) {
+    const int64_t layer = layer_of(name);
+    if (!open(name, layer, settings, network)) continue;
+    const bool matrix = shape.rank() == 2;
+    if (network.part != TrainPart::lora) {
+      sum.add(shape, matrix && layer >= 0);
+    } else if (!matrix) {
+      if (network.lora.norms && name.ends_with("norm.weight")) sum.add(shape, false);
+    } else {
+      for (const std::string& target : network.lora.targets) {
+        if (name.ends_with(target + ".weight")) {
+          sum.add({network.lora.rank, shape[0] + shape[1]}, false);
+        }
+      }
+    }
+  }
+  return sum;
+}
+
+/// Values, gradients and the optimizer's moments, all f32.
+MemoryPart parameters(const ModelConfig& config, const MemorySettings& settings,
+                      const TrainingPlanOptions& options) {
+  const Trained sum = trained(config, settings, options.network);
+  const int64_t single = options.optimizer == OptimizerKind::muon ? sum.inner : 0;
+  return {"parameters", std::to_string(sum.elements) + " with gradients and moments",
+          (4 * sum.elements - single) * kFloat, ""};
+}
+
+/// As products read them; a transpose shares its memory.
+MemoryPart packed(const ModelConfig& config, const MemorySettings& settings,
+                  const TrainingPlanOptions& options) {
+  const bool all = options.network.part == TrainPart::all;
+  const int64_t size = size_of(options.network.dtype);
+  int64_t bytes = config.tied_head ? config.vocab * config.hidden * size : 0;
+  for (const auto& [name, shape] : model::tensor_shapes(config)) {
+    const int64_t layer = layer_of(name);
+    if (name.starts_with("model.embed_tokens")) continue;
+    if (!all && layer >= 0 && layer < settings.memory_layer) continue;
+    bytes += shape.elements() * (shape.rank() > 1 ? size : kFloat);
+  }
+  if (!all) {
+    const engine::MemoryPlan writer = engine::plan_memory(config, settings,
+                                                          {.device = options.device,
+                                                           .dtype = options.network.dtype,
+                                                           .embedding = options.embedding,
+                                                           .writer_only = true});
+    bytes += writer.parts[0].bytes + writer.parts[1].bytes;
+  }
+  return {"weights", count(config.layers, "layer") + (all ? "" : " and the writer"), bytes, ""};
+}
+
+/// Of the layers that learn, for the way back.
+MemoryPart activations(const ModelConfig& config, const MemorySettings& settings,
+                       const TrainingPlanOptions& options) {
+  const int64_t size = size_of(options.network.dtype);
+  const int64_t q = config.heads * config.head_dim;
+  const int64_t kv = 2 * config.kv_heads * config.head_dim;
+  const int64_t input = config.hidden * kFloat;
+  const int64_t rest = input + (2 * q + kv + 2 * config.ffn) * size + config.heads * kFloat;
+  const bool all = options.network.part == TrainPart::all;
+  const int64_t rows = options.batch.rows;
+  int64_t bytes = 3 * (rows + options.batch.pasts) * input;  // in turn, and the gradient
+  int64_t most = 0;
+  for (int64_t layer = all ? 0 : settings.memory_layer; layer < config.layers; ++layer) {
+    const int64_t through = rows + (all && layer < settings.memory_layer ? options.batch.pasts : 0);
+    bytes += through * (input + (options.network.recompute ? 0 : rest));
+    most = std::max(most, through * rest);
+  }
+  bytes += most;  // of what is not kept
+  const std::string how = options.network.recompute ? ", inputs of layers only" : "";
+  return {"activations", count(rows + options.batch.pasts, "token") + how, bytes, "--rows"};
+}
+
+/// Of one layer's way back, and of the loss.
+MemoryPart gradients(const ModelConfig& config, const TrainingPlanOptions& options) {
+  const int64_t size = size_of(options.network.dtype);
+  const int64_t q = config.heads * config.head_dim;
+  const int64_t kv = 2 * config.kv_heads * config.head_dim;
+  const int64_t rows = options.batch.rows + options.batch.pasts;
+  const int64_t block = std::min(rows, kRowBlock);
+  const int64_t logits = std::min(rows, std::max<int64_t>(512, kLogits / config.vocab));
+  int64_t bytes = rows * (2 * q + 2 * kv) * size;
+  bytes += block * (config.hidden * (2 * size + kFloat) + 2 * config.ffn * size);
+  bytes += options.batch.rows * config.hidden * (3 * kFloat + size);
+  bytes += logits * config.vocab * (kFloat + (options.network.dtype == DType::f32 ? 0 : size));
+  return {"gradients of activations", count(rows, "token"), bytes, "--rows"};
+}
+
+MemoryPart memory(const ModelConfig& config, const TrainingPlanOptions& options) {
+  const int64_t width = 2 * config.kv_heads * config.head_dim;
+  const bool gradient = options.network.part == TrainPart::all && options.batch.pasts > 0;
+  const int64_t each = width * (size_of(options.network.dtype) + (gradient ? kFloat : 0));
+  const int64_t kept = options.batch.kept * width * size_of(DType::bf16);
+  return {"memory",
+          count(options.batch.memory, "token") + " read, " + count(options.batch.kept, "token") +
+              " kept",
+          options.batch.memory * each + kept, "--rows"};
+}
+
+/// Of the longest walk through a document.
+int64_t kept_tokens(const DataOptions& data, const MemorySettings& settings, const Corpus& corpus) {
+  int64_t longest = 0;
+  for (const CorpusEntry& entry : corpus.entries) {
+    for (const Document& document : entry.documents) {
+      const bool cut = data.stretch > 0 && !document.is_dialog();
+      longest = std::max(longest, cut ? std::min(data.stretch, document.size()) : document.size());
+    }
+  }
+  if (data.memory_chunks.smallest() < 0.5) return longest;
+  const double chunks = data.memory_chunks.largest() * static_cast<double>(settings.chunk);
+  return std::min(longest, static_cast<int64_t>(chunks) + settings.window);
+}
+
+}  // namespace
+
+BatchExtent batch_extent(const DataOptions& data, const MemorySettings& settings,
+                         const Corpus& corpus) {
+  const auto tokens = [&](const Schedule& length) {
+    return std::min(settings.window, static_cast<int64_t>(length.largest()));
+  };
+  BatchExtent extent;
+  if (data.form == ItemForm::streams) {
+    const int64_t segments = (settings.window + settings.chunk - 1) / settings.chunk + 1;
+    extent.rows = data.rows * settings.window;
+    extent.memory = data.rows * segments * settings.top_k * settings.chunk;
+    extent.kept = data.rows * kept_tokens(data, settings, corpus);
+    return extent;
+  }
+  extent.rows = data.rows * tokens(data.span);
+  if (data.form == ItemForm::plain) return extent;
+  extent.pasts = data.rows * tokens(data.past);
+  const auto distractors = static_cast<int64_t>(data.distractors.largest());
+  extent.memory = extent.pasts * (1 + distractors);
+  return extent;
+}
+
+engine::MemoryPlan plan_training(const ModelConfig& config, const MemorySettings& settings,
+                                 const TrainingPlanOptions& options) {
+  engine::MemoryPlan plan;
+  plan.parts.push_back(parameters(config, settings, options));
+  plan.parts.push_back(packed(config, settings, options));
+  plan.parts.push_back(activations(config, settings, options));
+  plan.parts.push_back(gradients(config, options));
+  if (options.batch.memory > 0) plan.parts.push_back(memory(config, options));
+  if (options.device == Device::cuda) {
+    plan.parts.push_back({"workspace", "matrix products, sums", kWorkspaceBytes, ""});
+  }
+  return plan;
+}
+
+}  // namespace memlong::train
