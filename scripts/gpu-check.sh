@@ -152,7 +152,7 @@ recall() {
   for dtype in f32 bf16; do
     rows "cpu $dtype" cpu "$dtype"
     rows "cuda $dtype" cuda "$dtype"
-    compare "$dtype" "$([[ $dtype == f32 ]] && echo 99 || echo 80)"
+    compare "$dtype" "$([[ $dtype == f32 ]] && echo 99 || echo 90)"
     rows "cuda $dtype again" cuda "$dtype"
     same_bytes "recall, $dtype: same bits twice" "$work/cuda $dtype.jsonl" "$work/cuda $dtype again.jsonl"
   done
