@@ -65,30 +65,27 @@ TEST(DeviceOption, ABuildWithCudaNumbersDevices) {
 }
 
 TEST(DeviceOption, WithoutADriverAutoFallsBackAloudAndCudaIsAnError) {
-  const DeviceChoice choice = choose_device(kAuto, no_devices(), true);
+  const DeviceChoice choice = choose_device(kAuto, no_devices());
   EXPECT_EQ(choice.device, Device::cpu);
   EXPECT_EQ(choice.warning, "computing on the CPU: no NVIDIA driver is installed");
-  EXPECT_EQ(choose_device(DeviceRequest{}, no_devices(), true).warning, "") << "it was asked for";
-  const Error error = error_of([] { (void)choose_device(gpu(0), no_devices(), true); });
+  EXPECT_EQ(choose_device(DeviceRequest{}, no_devices()).warning, "") << "it was asked for";
+  const Error error = error_of([] { (void)choose_device(gpu(0), no_devices()); });
   EXPECT_EQ(error.kind(), ErrorKind::device);
   EXPECT_STREQ(error.what(), "--device cuda:0: no NVIDIA driver is installed; use --device cpu");
 }
 
-TEST(DeviceOption, AutoTakesTheFirstGpuOnceAllRunsOnIt) {
-  const DeviceChoice choice = choose_device(kAuto, two_devices(), true);
+TEST(DeviceOption, AutoTakesTheFirstGpu) {
+  const DeviceChoice choice = choose_device(kAuto, two_devices());
   EXPECT_EQ(choice.device, Device::cuda);
   EXPECT_EQ(choice.index, 0);
   EXPECT_EQ(choice.name, "cuda:0 (NVIDIA A)");
   EXPECT_EQ(choice.warning, "");
-  const DeviceChoice early = choose_device(kAuto, two_devices(), false);
-  EXPECT_EQ(early.device, Device::cpu);
-  EXPECT_THAT(early.warning, HasSubstr("NVIDIA A"));
 }
 
 TEST(DeviceOption, ANumberMustBeThere) {
-  EXPECT_EQ(choose_device(gpu(1), two_devices(), false).name, "cuda:1 (NVIDIA B)");
-  EXPECT_EQ(choose_device(gpu(1), two_devices(), false).index, 1);
-  const Error error = error_of([] { (void)choose_device(gpu(2), two_devices(), true); });
+  EXPECT_EQ(choose_device(gpu(1), two_devices()).name, "cuda:1 (NVIDIA B)");
+  EXPECT_EQ(choose_device(gpu(1), two_devices()).index, 1);
+  const Error error = error_of([] { (void)choose_device(gpu(2), two_devices()); });
   EXPECT_EQ(error.kind(), ErrorKind::device);
   EXPECT_STREQ(error.what(),
                "--device cuda:2: there is no such device; there is cuda:0 (NVIDIA A), cuda:1 "
@@ -107,6 +104,23 @@ TEST(DeviceOption, ThisMachineGivesAContext) {
   EXPECT_EQ(context_options(common).device, Device::cpu);
   common.device = "cuda";
   EXPECT_EQ(error_of([&] { (void)context_options(common); }).kind(), ErrorKind::device);
+}
+
+TEST(DeviceOption, TheEnvironmentSwitchesRecordingOff) {
+  CommonOptions common;
+  common.device = "cpu";
+  for (const char* on : {"", "1"}) {
+    ::setenv("MEMLONG_CUDA_GRAPH", on, 1);
+    EXPECT_TRUE(context_options(common).record);
+  }
+  ::setenv("MEMLONG_CUDA_GRAPH", "0", 1);
+  EXPECT_FALSE(context_options(common).record);
+  ::setenv("MEMLONG_CUDA_GRAPH", "off", 1);
+  const Error error = error_of([&] { (void)context_options(common); });
+  EXPECT_EQ(error.kind(), ErrorKind::usage);
+  EXPECT_STREQ(error.what(), "MEMLONG_CUDA_GRAPH: 'off' is neither 0 nor 1");
+  ::unsetenv("MEMLONG_CUDA_GRAPH");
+  EXPECT_TRUE(context_options(common).record);
 }
 
 TEST(DeviceOption, EveryToolWithAModelKnowsIt) {

@@ -5,26 +5,16 @@
 namespace memlong::tools {
 namespace {
 
-/// Until the whole network runs on a GPU, one is used only where it is asked for by name.
-constexpr bool kComplete = false;
-
 std::string full_name(const CudaDevice& device) {
   return "cuda:" + std::to_string(device.index) + " (" + device.name + ")";
 }
 
-DeviceChoice choose_automatically(const CudaDevices& found, bool complete) {
-  DeviceChoice cpu{.name = "cpu"};
+DeviceChoice choose_automatically(const CudaDevices& found) {
   if (found.devices.empty()) {
-    cpu.warning = "computing on the CPU: " + found.why_none;
-    return cpu;
+    return {.warning = "computing on the CPU: " + found.why_none, .name = "cpu"};
   }
   const CudaDevice& first = found.devices.front();
-  if (complete) {
-    return {.device = Device::cuda, .index = first.index, .name = full_name(first)};
-  }
-  cpu.warning = "computing on the CPU: " + full_name(first) +
-                " is used only with --device cuda in this version";
-  return cpu;
+  return {.device = Device::cuda, .index = first.index, .name = full_name(first)};
 }
 
 }  // namespace
@@ -45,8 +35,8 @@ DeviceRequest parse_device(const std::string& name) {
   return {.device = Device::cuda, .index = numbered ? std::stoi(name.substr(5)) : 0};
 }
 
-DeviceChoice choose_device(const DeviceRequest& request, const CudaDevices& found, bool complete) {
-  if (request.automatic) return choose_automatically(found, complete);
+DeviceChoice choose_device(const DeviceRequest& request, const CudaDevices& found) {
+  if (request.automatic) return choose_automatically(found);
   if (request.device == Device::cpu) return {.name = "cpu"};
   const std::string asked = "--device cuda:" + std::to_string(request.index) + ": ";
   if (found.devices.empty()) {
@@ -66,7 +56,7 @@ DeviceChoice choose_device(const DeviceRequest& request, const CudaDevices& foun
 DeviceChoice choose_device(const std::string& name) {
   const DeviceRequest request = parse_device(name);
   if (!kHasCuda || (!request.automatic && request.device == Device::cpu)) return {.name = "cpu"};
-  return choose_device(request, cuda_devices(), kComplete);
+  return choose_device(request, cuda_devices());
 }
 
 }  // namespace memlong::tools

@@ -27,10 +27,10 @@ struct DeviceChoice {
   std::string name = {};     ///< "cpu", "cuda:0 (NVIDIA A100)"
 };
 
-/// Chooses among the devices that were found. `auto` takes the first GPU where `complete` (all that
-/// the tools do runs on one), and else the CPU, aloud where this build could have used one. Errors:
-/// device, when what was asked for by name is not there.
-DeviceChoice choose_device(const DeviceRequest& request, const CudaDevices& found, bool complete);
+/// Chooses among the devices that were found. `auto` takes the first GPU, and where there is none
+/// the CPU, aloud where this build could have used one. Errors: device, when what was asked for by
+/// name is not there.
+DeviceChoice choose_device(const DeviceRequest& request, const CudaDevices& found);
 
 /// Both for this build and this machine; asks the driver only where the answer can depend on it.
 DeviceChoice choose_device(const std::string& name);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <string_view>
 #include <unistd.h>
 
 #include "common/error.h"
@@ -70,13 +71,28 @@ void apply_output_options(const CommonOptions& common) {
   (void)compute_dtype(common);
 }
 
+namespace {
+
+/// A recorded token is one launch to the driver's tools, too: who looks for a kernel sets it to 0.
+bool cuda_graphs() {
+  const char* set = std::getenv("MEMLONG_CUDA_GRAPH");
+  if (set == nullptr || *set == '\0' || std::string_view(set) == "1") return true;
+  if (std::string_view(set) == "0") return false;
+  fail(ErrorKind::usage, std::string("MEMLONG_CUDA_GRAPH: '") + set + "' is neither 0 nor 1");
+}
+
+}  // namespace
+
 ContextOptions context_options(const CommonOptions& common) {
+  const bool graphs = cuda_graphs();
   const DeviceChoice choice = choose_device(common.device);
   if (!choice.warning.empty()) log::warn(choice.warning);
+  if (choice.device == Device::cuda) log::info("computing on " + choice.name);
   return {.device = choice.device,
           .threads = common.threads,
           .device_index = choice.index,
-          .max_device_bytes = static_cast<size_t>(max_gpu_memory(common))};
+          .max_device_bytes = static_cast<size_t>(max_gpu_memory(common)),
+          .record = graphs};
 }
 
 int64_t max_gpu_memory(const CommonOptions& common) {

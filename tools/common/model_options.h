@@ -50,7 +50,8 @@ void add_output_options(OptionSet& options, CommonOptions& common);
 void apply_output_options(const CommonOptions& common);
 
 /// What a Context is made with: device, its memory and threads. Warns where the CPU takes the place
-/// of a GPU. Errors: usage, device (tools/common/device_option.h).
+/// of a GPU. With MEMLONG_CUDA_GRAPH=0 in the environment nothing is recorded on one
+/// (tensor/graph.h). Errors: usage, device (tools/common/device_option.h).
 ContextOptions context_options(const CommonOptions& common);
 DType compute_dtype(const CommonOptions& common);  ///< Errors: usage
 /// In bytes; 0: no limit. Errors: usage
