@@ -11,8 +11,10 @@ namespace {
 constexpr size_t kUsualSharedBytes = 48 * 1024;
 
 std::string text(const dim3& extent) {
-  return "[" + std::to_string(extent.x) + ", " + std::to_string(extent.y) + ", " +
-         std::to_string(extent.z) + "]";
+  std::string numbers = std::to_string(extent.x);
+  for (const unsigned next : {extent.y, extent.z})
+    numbers.append(", ").append(std::to_string(next));
+  return std::string("[").append(numbers).append("]");
 }
 
 }  // namespace
