@@ -88,7 +88,7 @@ void Stream::read_pending(int64_t fresh_from, Want want, const std::atomic<bool>
   }
   logit_rows_ = 0;
   while (read_ < size()) {
-    if (stop != nullptr && stop->load(std::memory_order_relaxed)) return;
+    if (stop != nullptr && stop->load(std::memory_order_relaxed)) return hand_out_chunks();
     const int64_t room = model_->window_capacity() - (read_ - window_start_);
     if (room == 0) {
       MEMLONG_CHECK(options_.first_window < 0, "more tokens than the one window holds");
@@ -99,6 +99,7 @@ void Stream::read_pending(int64_t fresh_from, Want want, const std::atomic<bool>
       read_piece(std::min(room, size() - read_), fresh_from, want);
     }
   }
+  hand_out_chunks();
   if (want == Want::nothing || size() == fresh_from) return;
   main_logits_ = {};
   if (want == Want::last) logits_ = logits_.reshape({model_->config.vocab});
@@ -118,6 +119,7 @@ void Stream::read_piece(int64_t count, int64_t fresh_from, Want want) {
     ops::copy(context_, x.slice(0, lead, rows), hidden_.view().slice(0, at, at + count));
   }
   known_ = read_ + count;
+  hand_out_chunks();  // of the pass before, while a GPU is at the layers below
 
   // A window that is full and left behind in this very call needs no upper layers.
   const bool left_behind = size() > window_start_ + model_->window_capacity();
@@ -131,7 +133,9 @@ void Stream::read_piece(int64_t count, int64_t fresh_from, Want want) {
   keep_logits(x, lead, fresh_from, want);
   read_ += count;
   filled_ += rows;
-  complete_chunks();
+  send_chunks();
+  // In main memory, and where vectors come from hidden states, the next pass would write over them.
+  if (context_.device() == Device::cpu || embedder_->needs_hidden()) hand_out_chunks();
 }
 
 void Stream::read_upper(const TensorView& x, int64_t lead) {
@@ -249,14 +253,28 @@ std::vector<float> Stream::embed(int64_t begin, int64_t end) {
 }
 
 void Stream::complete_chunks() {
+  send_chunks();
+  hand_out_chunks();
+}
+
+/// Chunks that are complete start on their way to main memory.
+void Stream::send_chunks() {
   const int64_t tau = model_->settings.chunk;
   const int64_t whole = (read_ - completed_) / tau * tau;
   if (options_.first_window >= 0 || whole <= 0) return;
   MEMLONG_CHECK(completed_ >= window_start_, "a chunk ends in a window that does not hold it");
+  MEMLONG_CHECK(sent_ == 0, "chunks on their way were forgotten");
   const int64_t lead = model_->settings.window_bos ? 1 : 0;
   const int64_t first = completed_ - window_start_ + lead;
   chunk_rows_.take(raw_k_.view().slice(1, first, first + whole),
                    raw_v_.view().slice(1, first, first + whole), options_.kv_dtype);
+  sent_ = whole;
+}
+
+/// Those that were sent go to the source.
+void Stream::hand_out_chunks() {
+  const int64_t tau = model_->settings.chunk;
+  const int64_t whole = std::exchange(sent_, 0);
   for (int64_t row = 0; row < whole; row += tau) {
     EncodedChunk chunk;
     chunk.begin = completed_;
@@ -273,6 +291,7 @@ void Stream::complete_chunks() {
 
 void Stream::drop_last(int64_t count) {
   MEMLONG_CHECK(options_.first_window < 0, "a stream of one window takes nothing back");
+  hand_out_chunks();  // there are some where a read failed
   tokens_.resize(tokens_.size() - static_cast<size_t>(count));
   while (completed_ > size()) {
     completed_ -= model_->settings.chunk;

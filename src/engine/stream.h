@@ -179,6 +179,8 @@ class Stream {
   AnswerSpan* span_at(int64_t position);
   std::vector<float> embed(int64_t begin, int64_t end);
   void complete_chunks();
+  void send_chunks();
+  void hand_out_chunks();
   void add_measured(const backbone::MassProbe& probe, const Plan& plan);
   void take_measured();
 
@@ -189,6 +191,7 @@ class Stream {
   StreamOptions options_;
   backbone::KvCache cache_;
   ChunkRows chunk_rows_;  ///< what completed chunks are cut from
+  int64_t sent_ = 0;      ///< tokens of chunks that are on their way there
   std::vector<int32_t> tokens_;
   std::vector<AnswerSpan> spans_;
   int64_t window_start_ = 0;  ///< token
