@@ -182,6 +182,31 @@ TEST_F(IngestTool, DoesNotDependOnTheAdapterOrOnCommits) {
   EXPECT_EQ(bank_difference(bank(), folder_ / "other"), "");
 }
 
+TEST_F(IngestTool, ReadsManyWindowsAtOnce) {
+  std::vector<std::string> files;
+  for (int i = 0; i < 5; ++i) {
+    std::string text;
+    for (int line = 0; line < 30 * i + 1; ++line) text += kText;
+    files.push_back(folder_.write("story" + std::to_string(i) + ".txt", text));
+  }
+  std::vector<std::string> words = files;
+  words.insert(words.end(), {"--windows", "3"});
+  const json together = totals(words);
+  EXPECT_EQ(together["documents_new"], 5);
+  const json again = totals(files);
+  EXPECT_EQ(again["documents_known"], 5);
+  const auto stored = documents();
+  ASSERT_EQ(stored.size(), 5U);
+  int64_t chunks = 0;
+  for (size_t i = 0; i < stored.size(); ++i) {
+    EXPECT_EQ(stored[i].name, files[i]);
+    EXPECT_TRUE(stored[i].complete);
+    chunks += stored[i].chunks;
+  }
+  EXPECT_EQ(together["chunks"], chunks);
+  EXPECT_EQ(ingest({files[0], "--windows", "0"}).code, 2);
+}
+
 TEST_F(IngestTool, EstimatesWhatSifNeedsWhenTheModelDoesNotSay) {
   const std::string model = folder_ / "model";
   std::filesystem::create_directory(model);
