@@ -56,14 +56,26 @@ bench=$bin/memlong-bench
 wanted() { [[ -z $only || ,$only, == *,$1,* ]]; }
 has() { [[ -n $python ]] && "$python" -c "import $1" 2>/dev/null; }
 
+# kept NAME COMMAND...: its output becomes NAME.json; a section that fails is left out.
+failed=()
+kept() {
+  local name=$1
+  shift
+  say "== $name"
+  if "$@" >"$out/$name.part"; then
+    mv "$out/$name.part" "$out/$name.json"
+  else
+    say "failed: $name"
+    failed+=("$name")
+  fi
+}
+
 # section NAME ARGUMENT...: a run of memlong-bench; NAME.json and NAME.command.
 section() {
   local name=$1
   shift
-  say "== $name"
   printf 'memlong-bench %s\n' "$*" | sed "s|$work/||g; s|$root/||g" >"$out/$name.command"
-  "$bench" "$@" --threads "$threads" --repeat "$repeat" --folder "$work" --json --quiet >"$out/$name.json.part"
-  mv "$out/$name.json.part" "$out/$name.json"
+  kept "$name" "$bench" "$@" --threads "$threads" --repeat "$repeat" --folder "$work" --json --quiet
 }
 
 # The folder of a random model, made where it is missing.
@@ -79,15 +91,16 @@ peers() {
   shift 2
   if [[ -n $llama ]] && has gguf; then
     local gguf=$work/${name#peers-}.gguf
-    [[ -f $gguf ]] || "$python" "$root/bench/peers/to_gguf.py" "$model" "$gguf" >&2
+    if [[ ! -f $gguf ]]; then
+      "$python" "$root/bench/peers/to_gguf.py" "$model" "$gguf.part" >&2 && mv "$gguf.part" "$gguf" ||
+        { failed+=("$name") && return; }
+    fi
     given+=(--gguf "$gguf" --llama-bench "$llama")
   fi
   if has torch; then given+=(--torch-python "$python"); fi
-  say "== $name"
   printf 'bench/peers/compare.py --model %s %s\n' "${name#peers-}" "$*" >"$out/$name.command"
-  "${python:-python3}" "$root/bench/peers/compare.py" --memlong-bench "$bench" --model "$model" --threads "$threads" \
-    --rounds "$repeat" "${given[@]}" "$@" >"$out/$name.json.part"
-  mv "$out/$name.json.part" "$out/$name.json"
+  kept "$name" "${python:-python3}" "$root/bench/peers/compare.py" --memlong-bench "$bench" --model "$model" \
+    --threads "$threads" --rounds "$repeat" "${given[@]}" "$@"
 }
 
 if ((quick)); then
@@ -158,3 +171,4 @@ fi
 
 python3 "$root/bench/write_tables.py" "$page" "$out"
 say "written: $page"
+((${#failed[@]} == 0)) || die "left out, because they failed: ${failed[*]}"

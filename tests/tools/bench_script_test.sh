@@ -35,6 +35,15 @@ shape "$page" >"$folder/first"
 run --only 100m-dialog,peers
 shape "$page" | diff "$folder/first" - >&2 || fail "a second run changes the page's shape"
 
+mkdir "$folder/empty"
+printf '#!/bin/sh\nexit 1\n' >"$folder/empty/memlong-bench"
+chmod +x "$folder/empty/memlong-bench"
+cp "$page" "$folder/before.md"
+! "$source/scripts/bench.sh" --quick --bin "$folder/empty" --page "$page" --only reference 2>"$folder/err" ||
+  fail "a section that fails goes unnoticed"
+grep -q 'failed: reference' "$folder/err" || fail "it does not say what failed"
+cmp -s "$page" "$folder/before.md" || fail "a section that failed has changed the page"
+
 ! "$source/scripts/bench.sh" --page "$folder/none.md" 2>/dev/null || fail "a page that is not there is taken"
 ! "$source/scripts/bench.sh" --llama-bench "$folder/none" --page "$page" 2>/dev/null || fail "a peer that is not there is taken"
 
