@@ -1,6 +1,7 @@
 #include "engine/loaded_model.h"
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 #include "common/error.h"
@@ -86,10 +87,13 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
   if (loaded->config.bos < 0) loaded->settings.window_bos = false;
 
   load_store(options, *loaded);
-  loaded->writer_hash =
-      to_hex(model::writer_hash(loaded->config, *loaded->store, loaded->settings.memory_layer));
+  // One thread's work over half of the weights: beside the packing, which reads them too.
+  std::future<Digest> hash = std::async([&loaded = *loaded] {
+    return model::writer_hash(loaded.config, *loaded.store, loaded.settings.memory_layer);
+  });
   load_text_side(options, *loaded);
   load_networks(context, options, *loaded);
+  loaded->writer_hash = to_hex(hash.get());
   return loaded;
 }
 
