@@ -28,7 +28,7 @@ struct SessionOptions {
   bool save = true;  ///< false: what is added now is not kept
   membank::RetentionBudget retention;
   int64_t cached_chunks = 0;  ///< whose K and V stay where the network runs (DialogMemory)
-  uint64_t seed = 0;  ///< 0: from the system
+  uint64_t seed = 0;          ///< 0: from the system
   /// Where it becomes true while a long message is read, add() takes the message back and fails.
   const std::atomic<bool>* stop = nullptr;
 };
