@@ -75,7 +75,7 @@ std::string escape_json(std::string_view json) {
     const Character c = character_at(json, at);
     const size_t bytes = std::max<size_t>(c.bytes, 1);
     if (c.code >= 0x7F && is_harmful(c.code)) {
-      char buffer[8];
+      char buffer[12];
       std::snprintf(buffer, sizeof(buffer), "\\u%04x", static_cast<unsigned>(c.code));
       out += buffer;
     } else {

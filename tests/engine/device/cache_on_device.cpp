@@ -36,7 +36,9 @@ TEST(CacheOnDevice, AStreamReadsTheSameWithChunksAtHand) {
     const auto* row = stream.logits().data<float>();
     logits.emplace_back(row, row + model->config.vocab);
     EXPECT_EQ(memory.cache().size(), cached);
-    if (cached > 0) EXPECT_GT(memory.cache().hits(), 3);
+    if (cached > 0) {
+      EXPECT_GT(memory.cache().hits(), 3);
+    }
   }
   for (const float logit : logits[0]) ASSERT_TRUE(std::isfinite(logit));
   EXPECT_EQ(logits[0], logits[1]) << "the same keys and values give the same bits";
