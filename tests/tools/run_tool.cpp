@@ -25,6 +25,7 @@ std::vector<std::string> child_environment(const ToolCall& call) {
     if (!variable.starts_with("MEMLONG_")) variables.push_back(variable);
   }
   for (const auto& [name, value] : call.environment) variables.push_back(name + "=" + value);
+  variables.emplace_back("MEMLONG_DEVICE=cpu");  // the same answers and words, GPU or not
   return variables;
 }
 
