@@ -68,11 +68,12 @@ void for_each_run(const TensorView& k, const TensorView& v, size_t row_bytes, si
     const int64_t count = view->dim(1);
     const bool dense = view->stride(2) == 1 && view->stride(1) == view->dim(2);
     for (int64_t g = 0; g < view->dim(0); ++g) {
-      const size_t bytes = static_cast<size_t>(count) * row_bytes;
-      const int64_t step = dense && offset + bytes <= whole ? count : 1;
-      for (int64_t t = 0; t < count; t += step) {
-        fn(*view, g, t, step, offset);
-        offset += static_cast<size_t>(step) * row_bytes;
+      for (int64_t t = 0; t < count;) {
+        const auto fitting = static_cast<int64_t>((whole - std::min(offset, whole)) / row_bytes);
+        const int64_t rows = dense ? std::clamp<int64_t>(fitting, 1, count - t) : 1;
+        fn(*view, g, t, rows, offset);
+        offset += static_cast<size_t>(rows) * row_bytes;
+        t += rows;
       }
     }
   }

@@ -20,7 +20,12 @@ std::string_view to_view(const MDB_val& value) {
 }  // namespace
 
 Txn::Txn(std::shared_ptr<Env> env, bool write)
-    : env_(std::move(env)), txn_(env_->begin(write)), write_(write) {}
+    : env_(std::move(env)), txn_(env_->begin(write)), write_(write) {
+  const GatePass pass(env_->gate());
+  MDB_envinfo info{};
+  mdb_env_info(env_->env_, &info);
+  last_page_ = info.me_last_pgno;
+}
 
 Txn::~Txn() {
   if (txn_ != nullptr) mdb_txn_abort(txn_);
@@ -48,8 +53,6 @@ std::optional<std::string_view> Txn::get(Db db, std::string_view key) const {
 /// the start of a run of pages, right behind the run's header.
 void Txn::check_inside(std::string_view bytes) const {
   if (write_) return;  // pages in memory, checked when they were first read
-  MDB_envinfo info{};
-  mdb_env_info(env_->env_, &info);
   const size_t page_size = env_->page_size_;
   const size_t offset = reinterpret_cast<uintptr_t>(bytes.data()) % page_size;
   bool inside = bytes.size() <= page_size - offset;
@@ -57,7 +60,7 @@ void Txn::check_inside(std::string_view bytes) const {
     uint64_t first = 0;
     std::memcpy(&first, bytes.data() - kPageHeader, sizeof(first));
     const uint64_t pages = (kPageHeader + bytes.size() + page_size - 1) / page_size;
-    inside = first <= info.me_last_pgno && pages <= info.me_last_pgno + 1 - first;
+    inside = first <= last_page_ && pages <= last_page_ + 1 - first;
   }
   if (!inside) {
     fail(ErrorKind::corrupt, env_->file_.string() +

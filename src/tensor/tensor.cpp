@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <sys/mman.h>
 
 #include "common/error.h"
 #include "tensor/cuda/backend.h"
@@ -107,12 +108,16 @@ namespace {
 
 std::shared_ptr<void> host_memory(size_t bytes, const Shape& shape) {
   constexpr size_t kAlignment = 64;
-  const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  void* memory = std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded);
+  constexpr size_t kHugePage = size_t{2} << 20;
+  const bool large = bytes >= 2 * kHugePage;
+  const size_t unit = large ? kHugePage : kAlignment;
+  const size_t rounded = (bytes + unit - 1) / unit * unit;
+  void* memory = std::aligned_alloc(unit, rounded == 0 ? unit : rounded);
   if (memory == nullptr) {
     fail(ErrorKind::capacity,
          "out of memory: " + std::to_string(bytes) + " bytes for a tensor " + shape.to_string());
   }
+  if (large) ::madvise(memory, rounded, MADV_HUGEPAGE);  // where there are none, there are none
   return {memory, std::free};
 }
 

@@ -65,17 +65,41 @@ TEST_P(MatmulDType, AddsBiasAndWhatTheOutputHeld) {
   const DType dtype = GetParam();
   Context context;
   const Tensor w = random_tensor({40, 32}, dtype, 3);
-  const Tensor x = random_tensor({5, 32}, dtype, 4);
   const Tensor bias = random_tensor({40}, DType::f32, 5);
-  const Tensor out = random_tensor({5, 40}, DType::f32, 6);
-  std::vector<double> expected = product(x, w);
-  const std::vector<double> held = values(out);
-  for (size_t i = 0; i < expected.size(); ++i) {
-    expected[i] += held[i] + bias.data<float>()[i % 40];
-  }
   const TensorView parts[] = {w};
-  matmul(context, x, pack_weight(context, parts, dtype), out, {.bias = bias, .accumulate = true});
-  EXPECT_LT(relative_error(values(out), expected), 1e-6);
+  const PackedWeight packed = pack_weight(context, parts, dtype);
+  for (const int64_t rows : {1, 5}) {
+    const Tensor x = random_tensor({rows, 32}, dtype, 4);
+    const Tensor out = random_tensor({rows, 40}, DType::f32, 6);
+    std::vector<double> expected = product(x, w);
+    const std::vector<double> held = values(out);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      expected[i] += held[i] + bias.data<float>()[i % 40];
+    }
+    matmul(context, x, packed, out, {.bias = bias, .accumulate = true});
+    EXPECT_LT(relative_error(values(out), expected), 1e-6);
+  }
+}
+
+TEST_P(MatmulDType, OneRowGivesTheSameBitsOnAnyNumberOfThreads) {
+  const DType dtype = GetParam();
+  const Tensor w = random_tensor({1100, 520}, dtype, 3);
+  const TensorView parts[] = {w};
+  const Tensor x = random_tensor({1, 520}, dtype, 4);
+  std::vector<std::vector<double>> results;
+  for (const int threads : {1, 2, 3}) {
+    Context context({.threads = threads});
+    const Tensor out({1, 1100}, DType::f32);
+    matmul(context, x, pack_weight(context, parts, dtype), out);
+    results.push_back(values(out));
+    EXPECT_LT(relative_error(results.back(), product(x, w)), 1e-5);
+  }
+#if defined(__AVX512BF16__)
+  if (dtype == DType::bf16) {  // all else goes by oneDNN, which promises no bits
+    EXPECT_EQ(results[1], results[0]);
+    EXPECT_EQ(results[2], results[0]);
+  }
+#endif
 }
 
 TEST_P(MatmulDType, AddsToAnOutputOfItsOwnType) {

@@ -74,12 +74,11 @@ void bench_gather(Bench& bench) {
                  [&] {
                    const Stopwatch watch;
                    for (const ChunkSet& set : sets) {
-                     const auto read =
-                         engine::gather_set(bench.context, set, shape[0], shape[2], chunks.dtype(),
-                                            [&](const engine::RetrievedChunk& chunk,
-                                                const TensorView& k, const TensorView& v) {
-                                              return bank->snapshot()->read_kv(chunk.id, k, v);
-                                            });
+                     const auto now = bank->snapshot();
+                     const auto read = engine::gather_set(
+                         bench.context, set, shape[0], shape[2], chunks.dtype(),
+                         [&](const engine::RetrievedChunk& chunk, const TensorView& k,
+                             const TensorView& v) { return now->read_kv(chunk.id, k, v); });
                      MEMLONG_CHECK(read.chunks.size() == set.size(), "every chunk was written");
                    }
                    return mib / watch.seconds();

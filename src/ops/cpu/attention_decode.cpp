@@ -43,19 +43,17 @@ void run_item(const AttentionArgs& args, const AttentionTask& task, const Item& 
               ThinPart& part) {
   const TaskRows<T> rows(args, task);
   const int64_t dim = args.q.dim(2);
-  const int64_t stride = round_up(dim, kLanes);
-  float queries[kThinRows * kMaxHeadDim];
+  const int64_t stride = round_up(dim, kThinDim);
+  T queries[kThinRows * kMaxHeadDim] = {};
   int64_t positions[kThinRows];
   for (int64_t r = 0; r < rows.count(); ++r) {
-    for (int64_t d = 0; d < stride; d += kLanes) {
-      store(queries + r * stride + d, load_part(rows.q(r) + d, dim - d) * args.scale);
-    }
+    std::copy_n(rows.q(r), dim, queries + r * stride);
     positions[r] = rows.position(r);
   }
   const KeyRows<T> k = rows.of_group(item.local ? args.k : task.memory->k);
   const KeyRows<T> v = rows.of_group(item.local ? args.v : task.memory->v);
-  thin_attention({queries, rows.count(), dim, positions}, k, v, item.begin, item.end, item.local,
-                 part);
+  thin_attention({queries, stride, rows.count(), dim, args.scale, positions}, k, v, item.begin,
+                 item.end, item.local, part);
 }
 
 template <class T>

@@ -8,8 +8,8 @@
 
 namespace memlong::ops::cpu {
 
-inline constexpr int64_t kThinRows = 8;   ///< at most so many rows
-inline constexpr int64_t kThinKeys = 64;  ///< keys scored at once
+inline constexpr int64_t kThinRows = 8;    ///< at most so many rows
+inline constexpr int64_t kThinKeys = 256;  ///< keys scored at once
 
 /// What one stretch of keys gave; stretches are merged in a fixed order.
 struct ThinPart {
@@ -18,20 +18,28 @@ struct ThinPart {
   float sums[kThinRows][kMaxHeadDim];
 };
 
-/// Rows of one kv head, [rows, dim] in f32, scaled.
+/// Rows of one kv head, [rows, dim].
+template <class T>
 struct ThinQueries {
-  const float* data;  ///< row r at data + r * round_up(dim, kLanes), padded with zeros
+  const T* data;  ///< row r at data + r * stride, padded with zeros
+  int64_t stride;
   int64_t rows;
   int64_t dim;
+  float scale;              ///< of the scores
   const int64_t* position;  ///< of a row: the last local key that it may read
 };
 
+/// Queries are padded to so many elements.
+inline constexpr int64_t kThinDim = 32;
+
 /// Keys [begin, end) into `part`, which is overwritten; a row may read key i where not `causal`
 /// or i <= its position. A row that may read none gets largest = -inf and total = 0.
-void thin_attention(const ThinQueries& queries, const KeyRows<float>& k, const KeyRows<float>& v,
-                    int64_t begin, int64_t end, bool causal, ThinPart& part);
-void thin_attention(const ThinQueries& queries, const KeyRows<bf16>& k, const KeyRows<bf16>& v,
-                    int64_t begin, int64_t end, bool causal, ThinPart& part);
+void thin_attention(const ThinQueries<float>& queries, const KeyRows<float>& k,
+                    const KeyRows<float>& v, int64_t begin, int64_t end, bool causal,
+                    ThinPart& part);
+void thin_attention(const ThinQueries<bf16>& queries, const KeyRows<bf16>& k,
+                    const KeyRows<bf16>& v, int64_t begin, int64_t end, bool causal,
+                    ThinPart& part);
 
 /// Adds `from` to `to`.
 void merge(const ThinPart& from, int64_t rows, int64_t dim, ThinPart& to);

@@ -8,6 +8,16 @@ void matmul_kernel<Device::cpu>(Context& context, const TensorView& x,
                                 const PackedWeight::Impl& weight, const TensorView& out,
                                 const MatmulOptions& options) {
   const auto& blocked = static_cast<const cpu::BlockedWeight&>(weight);
+  if (x.dim(0) == 1 && blocked.blocks) {
+    cpu::bf16_gemv(context, *blocked.blocks,
+                   {.x = x.data<bf16>(),
+                    .k = x.dim(1),
+                    .weights = static_cast<const uint32_t*>(blocked.storage.view().raw()),
+                    .out = out,
+                    .bias = options.bias.raw() == nullptr ? nullptr : options.bias.data<float>(),
+                    .accumulate = options.accumulate});
+    return;
+  }
   cpu::guarded("matmul", [&] {
     cpu::run_product(
         context, {x, cpu::WeightForm::blocked, &blocked.layout, blocked.storage.view().raw(), out,

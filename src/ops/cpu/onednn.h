@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <list>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <unordered_map>
@@ -14,6 +15,7 @@
 #include <dnnl.hpp>
 
 #include "common/error.h"
+#include "ops/cpu/bf16_gemv.h"
 #include "ops/matmul_kernels.h"
 
 namespace memlong::ops::cpu {
@@ -23,7 +25,8 @@ struct BlockedWeight : PackedWeight::Impl {
   using Impl::Impl;
   [[nodiscard]] size_t bytes() const override { return storage.bytes(); }
 
-  dnnl::memory::desc layout;  ///< [K, N]
+  dnnl::memory::desc layout;         ///< [K, N]
+  std::optional<Bf16Blocks> blocks;  ///< the same, where one row can be multiplied without oneDNN
   Tensor storage;
 };
 

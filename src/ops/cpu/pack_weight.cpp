@@ -81,6 +81,7 @@ std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
       const cpu::ThreadCount all(cpu::loop_threads(context));
       packed->layout = onednn.blocked_layout(n, k, dtype);
     }
+    packed->blocks = cpu::bf16_blocks(packed->layout);
     const Shape size{static_cast<int64_t>(packed->layout.get_size())};
     packed->storage =
         padded(packed->layout) ? Tensor::zeros(size, DType::u8) : Tensor(size, DType::u8);

@@ -23,6 +23,14 @@ struct Better {
   }
 };
 
+/// Whether one of `count` elements is larger than `limit`.
+inline bool any_above(const float* x, int64_t count, float limit) {
+  int above = 0;
+#pragma omp simd reduction(| : above)
+  for (int64_t i = 0; i < count; ++i) above |= x[i] > limit ? 1 : 0;
+  return above != 0;
+}
+
 /// Best first. Keeps a heap of k whose top is the worst kept; most elements fail one comparison.
 inline std::vector<Scored> select_top(std::span<const float> x, int64_t k) {
   const auto size = static_cast<size_t>(std::max<int64_t>(k, 0));
@@ -35,10 +43,16 @@ inline std::vector<Scored> select_top(std::span<const float> x, int64_t k) {
     std::sort(heap.begin(), heap.end(), better);
     return heap;
   }
+  if (heap.empty()) return heap;
   std::make_heap(heap.begin(), heap.end(), better);
-  for (; i < x.size() && !heap.empty(); ++i) {
+  constexpr size_t kStretch = 64;
+  for (; i < x.size(); ++i) {
     // A later index loses a tie, so only a strictly larger value enters (or one beside NaN).
-    if (!(x[i] > heap.front().value) && !std::isnan(heap.front().value)) continue;
+    const float worst = heap.front().value;
+    if (!(x[i] > worst) && !std::isnan(worst)) {
+      while (i + kStretch < x.size() && !any_above(&x[i], kStretch, worst)) i += kStretch;
+      if (!(x[i] > worst)) continue;
+    }
     const Scored candidate{static_cast<int64_t>(i), x[i]};
     if (!better(candidate, heap.front())) continue;
     std::pop_heap(heap.begin(), heap.end(), better);

@@ -1,6 +1,7 @@
 // A 16 x 16 square of 32-bit words turned in registers.
 #pragma once
 
+#include <array>
 #include <utility>
 
 #include "ops/cpu/vec.h"
@@ -39,13 +40,24 @@ void exchange(VecWord (&rows)[16]) {
   }
 }
 
-/// rows[i] and rows[i + S], each lane with the one S away.
+/// Lanes of a and b, each with the one S away.
 template <int S>
-void fold(Vec (&rows)[16]) {
-  for (int i = 0; i < S; ++i) {
-    const auto a = bits_as<VecWord>(rows[i]);
-    const auto b = bits_as<VecWord>(rows[i + S]);
-    rows[i] = bits_as<Vec>(low_half<S>(a, b)) + bits_as<Vec>(high_half<S>(a, b));
+Vec fold(Vec x, Vec y) {
+  const auto a = bits_as<VecWord>(x);
+  const auto b = bits_as<VecWord>(y);
+  return bits_as<Vec>(low_half<S>(a, b)) + bits_as<Vec>(high_half<S>(a, b));
+}
+
+/// Of rows i, i + S, i + 2 S, ...: folded as soon as two of them are there, so that few are alive.
+template <int S, int R, class Fn>
+[[gnu::always_inline]] inline std::array<Vec, R> folded(const Fn& row, int64_t i) {
+  if constexpr (S == 16) {
+    return row(i);
+  } else {
+    std::array<Vec, R> low = folded<2 * S, R>(row, i);
+    const std::array<Vec, R> high = folded<2 * S, R>(row, i + S);
+    for (int r = 0; r < R; ++r) low[r] = fold<S>(low[r], high[r]);
+    return low;
   }
 }
 
@@ -58,13 +70,10 @@ inline void transpose(VecWord (&rows)[16]) {
   detail::exchange<1>(rows);
 }
 
-/// Lane i of the result is the sum of rows[i]. Overwrites rows.
-inline Vec sums_of(Vec (&rows)[16]) {
-  detail::fold<8>(rows);
-  detail::fold<4>(rows);
-  detail::fold<2>(rows);
-  detail::fold<1>(rows);
-  return rows[0];
+/// row(i) gives R vectors for each i below 16; lane i of result r is the sum of the r-th.
+template <int R, class Fn>
+[[gnu::always_inline]] inline std::array<Vec, R> sums_of(const Fn& row) {
+  return detail::folded<1, R>(row, 0);
 }
 
 }  // namespace memlong::ops::cpu

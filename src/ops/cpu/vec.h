@@ -86,6 +86,15 @@ void store_part(T* to, Vec value, int64_t count) {
   std::memcpy(static_cast<void*>(to), whole, static_cast<size_t>(count) * sizeof(T));
 }
 
+inline float max_of(Vec v) {
+  for (int step = 8; step > 0; step /= 2) {
+    Vec other;
+    for (int i = 0; i < kLanes; ++i) other[i] = v[(i + step) % kLanes];
+    v = max(v, other);
+  }
+  return v[0];
+}
+
 inline float sum_of(Vec v) {
   for (int step = 8; step > 0; step /= 2) {
     Vec other;
