@@ -21,6 +21,7 @@ WindowEncoder::WindowEncoder(Context& context, std::shared_ptr<const LoadedModel
       model_(std::move(model)),
       embedder_(std::move(embedder)),
       kv_dtype_(kv_dtype),
+      chunk_rows_(context),
       copies_(context) {}
 
 void WindowEncoder::run(std::vector<Step> steps, const Sink& sink) {
@@ -72,19 +73,24 @@ void WindowEncoder::send_down(const TensorView& x) {
   slot.rows.send(context_, copies_);
 }
 
-/// In main memory a chunk's keys and values are a product of its own rows, as they always were.
+/// In main memory: one product for the rows of all windows, from which chunks are cut.
 void WindowEncoder::hand_out_rows(const std::vector<Step>& steps, const TensorView& x,
                                   const Sink& sink) {
+  if (!x.empty()) {
+    const Shape shape{model_->config.kv_heads, x.dim(0), model_->config.head_dim};
+    const TensorView k = context_.scratch("encoder.k", shape, model_->weights->dtype);
+    const TensorView v = context_.scratch("encoder.v", shape, model_->weights->dtype);
+    model_->writer->keys_values(context_, x, k, v);
+    chunk_rows_.take(k, v, kv_dtype_);
+  }
   int64_t first = 0;
   for (const Step& step : steps) {
     for (const Span& span : step.chunks) {
       const Span rows = rows_of(step, span, first, model_->settings.window_bos ? 1 : 0);
-      const TensorView hidden = x.slice(0, rows.begin, rows.end);
-      EncodedChunk chunk = chunk_of(step, span, hidden);
-      chunk.k = Tensor({model_->config.kv_heads, span.end - span.begin, model_->config.head_dim},
-                       kv_dtype_);
-      chunk.v = Tensor(chunk.k.shape(), kv_dtype_);
-      model_->writer->keys_values(context_, hidden, chunk.k, chunk.v);
+      EncodedChunk chunk = chunk_of(step, span, x.slice(0, rows.begin, rows.end));
+      HostRows::Cut cut = chunk_rows_.cut(rows.begin, rows.end);
+      chunk.k = std::move(cut.k);
+      chunk.v = std::move(cut.v);
       sink(std::move(chunk));
     }
     first += static_cast<int64_t>(step.ids.size());

@@ -65,6 +65,7 @@ class WindowEncoder {
   std::shared_ptr<const LoadedModel> model_;
   std::shared_ptr<const retriever::Embedder> embedder_;
   DType kv_dtype_;
+  ChunkRows chunk_rows_;       ///< in main memory
   std::vector<Step> running_;  ///< on the GPU: queued, their results go to slots_[current_]
   std::array<Slot, 2> slots_;
   size_t current_ = 0;
