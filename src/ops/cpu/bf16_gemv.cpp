@@ -21,7 +21,7 @@ constexpr double kWordNanoseconds = 0.06;
 /// So far ahead weights are asked for: hardware looks ahead within a page only.
 constexpr int64_t kAheadWords = 512;
 
-/// Four or more sums a column, so that additions do not wait for each other.
+/// Six or eight sums at once, so that additions do not wait for each other.
 constexpr int steps_of(int vectors) { return vectors == 1 ? 8 : vectors == 2 ? 4 : 2; }
 
 /// sums [16 * V] of one block.

@@ -26,7 +26,6 @@ struct Better {
 /// Whether one of `count` elements is larger than `limit`.
 inline bool any_above(const float* x, int64_t count, float limit) {
   int above = 0;
-#pragma omp simd reduction(| : above)
   for (int64_t i = 0; i < count; ++i) above |= x[i] > limit ? 1 : 0;
   return above != 0;
 }
