@@ -26,7 +26,7 @@ blas_folder() {
 }
 
 blas=$(blas_folder)
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} # else a tool sets it and starts /proc/self/exe, which may be the loader
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-active} # else a tool sets them and starts /proc/self/exe, which may be the loader
 libraries=$here/lib:$blas:/usr/local/nvidia/lib64:/usr/local/nvidia/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 if LD_LIBRARY_PATH=$libraries ldd "$program" >/dev/null 2>&1 &&
   ! LD_LIBRARY_PATH=$libraries ldd "$program" 2>&1 | grep -q 'not found'; then

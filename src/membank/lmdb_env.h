@@ -132,7 +132,7 @@ class Txn {
   std::shared_ptr<Env> env_;
   MDB_txn* txn_ = nullptr;
   bool write_ = false;
-  uint64_t last_page_ = 0;  ///< of the file when a reading transaction began
+  mutable uint64_t last_page_ = 0;  ///< of the file when something was first read, which is later
   mutable bool map_full_ = false;
 };
 

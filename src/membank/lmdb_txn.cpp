@@ -20,12 +20,7 @@ std::string_view to_view(const MDB_val& value) {
 }  // namespace
 
 Txn::Txn(std::shared_ptr<Env> env, bool write)
-    : env_(std::move(env)), txn_(env_->begin(write)), write_(write) {
-  const GatePass pass(env_->gate());
-  MDB_envinfo info{};
-  mdb_env_info(env_->env_, &info);
-  last_page_ = info.me_last_pgno;
-}
+    : env_(std::move(env)), txn_(env_->begin(write)), write_(write) {}
 
 Txn::~Txn() {
   if (txn_ != nullptr) mdb_txn_abort(txn_);
@@ -53,6 +48,11 @@ std::optional<std::string_view> Txn::get(Db db, std::string_view key) const {
 /// the start of a run of pages, right behind the run's header.
 void Txn::check_inside(std::string_view bytes) const {
   if (write_) return;  // pages in memory, checked when they were first read
+  if (last_page_ == 0) {
+    MDB_envinfo info{};
+    mdb_env_info(env_->env_, &info);
+    last_page_ = info.me_last_pgno;
+  }
   const size_t page_size = env_->page_size_;
   const size_t offset = reinterpret_cast<uintptr_t>(bytes.data()) % page_size;
   bool inside = bytes.size() <= page_size - offset;

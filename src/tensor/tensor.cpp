@@ -106,18 +106,25 @@ void TensorView::check_dtype(DType wanted) const {
 
 namespace {
 
+/// For the whole ones in a large block. Where there are none, there are none.
+void ask_for_huge_pages(void* memory, size_t bytes) {
+  constexpr uintptr_t kHugePage = uintptr_t{2} << 20;
+  if (bytes < 2 * kHugePage) return;
+  const auto begin = reinterpret_cast<uintptr_t>(memory);
+  const uintptr_t first = (begin + kHugePage - 1) / kHugePage * kHugePage;
+  const uintptr_t last = (begin + bytes) / kHugePage * kHugePage;
+  ::madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+}
+
 std::shared_ptr<void> host_memory(size_t bytes, const Shape& shape) {
   constexpr size_t kAlignment = 64;
-  constexpr size_t kHugePage = size_t{2} << 20;
-  const bool large = bytes >= 2 * kHugePage;
-  const size_t unit = large ? kHugePage : kAlignment;
-  const size_t rounded = (bytes + unit - 1) / unit * unit;
-  void* memory = std::aligned_alloc(unit, rounded == 0 ? unit : rounded);
+  const size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  void* memory = std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded);
   if (memory == nullptr) {
     fail(ErrorKind::capacity,
          "out of memory: " + std::to_string(bytes) + " bytes for a tensor " + shape.to_string());
   }
-  if (large) ::madvise(memory, rounded, MADV_HUGEPAGE);  // where there are none, there are none
+  ask_for_huge_pages(memory, rounded);
   return {memory, std::free};
 }
 

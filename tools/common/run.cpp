@@ -39,13 +39,13 @@ int exit_code(ErrorKind kind) {
 
 /// Threads that wait for each other in libgomp's default way burn a core each: on a machine with
 /// other work that is many times slower than a short spin and then a sleep. Where more threads
-/// than one start parallel loops, as in an ingest, libgomp spins a tenth of what it is told,
-/// unless told to wait actively, and threads fall asleep in every loop. It reads its environment
-/// when it is loaded, so the tool starts itself once more.
+/// than one start parallel loops, as in an ingest, libgomp spins a tenth of that, unless told to
+/// wait actively, and threads fall asleep in every loop. It reads its environment when it is
+/// loaded, so the tool starts itself once more.
 void wait_politely(char** argv) {
-  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
-  ::setenv("GOMP_SPINCOUNT", "1000", 1);
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   ::setenv("OMP_WAIT_POLICY", "active", 1);
+  ::setenv("GOMP_SPINCOUNT", "1000", 0);
   ::execv("/proc/self/exe", argv);  // where that fails, the tool runs as it is
 }
 

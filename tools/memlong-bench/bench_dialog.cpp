@@ -121,16 +121,13 @@ void bench_dialog(Bench& bench) {
   Dialog first(bench, model, embedder, scratch.path() / "short");
   std::optional<ReadFloor> read;  // of the shortest, and no longer: it takes memory
   double seconds = 0;
+  first.grow(lengths.front());
   for (const int64_t length : lengths) {
+    read.reset();
     seconds += dialog.grow(length);
     const double resident = resident_mib();
     const bool shortest = length == lengths.front();
-    if (shortest) {
-      read.emplace(bytes, bench.context.threads());
-    } else if (read) {
-      read.reset();
-      first.grow(lengths.front());
-    }
+    if (shortest) read.emplace(bytes, bench.context.threads());
     bench.add(
         {.test = "dialog-" + std::to_string(length),
          .unit = "tokens/s",

@@ -33,7 +33,8 @@ struct Bf16Gemv {
   bool accumulate = false;
 };
 
-/// out = x weights (+ bias) (+ out), summed in f32; the result does not depend on the threads.
+/// out = x weights (+ bias) (+ out), summed in f32. The bits depend on how the weights were packed,
+/// not on the threads.
 void bf16_gemv(Context& context, const Bf16Blocks& blocks, const Bf16Gemv& operands);
 
 }  // namespace memlong::ops::cpu

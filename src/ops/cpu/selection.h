@@ -50,7 +50,8 @@ inline std::vector<Scored> select_top(std::span<const float> x, int64_t k) {
     const float worst = heap.front().value;
     if (!(x[i] > worst) && !std::isnan(worst)) {
       while (i + kStretch < x.size() && !any_above(&x[i], kStretch, worst)) i += kStretch;
-      if (!(x[i] > worst)) continue;
+      while (i < x.size() && !(x[i] > worst)) ++i;
+      if (i == x.size()) break;
     }
     const Scored candidate{static_cast<int64_t>(i), x[i]};
     if (!better(candidate, heap.front())) continue;
