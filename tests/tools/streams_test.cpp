@@ -44,8 +44,8 @@ class Streams : public testing::Test {
   /// says nothing else.
   [[nodiscard]] ToolResult shell(const std::string& line, const std::string& input = "") const {
     const std::string script = "export PATH='" + std::string(MEMLONG_BIN_DIR) +
-                               "':\"$PATH\" OMP_WAIT_POLICY=active GOMP_SPINCOUNT=1000; cd '" + folder_.path().string() +
-                               "'; { " + line + "\n} > out 2> err";
+                               "':\"$PATH\" OMP_WAIT_POLICY=active GOMP_SPINCOUNT=1000; cd '" +
+                               folder_.path().string() + "'; { " + line + "\n} > out 2> err";
     const std::string words = "bash -c " + quoted(script);
     FILE* pipe = ::popen(words.c_str(), "w");
     if (pipe == nullptr) throw std::runtime_error("popen failed");
