@@ -49,19 +49,37 @@ std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(
   const auto now = memory_ == nullptr ? nullptr : memory_->bank().snapshot();
   if (now != nullptr) drop_removed(*now);
   auto set = std::make_shared<RetrievedSet>(gatherer_.gather(
-      std::move(found), [&](const RetrievedChunk& chunk, const TensorView& k, const TensorView& v) {
-        if (chunk.id != 0) return now->read_kv(chunk.id, k, v);
-        const EncodedChunk* own = pending_at(chunk.begin);
-        ops::copy(host_, own->k, k);
-        ops::copy(host_, own->v, v);
-        return true;
-      }));
+      std::move(found),
+      [&](std::span<const ChunkPlace> places) { return read(now.get(), places); }));
   std::vector<membank::ChunkId> hits;
   for (const RetrievedChunk& chunk : set->chunks) {
     if (chunk.id != 0) hits.push_back(chunk.id);
   }
   if (!hits.empty()) memory_->bank().count_hits(hits);
   return set;
+}
+
+/// From the bank, or from what is not in it yet.
+std::vector<bool> DialogMemory::read(const membank::Snapshot* now,
+                                     std::span<const ChunkPlace> places) {
+  std::vector<bool> there(places.size(), true);
+  std::vector<membank::KvPlace> stored;
+  std::vector<size_t> of;
+  for (size_t i = 0; i < places.size(); ++i) {
+    const auto& [chunk, k, v] = places[i];
+    if (chunk->id != 0) {
+      stored.push_back({.id = chunk->id, .k = k, .v = v});
+      of.push_back(i);
+    } else {
+      const EncodedChunk* own = pending_at(chunk->begin);
+      ops::copy(host_, own->k, k);
+      ops::copy(host_, own->v, v);
+    }
+  }
+  if (stored.empty()) return there;
+  const std::vector<bool> in_bank = now->read_kv(stored, host_);
+  for (size_t i = 0; i < of.size(); ++i) there[of[i]] = in_bank[i];
+  return there;
 }
 
 /// Ids are never given twice, so that a chunk that is still there is the same chunk; in a bank that

@@ -40,6 +40,7 @@ class DialogMemory : public SetSource {
   [[nodiscard]] const ChunkCache& cache() { return gatherer_.cache(); }
 
  private:
+  std::vector<bool> read(const membank::Snapshot* now, std::span<const ChunkPlace> places);
   void drop_removed(const membank::Snapshot& now);
   [[nodiscard]] std::vector<RetrievedChunk> stored_candidates(
       std::span<const std::vector<float>> queries, int64_t window_start) const;

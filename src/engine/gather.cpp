@@ -20,6 +20,20 @@ TensorView half(const TensorView& kv, int which) {
   return {one.raw(), one.dtype(), shape, {kv.stride(1), kv.stride(2), kv.stride(3)}, kv.device()};
 }
 
+bool all(const std::vector<bool>& there) {
+  return std::find(there.begin(), there.end(), false) == there.end();
+}
+
+/// Takes out the items that are not there.
+template <class Item>
+void keep(std::vector<Item>& items, const std::vector<bool>& there) {
+  std::vector<Item> kept;
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (there[i]) kept.push_back(std::move(items[i]));
+  }
+  items = std::move(kept);
+}
+
 }  // namespace
 
 SetGatherer::SetGatherer(Context& context, const KvLayout& layout, int64_t cached_chunks)
@@ -52,57 +66,72 @@ std::vector<SetGatherer::Part> SetGatherer::look_up(std::vector<RetrievedChunk> 
 /// In main memory each chunk is read to where it is needed.
 RetrievedSet SetGatherer::read_in_place(std::vector<RetrievedChunk> chunks,
                                         const ChunkReader& read) const {
-  RetrievedSet set;
-  int64_t total = 0;
-  for (const RetrievedChunk& chunk : chunks) total += chunk.tokens;
-  if (total == 0) return set;
-  const Tensor k(shape_of(total), layout_.dtype);
-  const Tensor v(k.shape(), layout_.dtype);
-  int64_t at = 0;
-  for (RetrievedChunk& chunk : chunks) {
-    const int64_t end = at + chunk.tokens;
-    if (!read(chunk, k.view().slice(1, at, end), v.view().slice(1, at, end))) continue;
-    at = end;
-    set.chunks.push_back(std::move(chunk));
+  for (;;) {
+    int64_t total = 0;
+    for (const RetrievedChunk& chunk : chunks) total += chunk.tokens;
+    if (total == 0) return {};
+    const Tensor k(shape_of(total), layout_.dtype);
+    const Tensor v(k.shape(), layout_.dtype);
+    std::vector<ChunkPlace> places;
+    int64_t at = 0;
+    for (const RetrievedChunk& chunk : chunks) {
+      const int64_t end = at + chunk.tokens;
+      places.push_back({&chunk, k.view().slice(1, at, end), v.view().slice(1, at, end)});
+      at = end;
+    }
+    const std::vector<bool> there = read(places);
+    if (all(there)) return {.chunks = std::move(chunks), .k = k, .v = v};
+    keep(chunks, there);
   }
-  if (at == 0) return set;
-  set.k = at == total ? k : Tensor::copy_of(k.view().slice(1, 0, at));
-  set.v = at == total ? v : Tensor::copy_of(v.view().slice(1, 0, at));
-  return set;
 }
 
 /// Reads what is not at hand, [2, G, tokens, D] where the context computes, as long as `memory`
 /// lives. Parts that are gone are taken out.
 TensorView SetGatherer::bring(std::vector<Part>& parts, const ChunkReader& read,
                               std::shared_ptr<void>& memory) {
-  int64_t total = 0;
-  for (const Part& part : parts) total += part.cached.empty() ? part.chunk.tokens : 0;
-  if (total == 0) return {};
-  const Shape shape{2, layout_.kv_heads, total, layout_.head_dim};
-  Staging& staging = staging_[next_];
-  next_ = (next_ + 1) % staging_.size();
-  staging.sent.wait();
-  const TensorView host = staging.buffer.room(context_, shape, layout_.dtype);
-  int64_t at = 0;
-  std::vector<Part> there;
-  for (Part& part : parts) {
-    if (part.cached.empty()) {
-      const TensorView rows = host.slice(2, at, at + part.chunk.tokens);
-      if (!read(part.chunk, half(rows, 0), half(rows, 1))) continue;
-      part.place = at;
-      at += part.chunk.tokens;
+  for (;;) {
+    int64_t total = 0;
+    for (const Part& part : parts) total += part.cached.empty() ? part.chunk.tokens : 0;
+    if (total == 0) return {};
+    const Shape shape{2, layout_.kv_heads, total, layout_.head_dim};
+    Staging& staging = staging_[next_];
+    staging.sent.wait();
+    const TensorView host = staging.buffer.room(context_, shape, layout_.dtype);
+    const std::vector<bool> there = read_missing(parts, read, host);
+    if (!all(there)) {
+      keep(parts, there);
+      continue;
     }
-    there.push_back(std::move(part));
+    if (context_.device() == Device::cpu) return host;
+    next_ = (next_ + 1) % staging_.size();
+    memory = copies_.allocate(host.bytes());
+    const TensorView device(memory.get(), layout_.dtype, shape, context_.device());
+    copies_.copy(host, device);
+    staging.sent = copies_.mark();
+    copies_.lead();
+    return device;
   }
-  parts = std::move(there);
-  if (at == 0) return {};
-  if (context_.device() == Device::cpu) return host;
-  memory = copies_.allocate(host.bytes());
-  const TensorView device(memory.get(), layout_.dtype, shape, context_.device());
-  copies_.copy(host, device);
-  staging.sent = copies_.mark();
-  copies_.lead();
-  return device;
+}
+
+/// Says of each part whether it is at hand or was there to be read.
+std::vector<bool> SetGatherer::read_missing(std::vector<Part>& parts, const ChunkReader& read,
+                                            const TensorView& host) {
+  std::vector<ChunkPlace> places;
+  std::vector<size_t> missing;
+  int64_t at = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    Part& part = parts[i];
+    if (!part.cached.empty()) continue;
+    part.place = at;
+    at += part.chunk.tokens;
+    const TensorView rows = host.slice(2, part.place, at);
+    places.push_back({&part.chunk, half(rows, 0), half(rows, 1)});
+    missing.push_back(i);
+  }
+  const std::vector<bool> read_ones = read(places);
+  std::vector<bool> there(parts.size(), true);
+  for (size_t i = 0; i < missing.size(); ++i) there[missing[i]] = read_ones[i];
+  return there;
 }
 
 RetrievedSet SetGatherer::assemble(const std::vector<Part>& parts, const TensorView& arrived) {

@@ -16,9 +16,15 @@
 
 namespace memlong::engine {
 
-/// Copies one chunk's K and V into views [G, n, D] in main memory; false when it is gone.
-using ChunkReader =
-    std::function<bool(const RetrievedChunk& chunk, const TensorView& k, const TensorView& v)>;
+/// Where a chunk's K and V go: views [G, n, D] in main memory.
+struct ChunkPlace {
+  const RetrievedChunk* chunk = nullptr;
+  TensorView k;
+  TensorView v;
+};
+
+/// Copies K and V of chunks to their places; false for those that are gone.
+using ChunkReader = std::function<std::vector<bool>(std::span<const ChunkPlace> places)>;
 
 /// What the keys and values of a network look like.
 struct KvLayout {
@@ -56,6 +62,8 @@ class SetGatherer {
 
   [[nodiscard]] std::vector<Part> look_up(std::vector<RetrievedChunk> chunks);
   RetrievedSet read_in_place(std::vector<RetrievedChunk> chunks, const ChunkReader& read) const;
+  static std::vector<bool> read_missing(std::vector<Part>& parts, const ChunkReader& read,
+                                        const TensorView& host);
   TensorView bring(std::vector<Part>& parts, const ChunkReader& read,
                    std::shared_ptr<void>& memory);
   RetrievedSet assemble(const std::vector<Part>& parts, const TensorView& arrived);

@@ -166,10 +166,6 @@ ChunkFilter Memory::scope_filter(const ReadScope& scope) const {
   };
 }
 
-bool Memory::read(membank::ChunkId id, const TensorView& k, const TensorView& v) const {
-  return bank_->snapshot()->read_kv(id, k, v);
-}
-
 std::vector<float> Memory::vector(membank::ChunkId id) const {
   return bank_->snapshot()->chunk_vector(id);
 }

@@ -53,8 +53,6 @@ class Memory {
   /// Filter for a scope, by what the last refresh() found.
   [[nodiscard]] ChunkFilter scope_filter(const ReadScope& scope) const;
 
-  /// K and V of a chunk into [G, n, D] views of any float dtype; false when it is gone.
-  bool read(membank::ChunkId id, const TensorView& k, const TensorView& v) const;
   /// The stored vector of a chunk; empty when it is gone.
   [[nodiscard]] std::vector<float> vector(membank::ChunkId id) const;
   [[nodiscard]] const membank::ChunkInfo* info(membank::ChunkId id) const;

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "membank/types.h"
+#include "tensor/context.h"
 #include "tensor/tensor.h"
 
 namespace memlong::membank {
@@ -34,6 +35,13 @@ struct Removed {
   int64_t documents = 0;
   int64_t chunks = 0;
   int64_t tokens = 0;
+};
+
+/// A chunk and where its K and V go: [G, n, D] of f32, bf16 or f16, strides free.
+struct KvPlace {
+  ChunkId id = 0;
+  TensorView k;
+  TensorView v;
 };
 
 /// A consistent view. Short-lived: as long as it lives, pages it sees cannot be reused. Not
@@ -74,6 +82,11 @@ class Snapshot {
   /// Copies K and V into k and v, [G, n, D] of f32, bf16 or f16 (converted), strides free.
   /// False when the chunk is not there (any more).
   virtual bool read_kv(ChunkId id, const TensorView& k, const TensorView& v) const = 0;
+  /// The same for several chunks: they are looked up one by one, then checked and copied side by
+  /// side on the context's threads. Says of each whether it is there; when one is damaged, some of
+  /// the others may have been copied.
+  [[nodiscard]] virtual std::vector<bool> read_kv(std::span<const KvPlace> places,
+                                                  const Context& context) const = 0;
 
   /// A text document's whole text, or a dialog's turns joined as "role: content" lines.
   [[nodiscard]] virtual std::string text(DocumentId id) const = 0;

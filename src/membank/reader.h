@@ -5,7 +5,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "membank/bank.h"
@@ -45,6 +47,8 @@ class Reader {
   void for_each_vector(ChunkId after,
                        const std::function<void(ChunkId, std::span<const float>)>& fn) const;
   bool read_kv(ChunkId id, const TensorView& k, const TensorView& v) const;
+  [[nodiscard]] std::vector<bool> read_kv(std::span<const KvPlace> places,
+                                          const Context& context) const;
   [[nodiscard]] std::optional<Usage> usage(ChunkId id) const;
 
   [[nodiscard]] std::string text(DocumentId id) const;
@@ -53,6 +57,15 @@ class Reader {
   [[nodiscard]] std::vector<std::string> blob_keys() const;
 
  private:
+  /// A chunk's K and V as they lie in the map.
+  struct StoredKv {
+    std::string key;
+    std::string_view sealed;  ///< with its checksum, which was not looked at
+    std::string_view tail;
+  };
+
+  [[nodiscard]] std::optional<StoredKv> find_kv(const KvPlace& place) const;
+  void copy_kv(const StoredKv& stored, const KvPlace& place) const;
   [[nodiscard]] Document named(Document document) const;
   std::vector<ChunkInfo> next_chunks(ChunkId after, size_t limit) const;
   std::vector<ChunkId> next_vectors(ChunkId after, std::vector<float>& values) const;

@@ -1,12 +1,16 @@
+#include <exception>
+
 #include "common/error.h"
 #include "membank/kv_codec.h"
 #include "membank/reader.h"
+#include "tensor/parallel.h"
 
 namespace memlong::membank {
 namespace {
 
 constexpr size_t kChunksAtOnce = 512;
 constexpr size_t kVectorFloatsAtOnce = size_t{1} << 16;
+constexpr double kNanosecondsPerByte = 0.06;  // to check and copy K and V on one thread
 
 void add_usage(ChunkInfo& info, const Usage& usage) {
   info.hits = usage.hits;
@@ -117,22 +121,64 @@ void Reader::for_each_vector(ChunkId after,
   }
 }
 
-bool Reader::read_kv(ChunkId id, const TensorView& k, const TensorView& v) const {
-  const std::string key = key_u64(id);
-  const auto header = record(Db::chunks, key);
-  if (!header) return false;
-  const ChunkInfo info = decode_chunk(id, *header);
-  const std::string_view tail = chunk_kv_tail(*header);
-  check_kv_views(fingerprint_, info.tokens, k, v);
-  const GatePass pass(txn_.env().gate());
-  const auto value = txn_.get(Db::kv, key);
-  const size_t bytes = kv_bytes(fingerprint_, info.tokens);
-  if (!value || value->size() + tail.size() != bytes + kCrcBytes) {
-    fail(ErrorKind::corrupt, "record " + printable_key(key) + " of database kv " +
+/// Needs the gate, for as long as what it gives is in use.
+std::optional<Reader::StoredKv> Reader::find_kv(const KvPlace& place) const {
+  StoredKv found{.key = key_u64(place.id), .sealed = {}, .tail = {}};
+  const auto header = txn_.get(Db::chunks, found.key);
+  if (!header) return std::nullopt;
+  const auto body = open_record(db_name(Db::chunks), found.key, *header);
+  const int64_t tokens = decode_chunk(place.id, body).tokens;
+  check_kv_views(fingerprint_, tokens, place.k, place.v);
+  found.tail = chunk_kv_tail(body);
+  const auto value = txn_.get(Db::kv, found.key);
+  const size_t bytes = kv_bytes(fingerprint_, tokens);
+  if (!value || value->size() + found.tail.size() != bytes + kCrcBytes) {
+    fail(ErrorKind::corrupt, "record " + printable_key(found.key) + " of database kv " +
                                  (value ? "has a wrong length" : "is missing"));
   }
-  decode_kv(open_record(db_name(Db::kv), key, *value), tail, fingerprint_.kv_dtype, k, v);
-  return true;
+  found.sealed = *value;
+  return found;
+}
+
+void Reader::copy_kv(const StoredKv& stored, const KvPlace& place) const {
+  decode_kv(open_record(db_name(Db::kv), stored.key, stored.sealed), stored.tail,
+            fingerprint_.kv_dtype, place.k, place.v);
+}
+
+bool Reader::read_kv(ChunkId id, const TensorView& k, const TensorView& v) const {
+  const KvPlace place{.id = id, .k = k, .v = v};
+  const GatePass pass(txn_.env().gate());
+  const auto stored = find_kv(place);
+  if (stored) copy_kv(*stored, place);
+  return stored.has_value();
+}
+
+std::vector<bool> Reader::read_kv(std::span<const KvPlace> places, const Context& context) const {
+  const GatePass pass(txn_.env().gate());
+  std::vector<std::optional<StoredKv>> stored;
+  double bytes = 0.0;
+  for (const KvPlace& place : places) {
+    stored.push_back(find_kv(place));
+    if (stored.back()) bytes += static_cast<double>(stored.back()->sealed.size());
+  }
+  // The lowest damaged one is reported, whichever thread saw one first.
+  std::vector<std::exception_ptr> errors(places.size());
+  if (places.empty()) return {};
+  const double nanoseconds = kNanosecondsPerByte * bytes / static_cast<double>(places.size());
+  parallel_for(context, static_cast<int64_t>(places.size()), nanoseconds, [&](int64_t i) {
+    const auto at = static_cast<size_t>(i);
+    try {
+      if (stored[at]) copy_kv(*stored[at], places[at]);
+    } catch (...) {
+      errors[at] = std::current_exception();
+    }
+  });
+  std::vector<bool> there;
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (errors[i]) std::rethrow_exception(errors[i]);
+    there.push_back(stored[i].has_value());
+  }
+  return there;
 }
 
 }  // namespace memlong::membank

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +55,10 @@ class Reading : public Base {
   }
   bool read_kv(ChunkId id, const TensorView& k, const TensorView& v) const override {
     return reader_.read_kv(id, k, v);
+  }
+  std::vector<bool> read_kv(std::span<const KvPlace> places,
+                            const Context& context) const override {
+    return reader_.read_kv(places, context);
   }
 
   std::string text(DocumentId id) const override { return reader_.text(id); }

@@ -40,9 +40,13 @@ class Searcher {
     const auto snapshot = world_.bank->snapshot();
     if (snapshot->chunk(hit.info.id)) world_.require(check_chunk(world_, *snapshot, hit.info));
     const membank::Fingerprint& f = world_.bank->fingerprint();
-    const Tensor k({f.kv_heads, hit.info.tokens, f.head_dim}, DType::f32);
-    const Tensor v(k.shape(), DType::f32);
-    if (!memory_->read(hit.info.id, k, v) && world_.bank->snapshot()->chunk(hit.info.id)) {
+    const Tensor kv({2, f.kv_heads, hit.info.tokens, f.head_dim}, DType::f32);
+    const Shape shape{f.kv_heads, hit.info.tokens, f.head_dim};
+    const membank::KvPlace place{.id = hit.info.id,
+                                 .k = kv.view().slice(0, 0, 1).reshape(shape),
+                                 .v = kv.view().slice(0, 1, 2).reshape(shape)};
+    const bool read = world_.bank->snapshot()->read_kv({&place, 1}, context_).front();
+    if (!read && world_.bank->snapshot()->chunk(hit.info.id)) {
       world_.require("a chunk that is there cannot be read");
     }
   }
@@ -72,6 +76,7 @@ class Searcher {
   World& world_;
   retriever::IndexKind kind_;
   std::unique_ptr<Memory> memory_;
+  Context context_ = Context({.threads = 1});
   std::mt19937_64 random_{11};
 };
 

@@ -75,10 +75,14 @@ void bench_gather(Bench& bench) {
                    const Stopwatch watch;
                    for (const ChunkSet& set : sets) {
                      const auto now = bank->snapshot();
-                     const auto read = engine::gather_set(
-                         bench.context, set, shape[0], shape[2], chunks.dtype(),
-                         [&](const engine::RetrievedChunk& chunk, const TensorView& k,
-                             const TensorView& v) { return now->read_kv(chunk.id, k, v); });
+                     const auto read =
+                         engine::gather_set(bench.context, set, shape[0], shape[2], chunks.dtype(),
+                                            [&](std::span<const engine::ChunkPlace> wanted) {
+                                              std::vector<membank::KvPlace> places;
+                                              for (const auto& [chunk, k, v] : wanted)
+                                                places.push_back({.id = chunk->id, .k = k, .v = v});
+                                              return now->read_kv(places, bench.context);
+                                            });
                      MEMLONG_CHECK(read.chunks.size() == set.size(), "every chunk was written");
                    }
                    return mib / watch.seconds();

@@ -64,13 +64,14 @@ std::shared_ptr<const engine::RetrievedSet> TextMemory::retrieve(
     return last_;
   }
   const int64_t tau = model_->settings.chunk;
-  last_ = std::make_shared<engine::RetrievedSet>(gatherer_.gather(
-      std::move(found),
-      [&](const engine::RetrievedChunk& chunk, const TensorView& k, const TensorView& v) {
-        const engine::EncodedChunk& from = chunks_[static_cast<size_t>(chunk.begin / tau)];
-        ops::copy(host_, from.k, k);
-        ops::copy(host_, from.v, v);
-        return true;
+  last_ = std::make_shared<engine::RetrievedSet>(
+      gatherer_.gather(std::move(found), [&](std::span<const engine::ChunkPlace> places) {
+        for (const auto& [chunk, k, v] : places) {
+          const engine::EncodedChunk& from = chunks_[static_cast<size_t>(chunk->begin / tau)];
+          ops::copy(host_, from.k, k);
+          ops::copy(host_, from.v, v);
+        }
+        return std::vector<bool>(places.size(), true);
       }));
   return last_;
 }

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "ops/adamw_kernels.h"
-#include "ops/cpu/parallel.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -36,7 +36,7 @@ double square_sum_of(Context& context, const TensorView& x) {
   const int64_t pieces = (count + kPiece - 1) / kPiece;
   const auto* from = x.data<float>();
   std::vector<double> sums(static_cast<size_t>(pieces));
-  cpu::parallel_for(context, pieces, 0.2 * kPiece, [&](int64_t piece) {
+  parallel_for(context, pieces, 0.2 * kPiece, [&](int64_t piece) {
     const int64_t at = piece * kPiece;
     sums[static_cast<size_t>(piece)] = square_sum_piece(from + at, std::min(kPiece, count - at));
   });
@@ -58,7 +58,7 @@ void adamw_kernel<Device::cpu>(Context& context, const TensorView& value,
   const auto* from = gradient.data<float>();
   auto* means = m.data<float>();
   auto* squares = v.data<float>();
-  cpu::parallel_for(context, pieces, 0.8 * kPiece, [&](int64_t piece) {
+  parallel_for(context, pieces, 0.8 * kPiece, [&](int64_t piece) {
     const int64_t at = piece * kPiece;
     adamw_piece(factors, to + at, from + at, means + at, squares + at,
                 std::min(kPiece, count - at));

@@ -12,8 +12,8 @@
 #include "ops/cpu/attention_f32.h"
 #include "ops/cpu/attention_plan.h"
 #include "ops/cpu/convert.h"
-#include "ops/cpu/parallel.h"
 #include "ops/dispatch.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -74,7 +74,7 @@ void run_all(Context& context, std::span<const AttentionArgs> calls) {
   const auto count = static_cast<int64_t>(tasks.size());
   if (count == 0) return;
   floats = cpu::round_up(floats, cpu::kLanes);
-  const int threads = count < 2 ? 1 : cpu::threads_for(context, nanoseconds);
+  const int threads = count < 2 ? 1 : threads_for(context, nanoseconds);
   float* memory = context.scratch("attention", {threads, floats}, DType::f32).data<float>();
   // Late queries read more keys: they go first, and tasks are handed out as threads come free.
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)

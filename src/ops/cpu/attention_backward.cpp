@@ -8,8 +8,8 @@
 #include "ops/cpu/attention_backward_bf16.h"
 #include "ops/cpu/attention_backward_f32.h"
 #include "ops/cpu/attention_backward_group.h"
-#include "ops/cpu/parallel.h"
 #include "ops/dispatch.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -108,7 +108,7 @@ void run(Context& context, const std::vector<BackwardPlan>& plans) {
     nanoseconds += cpu::backward_nanoseconds(plan) * static_cast<double>(groups);
     heads += groups;
   }
-  const int threads = cpu::threads_for(context, nanoseconds);
+  const int threads = threads_for(context, nanoseconds);
   if (2 * heads <= threads) {
     run_shared<Products>(context, plans, threads);
   } else {

@@ -7,9 +7,9 @@
 #include "ops/cpu/attention_plan.h"
 #include "ops/cpu/attention_thin.h"
 #include "ops/cpu/convert.h"
-#include "ops/cpu/parallel.h"
 #include "ops/cpu/vec.h"
 #include "ops/dispatch.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops::cpu {
 namespace {

@@ -7,9 +7,9 @@
 #include "ops/cpu/attention_keys.h"
 #include "ops/cpu/block_gemm.h"
 #include "ops/cpu/convert.h"
-#include "ops/cpu/parallel.h"
 #include "ops/cpu/vec.h"
 #include "ops/dispatch.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -74,7 +74,7 @@ void attention_memory_mass_kernel<Device::cpu>(Context& context, const TensorVie
   const int64_t keys = k_mem.dim(1);
   const int64_t blocks = (keys + cpu::kKeyBlock - 1) / cpu::kKeyBlock;
   const int threads =
-      blocks < 2 ? 1 : cpu::threads_for(context, 0.02 * static_cast<double>(q.elements() * keys));
+      blocks < 2 ? 1 : threads_for(context, 0.02 * static_cast<double>(q.elements() * keys));
   const int64_t floats = buffer_floats(q.dim(2));
   float* scratch = context.scratch("attention_mass", {threads, floats}, DType::f32).data<float>();
   const MassArgs args{q, k_mem, lse, scale, mass.data<float>()};

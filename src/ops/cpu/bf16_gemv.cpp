@@ -4,9 +4,9 @@
 #include <cstring>
 
 #include "common/error.h"
-#include "ops/cpu/parallel.h"
 #include "ops/cpu/vec.h"
 #include "ops/dispatch.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops::cpu {
 namespace {

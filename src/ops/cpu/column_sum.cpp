@@ -1,9 +1,9 @@
 #include <algorithm>
 
 #include "ops/column_sum_kernels.h"
-#include "ops/cpu/parallel.h"
 #include "ops/cpu/vec.h"
 #include "ops/dispatch.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -50,7 +50,7 @@ void column_sum_kernel<Device::cpu>(Context& context, const TensorView& x, const
   const double nanoseconds = 0.1 * static_cast<double>(x.dim(0) * kStrip);
   dispatch_float(x.dtype(), [&](auto type) {
     using T = decltype(type);
-    cpu::parallel_for(context, strips, nanoseconds, [&](int64_t strip) {
+    parallel_for(context, strips, nanoseconds, [&](int64_t strip) {
       const int64_t column = strip * kStrip;
       sum_strip(x.data<T>() + column, x.stride(0), x.dim(0), std::min(kStrip, x.dim(1) - column),
                 out.data<float>() + column);

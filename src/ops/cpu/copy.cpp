@@ -3,7 +3,7 @@
 #include "ops/copy_kernels.h"
 #include "ops/cpu/any_dtype.h"
 #include "ops/cpu/convert.h"
-#include "ops/cpu/parallel.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -26,7 +26,7 @@ void copy_rows(Context& context, const TensorView& x, const TensorView& out) {
   constexpr int64_t kPiece = 4096;
   const int64_t length = flat ? kPiece : x.dim(x.rank() - 1);
   const int64_t count = flat ? (x.elements() + kPiece - 1) / kPiece : x.elements() / length;
-  cpu::parallel_for(context, count, 0.3 * static_cast<double>(length), [&](int64_t row) {
+  parallel_for(context, count, 0.3 * static_cast<double>(length), [&](int64_t row) {
     const int64_t source = flat ? row * kPiece : row_offset(x, row);
     const int64_t target = flat ? row * kPiece : row_offset(out, row);
     const int64_t left = flat ? x.elements() - row * kPiece : length;

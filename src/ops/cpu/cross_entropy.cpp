@@ -2,10 +2,10 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/cpu/parallel.h"
 #include "ops/cpu/vec.h"
 #include "ops/cross_entropy_kernels.h"
 #include "ops/dispatch.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -106,7 +106,7 @@ void cross_entropy_kernel<Device::cpu>(Context& context, const CrossEntropyArgs&
       (d.raw() == nullptr ? 0.6 : 1.0) * static_cast<double>(args.logits.dim(1));
   dispatch_float(d.raw() == nullptr ? DType::f32 : d.dtype(), [&](auto type) {
     using T = decltype(type);
-    cpu::parallel_for(context, args.logits.dim(0), nanoseconds, [&](int64_t t) {
+    parallel_for(context, args.logits.dim(0), nanoseconds, [&](int64_t t) {
       row<T>(args, t, d.raw() == nullptr ? nullptr : d.data<T>() + t * d.stride(0));
     });
   });

@@ -2,8 +2,8 @@
 
 #include "ops/cpu/any_dtype.h"
 #include "ops/cpu/convert.h"
-#include "ops/cpu/parallel.h"
 #include "ops/embedding_kernels.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 
@@ -15,7 +15,7 @@ void embedding_kernel<Device::cpu>(Context& context, const TensorView& table,
     const auto* rows = static_cast<const std::byte*>(table.raw());
     const int64_t row_bytes = table.stride(0) * static_cast<int64_t>(sizeof(T));
     float* to = out.data<float>();
-    cpu::parallel_for(context, out.dim(0), 0.3 * static_cast<double>(out.dim(1)), [&](int64_t t) {
+    parallel_for(context, out.dim(0), 0.3 * static_cast<double>(out.dim(1)), [&](int64_t t) {
       cpu::convert_row<T, float>(rows + ids[static_cast<size_t>(t)] * row_bytes,
                                  to + t * out.stride(0), out.dim(1));
     });
@@ -29,7 +29,7 @@ void embedding_backward_kernel<Device::cpu>(Context& context, std::span<const in
   const int64_t columns = dout.dim(1);
   const int64_t strips = (columns + kStrip - 1) / kStrip;
   const double nanoseconds = 0.2 * static_cast<double>(dout.dim(0) * kStrip);
-  cpu::parallel_for(context, strips, nanoseconds, [&](int64_t strip) {
+  parallel_for(context, strips, nanoseconds, [&](int64_t strip) {
     const int64_t begin = strip * kStrip;
     const int64_t count = std::min(kStrip, columns - begin);
     for (int64_t t = 0; t < dout.dim(0); ++t) {

@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "ops/cpu/convert.h"
-#include "ops/cpu/parallel.h"
 #include "ops/muon_kernels.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -11,9 +11,8 @@ namespace {
 template <class Fn>
 void in_pieces(const Context& context, int64_t count, const Fn& fn) {
   constexpr int64_t kPiece = 16384;
-  cpu::parallel_for(context, (count + kPiece - 1) / kPiece, 0.4 * kPiece, [&](int64_t piece) {
-    fn(piece * kPiece, std::min(count, (piece + 1) * kPiece));
-  });
+  parallel_for(context, (count + kPiece - 1) / kPiece, 0.4 * kPiece,
+               [&](int64_t piece) { fn(piece * kPiece, std::min(count, (piece + 1) * kPiece)); });
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include "common/error.h"
 #include "ops/copy.h"
-#include "ops/cpu/parallel.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops::cpu {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "ops/copy.h"
 #include "ops/cpu/onednn.h"
-#include "ops/cpu/parallel.h"
 #include "ops/matmul_kernels.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -78,7 +78,7 @@ std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
   cpu::guarded("cannot pack a weight", [&] {
     auto& onednn = context.extension<cpu::OneDnn>();
     {
-      const cpu::ThreadCount all(cpu::loop_threads(context));
+      const cpu::ThreadCount all(loop_threads(context));
       packed->layout = onednn.blocked_layout(n, k, dtype);
     }
     packed->blocks = cpu::bf16_blocks(packed->layout);
@@ -86,7 +86,7 @@ std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
     packed->storage =
         padded(packed->layout) ? Tensor::zeros(size, DType::u8) : Tensor(size, DType::u8);
     const double work = kReorderNanoseconds * static_cast<double>(rows * columns);
-    const cpu::ThreadCount threads(cpu::threads_for(context, work));
+    const cpu::ThreadCount threads(threads_for(context, work));
     if (pack_each(onednn, parts, transposed, *packed)) return;
     const Tensor stacked = stack(context, parts, rows, dtype);
     MEMLONG_CHECK(pack_part(onednn, stacked, 0, transposed, *packed), "weights do not fit");

@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ops/cpu/parallel.h"
 #include "ops/cpu/vec.h"
 #include "ops/dispatch.h"
 #include "ops/rms_norm_kernels.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -38,7 +38,7 @@ void rms_norm_kernel<Device::cpu>(Context& context, const TensorView& x, const T
       const auto* from = x.data<decltype(in)>();
       auto* target = out.data<decltype(to)>();
       const double nanoseconds = 0.2 * static_cast<double>(x.dim(1));
-      cpu::parallel_for(context, x.dim(0), nanoseconds, [&](int64_t t) {
+      parallel_for(context, x.dim(0), nanoseconds, [&](int64_t t) {
         norm_row(from + t * x.stride(0), weight.data<float>(), eps, target + t * out.stride(0),
                  x.dim(1));
       });

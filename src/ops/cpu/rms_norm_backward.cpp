@@ -2,10 +2,10 @@
 #include <cmath>
 
 #include "ops/column_sum.h"
-#include "ops/cpu/parallel.h"
 #include "ops/cpu/vec.h"
 #include "ops/dispatch.h"
 #include "ops/rms_norm_kernels.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -60,7 +60,7 @@ void rms_norm_backward_kernel<Device::cpu>(Context& context, const TensorView& x
       const auto* from = x.data<decltype(in)>();
       const auto* slope = dout.data<decltype(grad)>();
       const double nanoseconds = 0.5 * static_cast<double>(kBlockRows * columns);
-      cpu::parallel_for(context, blocks, nanoseconds, [&](int64_t block) {
+      parallel_for(context, blocks, nanoseconds, [&](int64_t block) {
         float* share = sums ? shares.data<float>() + block * columns : nullptr;
         if (sums) std::fill_n(share, columns, 0.0F);
         const int64_t end = std::min(rows, (block + 1) * kBlockRows);

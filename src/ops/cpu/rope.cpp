@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "ops/cpu/parallel.h"
 #include "ops/cpu/vec.h"
 #include "ops/dispatch.h"
 #include "ops/rope_kernels.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -35,7 +35,7 @@ void rotate_rows(Context& context, const TensorView& x, const RopeTable& table, 
     const T* from = x.data<T>();
     T* to = out.data<T>();
     const double nanoseconds = 0.2 * static_cast<double>(heads * x.dim(2));
-    cpu::parallel_for(context, x.dim(0), nanoseconds, [&](int64_t t) {
+    parallel_for(context, x.dim(0), nanoseconds, [&](int64_t t) {
       const float* cos = table.cos().data<float>() + (start + t) * half;
       const float* sin = table.sin().data<float>() + (start + t) * half;
       for (int64_t h = 0; h < heads; ++h) {

@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "ops/cpu/parallel.h"
 #include "ops/scale_kernels.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 
@@ -12,7 +12,7 @@ void scale_kernel<Device::cpu>(Context& context, const TensorView& x, float fact
   const int64_t count = x.elements();
   const auto* from = x.data<float>();
   auto* to = out.data<float>();
-  cpu::parallel_for(context, (count + kPiece - 1) / kPiece, 0.2 * kPiece, [&](int64_t piece) {
+  parallel_for(context, (count + kPiece - 1) / kPiece, 0.2 * kPiece, [&](int64_t piece) {
     const int64_t end = std::min(count, (piece + 1) * kPiece);
     for (int64_t i = piece * kPiece; i < end; ++i) to[i] = factor * from[i];
   });

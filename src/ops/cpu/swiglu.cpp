@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "ops/cpu/parallel.h"
 #include "ops/cpu/vec.h"
 #include "ops/dispatch.h"
 #include "ops/swiglu_kernels.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops {
 namespace {
@@ -56,7 +56,7 @@ void swiglu_kernel<Device::cpu>(Context& context, const TensorView& gate_up,
     const T* from = gate_up.data<T>();
     T* to = out.data<T>();
     const double nanoseconds = 0.5 * static_cast<double>(out.dim(1));
-    cpu::parallel_for(context, out.dim(0), nanoseconds, [&](int64_t t) {
+    parallel_for(context, out.dim(0), nanoseconds, [&](int64_t t) {
       swiglu_row(from + t * gate_up.stride(0), to + t * out.stride(0), out.dim(1));
     });
   });
@@ -71,7 +71,7 @@ void swiglu_backward_kernel<Device::cpu>(Context& context, const TensorView& gat
     const T* slope = dout.data<T>();
     T* to = dgate_up.data<T>();
     const double nanoseconds = 0.8 * static_cast<double>(dout.dim(1));
-    cpu::parallel_for(context, dout.dim(0), nanoseconds, [&](int64_t t) {
+    parallel_for(context, dout.dim(0), nanoseconds, [&](int64_t t) {
       backward_row(from + t * gate_up.stride(0), slope + t * dout.stride(0),
                    to + t * dgate_up.stride(0), dout.dim(1));
     });

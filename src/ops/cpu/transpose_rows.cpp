@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "ops/cpu/parallel.h"
 #include "ops/cpu/transpose.h"
 #include "ops/cpu/vec.h"
 #include "ops/dispatch.h"
+#include "tensor/parallel.h"
 
 namespace memlong::ops::cpu {
 namespace {

@@ -25,20 +25,27 @@ struct Store {
   std::vector<membank::ChunkId> read;  ///< every time one was
 
   ChunkReader reader() {
-    return [this](const RetrievedChunk& chunk, const TensorView& k, const TensorView& v) {
-      read.push_back(chunk.id);
-      if (!chunks.contains(chunk.id)) return false;
-      for (int64_t g = 0; g < k.dim(0); ++g) {
-        for (int64_t t = 0; t < k.dim(1); ++t) {
-          for (int64_t d = 0; d < k.dim(2); ++d) {
-            const float value = element(chunk.id, g, t, d);
-            k.data<float>()[g * k.stride(0) + t * k.stride(1) + d] = value;
-            v.data<float>()[g * v.stride(0) + t * v.stride(1) + d] = value + 0.5F;
-          }
+    return [this](std::span<const ChunkPlace> places) {
+      std::vector<bool> there;
+      for (const ChunkPlace& place : places) there.push_back(copy(place));
+      return there;
+    };
+  }
+
+  bool copy(const ChunkPlace& place) {
+    const auto& [chunk, k, v] = place;
+    read.push_back(chunk->id);
+    if (!chunks.contains(chunk->id)) return false;
+    for (int64_t g = 0; g < k.dim(0); ++g) {
+      for (int64_t t = 0; t < k.dim(1); ++t) {
+        for (int64_t d = 0; d < k.dim(2); ++d) {
+          const float value = element(chunk->id, g, t, d);
+          k.data<float>()[g * k.stride(0) + t * k.stride(1) + d] = value;
+          v.data<float>()[g * v.stride(0) + t * v.stride(1) + d] = value + 0.5F;
         }
       }
-      return true;
-    };
+    }
+    return true;
   }
 
   [[nodiscard]] std::vector<RetrievedChunk> of(const std::vector<membank::ChunkId>& ids) const {
@@ -161,15 +168,15 @@ TEST_P(Gather, OwnChunksAreKnownByTheirPlace) {
   SetGatherer gatherer(context_, kLayout, 8);
   const auto read = [&](std::vector<RetrievedChunk> chunks) {
     int64_t count = 0;
-    (void)gatherer.gather(std::move(chunks),
-                          [&](const RetrievedChunk&, const TensorView& k, const TensorView& v) {
-                            for (const TensorView& view : {k, v}) {
-                              for (int64_t g = 0; g < 2; ++g)
-                                view.data<float>()[g * view.stride(0)] = 1.0F;
-                            }
-                            ++count;
-                            return true;
-                          });
+    (void)gatherer.gather(std::move(chunks), [&](std::span<const ChunkPlace> places) {
+      for (const ChunkPlace& place : places) {
+        for (const TensorView& view : {place.k, place.v}) {
+          for (int64_t g = 0; g < 2; ++g) view.data<float>()[g * view.stride(0)] = 1.0F;
+        }
+        ++count;
+      }
+      return std::vector<bool>(places.size(), true);
+    });
     return count;
   };
   const RetrievedChunk first{.id = 0, .begin = 16, .tokens = 1};

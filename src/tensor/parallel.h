@@ -5,7 +5,7 @@
 
 #include "tensor/context.h"
 
-namespace memlong::ops::cpu {
+namespace memlong {
 
 /// Work shorter than this stays on the calling thread: starting and joining threads costs a few
 /// microseconds on idle processors, and far more on busy ones.
@@ -41,4 +41,4 @@ void parallel_for(const Context& context, int64_t count, double nanoseconds, con
   for (int64_t i = 0; i < count; ++i) fn(i);
 }
 
-}  // namespace memlong::ops::cpu
+}  // namespace memlong
