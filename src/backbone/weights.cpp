@@ -12,11 +12,12 @@ namespace {
 class LayerLoader {
  public:
   LayerLoader(Context& context, const model::WeightStore& store, const model::ModelConfig& config,
-              DType dtype, int64_t layer)
+              DType dtype, int64_t layer, ops::PackedStorage* storage)
       : context_(context),
         store_(store),
         config_(config),
         dtype_(dtype),
+        storage_(storage),
         prefix_("model.layers." + std::to_string(layer) + ".") {}
 
   Tensor norm(const std::string& name) {
@@ -29,7 +30,7 @@ class LayerLoader {
     for (const char* name : names) {
       parts.push_back(store_.get(prefix_ + name + ".weight", {rows, columns}));
     }
-    return ops::pack_weight(context_, parts, dtype_);
+    return ops::pack_weight(context_, parts, dtype_, storage_);
   }
 
   Tensor bias(bool wanted, std::initializer_list<const char*> names, int64_t rows) {
@@ -50,13 +51,14 @@ class LayerLoader {
   const model::WeightStore& store_;
   const model::ModelConfig& config_;
   DType dtype_;
+  ops::PackedStorage* storage_;
   std::string prefix_;
 };
 
 BlockWeights load_block(Context& context, const model::WeightStore& store,
                         const model::ModelConfig& config, DType dtype, int64_t layer,
-                        bool keys_values_only) {
-  LayerLoader load(context, store, config, dtype, layer);
+                        bool keys_values_only, ops::PackedStorage* storage) {
+  LayerLoader load(context, store, config, dtype, layer, storage);
   const int64_t q_rows = config.heads * config.head_dim;
   const int64_t kv_rows = config.kv_heads * config.head_dim;
   BlockWeights block;
@@ -81,7 +83,8 @@ BlockWeights load_block(Context& context, const model::WeightStore& store,
 std::shared_ptr<const LlamaWeights> load_weights(Context& context,
                                                  std::shared_ptr<const model::WeightStore> store,
                                                  const model::ModelConfig& config, DType dtype,
-                                                 int64_t window, int64_t writer_layer) {
+                                                 int64_t window, int64_t writer_layer,
+                                                 ops::PackedStorage* storage) {
   auto weights = std::make_shared<LlamaWeights>();
   weights->config = config;
   weights->dtype = dtype;
@@ -96,14 +99,14 @@ std::shared_ptr<const LlamaWeights> load_weights(Context& context,
   const int64_t layers = writer_only ? writer_layer + 1 : config.layers;
   for (int64_t layer = 0; layer < layers; ++layer) {
     weights->blocks.push_back(
-        load_block(context, *store, config, dtype, layer, layer == writer_layer));
+        load_block(context, *store, config, dtype, layer, layer == writer_layer, storage));
   }
   if (!writer_only) {
     weights->final_norm =
         ops::convert(context, store->get("model.norm.weight", {config.hidden}), DType::f32);
     const TensorView head =
         config.tied_head ? weights->embedding : store->get("lm_head.weight", table);
-    weights->head = ops::pack_weight(context, std::array{head}, dtype);
+    weights->head = ops::pack_weight(context, std::array{head}, dtype, storage);
   }
   context.synchronize();  // other contexts may use them at once
   return weights;

@@ -50,10 +50,12 @@ struct LlamaWeights {
 
 /// Packs the weights. `window`: the longest window that will be read. `writer_layer` >= 0 loads
 /// only what writes memory (ingest): the blocks below that layer, and of that layer the norm and
-/// kv. Errors: format, for tensors that are missing or of another shape.
+/// kv: the first ones of a whole model, in the same order. `storage`: where packed matrices lie, if
+/// not in memory of their own. Errors: format, for tensors that are missing or of another shape.
 std::shared_ptr<const LlamaWeights> load_weights(Context& context,
                                                  std::shared_ptr<const model::WeightStore> store,
                                                  const model::ModelConfig& config, DType dtype,
-                                                 int64_t window, int64_t writer_layer = -1);
+                                                 int64_t window, int64_t writer_layer = -1,
+                                                 ops::PackedStorage* storage = nullptr);
 
 }  // namespace memlong::backbone

@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/hash.h"
+#include "common/log.h"
 
 namespace memlong::engine {
 namespace {
@@ -42,23 +43,65 @@ void load_store(const ModelOptions& options, LoadedModel& loaded) {
   loaded.store = std::move(store);
 }
 
-void load_networks(Context& context, const ModelOptions& options, LoadedModel& loaded) {
+/// What training starts from: nothing is packed.
+void load_unpacked(const ModelOptions& options, LoadedModel& loaded) {
+  auto weights = std::make_shared<backbone::LlamaWeights>();
+  weights->config = loaded.config;
+  weights->dtype = options.dtype;
+  weights->store = loaded.store;
+  weights->embedding = loaded.store->get("model.embed_tokens.weight");
+  loaded.weights = std::move(weights);
+}
+
+void load_networks(Context& context, const ModelOptions& options, LoadedModel& loaded,
+                   ops::PackedStorage* storage) {
   const int64_t layer = loaded.settings.memory_layer;
-  if (!options.pack) {
-    auto weights = std::make_shared<backbone::LlamaWeights>();
-    weights->config = loaded.config;
-    weights->dtype = options.dtype;
-    weights->store = loaded.store;
-    weights->embedding = loaded.store->get("model.embed_tokens.weight");
-    loaded.weights = std::move(weights);
-    return;
-  }
-  loaded.weights = backbone::load_weights(context, loaded.store, loaded.config, options.dtype,
-                                          loaded.settings.window, options.writer_only ? layer : -1);
+  loaded.weights =
+      backbone::load_weights(context, loaded.store, loaded.config, options.dtype,
+                             loaded.settings.window, options.writer_only ? layer : -1, storage);
   loaded.writer = std::make_shared<backbone::Writer>(loaded.weights, layer);
   if (options.writer_only) return;
   loaded.side_net =
       std::make_shared<sidenet::SideNet>(loaded.weights, layer, loaded.settings.reading_layers);
+}
+
+/// Weights that were packed at an earlier start. False when there are none that fit.
+bool load_kept(Context& context, const ModelOptions& options, const PackedCache& cache,
+               LoadedModel& loaded) {
+  const auto kept = cache.find();
+  if (kept == nullptr) return false;
+  try {
+    load_networks(context, options, loaded, kept.get());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::mismatch) throw;
+    log::info(std::string(error.what()) + "; packing anew");
+    return false;
+  }
+  kept->fetch(context);
+  loaded.writer_hash = kept->about().writer;
+  return true;
+}
+
+/// Packs, into a file that is kept where that is wanted and possible.
+void load_packed(Context& context, const ModelOptions& options, const PackedCache& cache,
+                 LoadedModel& loaded) {
+  // One thread's work over half of the weights: beside the packing, which reads them too.
+  std::future<Digest> hash = std::async([&loaded] {
+    return model::writer_hash(loaded.config, *loaded.store, loaded.settings.memory_layer);
+  });
+  // Half a model is not kept: who reads only is to find the whole one that others keep.
+  auto file = options.writer_only ? nullptr : cache.make();
+  try {
+    load_networks(context, options, loaded, file.get());
+  } catch (const Error& error) {
+    const bool disk = error.kind() == ErrorKind::capacity || error.kind() == ErrorKind::io;
+    if (file == nullptr || !disk) throw;
+    log::warn(std::string("packed weights are not kept: ") + error.what());
+    file = nullptr;
+    load_networks(context, options, loaded, nullptr);
+  }
+  loaded.writer_hash = to_hex(hash.get());
+  if (file != nullptr) cache.keep(*file, loaded.writer_hash);
 }
 
 }  // namespace
@@ -87,13 +130,20 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
   if (loaded->config.bos < 0) loaded->settings.window_bos = false;
 
   load_store(options, *loaded);
-  // One thread's work over half of the weights: beside the packing, which reads them too.
-  std::future<Digest> hash = std::async([&loaded = *loaded] {
-    return model::writer_hash(loaded.config, *loaded.store, loaded.settings.memory_layer);
-  });
   load_text_side(options, *loaded);
-  load_networks(context, options, *loaded);
-  loaded->writer_hash = to_hex(hash.get());
+  if (!options.pack) {
+    load_unpacked(options, *loaded);
+    loaded->writer_hash =
+        to_hex(model::writer_hash(loaded->config, *loaded->store, loaded->settings.memory_layer));
+    return loaded;
+  }
+  const bool kept = options.store == nullptr && context.device() == Device::cpu;
+  const PackedCache cache(kept ? options.packed_cache : PackedCacheOptions(),
+                          {.model = options.folder,
+                           .adapter = loaded->settings.adapter,
+                           .dtype = options.dtype,
+                           .memory_layer = loaded->settings.memory_layer});
+  if (!load_kept(context, options, cache, *loaded)) load_packed(context, options, cache, *loaded);
   return loaded;
 }
 

@@ -9,6 +9,7 @@
 
 #include "backbone/weights.h"
 #include "backbone/writer.h"
+#include "engine/packed_cache.h"
 #include "membank/types.h"
 #include "model/config.h"
 #include "model/memory_settings.h"
@@ -33,6 +34,8 @@ struct ModelOptions {
   /// Training packs its own weights: `weights` has config, store and embedding alone, `writer` and
   /// `side_net` stay null.
   bool pack = true;
+  /// Where packed weights are kept from start to start (CPU only; not for a store handed in).
+  PackedCacheOptions packed_cache = {};
 };
 
 /// Immutable after loading and shared by sessions; thread-safe with a Context for each thread.

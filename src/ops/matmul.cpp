@@ -14,7 +14,7 @@ size_t PackedWeight::bytes() const { return impl_ == nullptr ? 0 : impl_->bytes(
 namespace {
 
 PackedWeight pack(Context& context, std::span<const TensorView> parts, DType dtype,
-                  bool transposed) {
+                  const PackOptions& options) {
   MEMLONG_CHECK(!parts.empty(), "pack_weight without a matrix");
   MEMLONG_CHECK(dtype == DType::f32 || dtype == DType::bf16, "weights are packed as f32 or bf16");
   for (const TensorView& part : parts) {
@@ -25,25 +25,26 @@ PackedWeight pack(Context& context, std::span<const TensorView> parts, DType dty
   }
   std::shared_ptr<const PackedWeight::Impl> packed;
   dispatch(context.device(), [&](auto tag) {
-    packed = pack_weight_kernel<decltype(tag)::kDevice>(context, parts, dtype, transposed);
+    packed = pack_weight_kernel<decltype(tag)::kDevice>(context, parts, dtype, options);
   });
   return PackedWeight(std::move(packed));
 }
 
 }  // namespace
 
-PackedWeight pack_weight(Context& context, std::span<const TensorView> parts, DType dtype) {
-  return pack(context, parts, dtype, false);
+PackedWeight pack_weight(Context& context, std::span<const TensorView> parts, DType dtype,
+                         PackedStorage* storage) {
+  return pack(context, parts, dtype, {.storage = storage});
 }
 
 PackedWeight pack_weight_transposed(Context& context, std::span<const TensorView> parts,
                                     DType dtype) {
-  return pack(context, parts, dtype, true);
+  return pack(context, parts, dtype, {.transposed = true});
 }
 
 PackedPair pack_weight_both(Context& context, std::span<const TensorView> parts, DType dtype) {
   PackedPair pair;
-  pair.weight = pack(context, parts, dtype, false);
+  pair.weight = pack(context, parts, dtype, {});
   dispatch(context.device(), [&](auto tag) {
     pair.transposed = PackedWeight(
         pack_transposed_kernel<decltype(tag)::kDevice>(context, parts, pair.weight.impl()));

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 
+#include "ops/packed_storage.h"
 #include "tensor/context.h"
 #include "tensor/tensor.h"
 
@@ -33,8 +34,11 @@ class PackedWeight {
 };
 
 /// Packs matrices [N_i, K] (f32, bf16 or f16; any alignment; row contiguous) stacked by rows into
-/// one [sum N_i, K] of `dtype` (f32 or bf16). The sources are not needed afterwards.
-PackedWeight pack_weight(Context& context, std::span<const TensorView> parts, DType dtype);
+/// one [sum N_i, K] of `dtype` (f32 or bf16). The sources are not needed afterwards. On the CPU the
+/// packed weight lies in `storage` where that is given, and what is there already is taken: then
+/// the elements of the parts are not looked at.
+PackedWeight pack_weight(Context& context, std::span<const TensorView> parts, DType dtype,
+                         PackedStorage* storage = nullptr);
 
 struct MatmulOptions {
   TensorView bias = {};     ///< [N] f32, or empty

@@ -23,10 +23,18 @@ struct PackedWeight::Impl {
   Device device;
 };
 
+/// What pack_weight_kernel makes: the stacked matrix or its transpose, in memory of its own or in
+/// storage.
+struct PackOptions {
+  bool transposed = false;
+  PackedStorage* storage = nullptr;
+};
+
 template <Device D>
 std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel(Context& context,
                                                              std::span<const TensorView> parts,
-                                                             DType dtype, bool transposed);
+                                                             DType dtype,
+                                                             const PackOptions& options);
 /// What pack_weight_kernel gives for the transpose of parts of which `packed` is the weight.
 template <Device D>
 std::shared_ptr<const PackedWeight::Impl> pack_transposed_kernel(Context& context,
@@ -38,7 +46,7 @@ void matmul_kernel(Context& context, const TensorView& x, const PackedWeight::Im
 
 template <>
 std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
-    Context& context, std::span<const TensorView> parts, DType dtype, bool transposed);
+    Context& context, std::span<const TensorView> parts, DType dtype, const PackOptions& options);
 template <>
 std::shared_ptr<const PackedWeight::Impl> pack_transposed_kernel<Device::cpu>(
     Context& context, std::span<const TensorView> parts, const PackedWeight::Impl& packed);
@@ -49,7 +57,7 @@ void matmul_kernel<Device::cpu>(Context& context, const TensorView& x,
 
 template <>
 std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cuda>(
-    Context& context, std::span<const TensorView> parts, DType dtype, bool transposed);
+    Context& context, std::span<const TensorView> parts, DType dtype, const PackOptions& options);
 template <>
 std::shared_ptr<const PackedWeight::Impl> pack_transposed_kernel<Device::cuda>(
     Context& context, std::span<const TensorView> parts, const PackedWeight::Impl& packed);

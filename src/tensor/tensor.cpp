@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 #include <sys/mman.h>
+#include <utility>
 
 #include "common/error.h"
 #include "tensor/cuda/backend.h"
@@ -155,6 +156,9 @@ Tensor::Tensor(const Shape& shape, DType dtype, Device device) {
   }
   view_ = TensorView(storage_.get(), dtype, shape, device);
 }
+
+Tensor::Tensor(std::shared_ptr<void> memory, const Shape& shape, DType dtype, Device device)
+    : storage_(std::move(memory)), view_(storage_.get(), dtype, shape, device) {}
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype, Device device) {
   Tensor tensor(shape, dtype, device);

@@ -85,6 +85,9 @@ class Tensor {
   Tensor() = default;
   /// Elements are not initialised.
   Tensor(const Shape& shape, DType dtype, Device device = Device::cpu);
+  /// In memory that is 64-byte aligned and goes with its last owner.
+  Tensor(std::shared_ptr<void> memory, const Shape& shape, DType dtype,
+         Device device = Device::cpu);
   static Tensor zeros(const Shape& shape, DType dtype, Device device = Device::cpu);
   /// A contiguous copy.
   static Tensor copy_of(const TensorView& view);

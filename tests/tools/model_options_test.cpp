@@ -46,6 +46,26 @@ TEST(ModelOptions, GpuMemoryIsASize) {
   EXPECT_THROW(apply_output_options(common), Error);
 }
 
+TEST(ModelOptions, PackedWeightsAreKeptInTheUsersCache) {
+  const CommonOptions by_default;
+  const auto folder = [&](const char* cache, const char* home) {
+    const Environment xdg("XDG_CACHE_HOME", cache);
+    const Environment own("HOME", home);
+    return packed_cache(by_default).folder;
+  };
+  EXPECT_EQ(folder("/cache", "/home/me"), "/cache/memlong/packed");
+  EXPECT_EQ(folder("", "/home/me"), "/home/me/.cache/memlong/packed");
+  EXPECT_EQ(folder("not/absolute", "/home/me"), "/home/me/.cache/memlong/packed");
+  EXPECT_EQ(folder("", ""), "");
+  EXPECT_EQ(packed_cache(by_default).min_bytes, int64_t{256} << 20);
+  CommonOptions named;
+  named.packed_cache = "here";
+  EXPECT_EQ(packed_cache(named).folder, "here");
+  EXPECT_EQ(packed_cache(named).min_bytes, 0);
+  named.packed_cache = "none";
+  EXPECT_EQ(packed_cache(named).folder, "");
+}
+
 TEST(ModelOptions, OverridesLieOverTheModelsSettings) {
   CommonOptions common;
   common.model = tools_test::reference_model();

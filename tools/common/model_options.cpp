@@ -32,6 +32,13 @@ void add_model_options(OptionSet& options, CommonOptions& common) {
   options.add("threads", &common.threads, "threads to compute with; 0: all")
       .range(0, 4096)
       .short_name('t');
+  options
+      .add(
+          "packed-cache", &common.packed_cache,
+          "folder that keeps packed weights, so that the next start need not pack; 'none': nothing "
+          "is kept")
+      .value("DIR")
+      .default_text("~/.cache/memlong/packed, for models of 256 MiB and more");
 }
 
 void add_memory_options(OptionSet& options, CommonOptions& common, const std::string& top_k_flag) {
@@ -93,6 +100,20 @@ ContextOptions context_options(const CommonOptions& common) {
           .device_index = choice.index,
           .max_device_bytes = static_cast<size_t>(max_gpu_memory(common)),
           .record = graphs};
+}
+
+engine::PackedCacheOptions packed_cache(const CommonOptions& common) {
+  constexpr int64_t kWorthKeeping = int64_t{256} << 20;  // less is packed in a tenth of a second
+  if (common.packed_cache == "none") return {};
+  if (!common.packed_cache.empty()) return {.folder = common.packed_cache, .min_bytes = 0};
+  const auto set = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::filesystem::path(value == nullptr ? "" : value);
+  };
+  std::filesystem::path cache = set("XDG_CACHE_HOME");
+  if (!cache.is_absolute()) cache = set("HOME") / ".cache";  // as the XDG specification has it
+  if (!cache.is_absolute()) return {};
+  return {.folder = cache / "memlong" / "packed", .min_bytes = kWorthKeeping};
 }
 
 int64_t max_gpu_memory(const CommonOptions& common) {

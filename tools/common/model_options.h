@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/packed_cache.h"
 #include "model/config.h"
 #include "model/memory_settings.h"
 #include "tensor/context.h"
@@ -22,6 +23,7 @@ struct CommonOptions {
   std::string dtype = "bf16";   ///< f32, bf16
   int threads = 0;              ///< 0: as many as the process may use
   std::string max_gpu_memory;   ///< "8GiB"; "": all that is free
+  std::string packed_cache;     ///< folder; "none"; "": the user's cache, for large models
   bool json = false;
   bool verbose = false;
   bool quiet = false;
@@ -37,7 +39,7 @@ struct CommonOptions {
   std::string chat_template;
 };
 
-/// --model, --adapter, --device, --max-gpu-memory, --dtype, --threads.
+/// --model, --adapter, --device, --max-gpu-memory, --dtype, --threads, --packed-cache.
 void add_model_options(OptionSet& options, CommonOptions& common);
 /// --memory-layer ... --chat-template. `top_k_flag` renames --top-k where sampling has it.
 void add_memory_options(OptionSet& options, CommonOptions& common,
@@ -54,6 +56,9 @@ void apply_output_options(const CommonOptions& common);
 /// (tensor/graph.h). Errors: usage, device (tools/common/device_option.h).
 ContextOptions context_options(const CommonOptions& common);
 DType compute_dtype(const CommonOptions& common);  ///< Errors: usage
+/// Where packed weights are kept: in --packed-cache, else for models from 256 MiB on in the folder
+/// memlong/packed of XDG_CACHE_HOME or ~/.cache.
+engine::PackedCacheOptions packed_cache(const CommonOptions& common);
 /// In bytes; 0: no limit. Errors: usage
 int64_t max_gpu_memory(const CommonOptions& common);
 

@@ -10,7 +10,8 @@ std::shared_ptr<const engine::LoadedModel> open_model(Context& context, const Co
   return engine::load_model(context, {.folder = common.model,
                                       .settings = resolve_settings(common, config),
                                       .dtype = compute_dtype(common),
-                                      .writer_only = writer_only});
+                                      .writer_only = writer_only,
+                                      .packed_cache = packed_cache(common)});
 }
 
 }  // namespace memlong::tools

@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <sstream>
+#include <string>
+#include <utility>
 
 #include "ops/copy.h"
 #include "ops/cpu/onednn.h"
@@ -19,6 +22,23 @@ constexpr double kReorderNanoseconds = 0.3;
 bool padded(const memory::desc& layout) {
   const auto& dims = layout.data;
   return !std::equal(dims.dims, dims.dims + dims.ndims, dims.padded_dims);
+}
+
+/// All that a blocked layout consists of, in words.
+std::string describe(const memory::desc& layout) {
+  const dnnl_memory_desc_t& all = layout.data;
+  const dnnl_blocking_desc_t& blocking = all.format_desc.blocking;
+  std::ostringstream text;
+  text << "type " << all.data_type << " format " << all.format_kind << " offset " << all.offset0
+       << " flags " << all.extra.flags;
+  for (int i = 0; i < all.ndims; ++i) {
+    text << " dim " << all.dims[i] << '/' << all.padded_dims[i] << '+' << all.padded_offsets[i]
+         << " stride " << blocking.strides[i];
+  }
+  for (int i = 0; i < blocking.inner_nblks; ++i) {
+    text << " block " << blocking.inner_idxs[i] << ':' << blocking.inner_blks[i];
+  }
+  return text.str();
 }
 
 bool readable(const TensorView& part) {
@@ -68,12 +88,12 @@ bool pack_each(cpu::OneDnn& onednn, std::span<const TensorView> parts, bool tran
 
 template <>
 std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
-    Context& context, std::span<const TensorView> parts, DType dtype, bool transposed) {
+    Context& context, std::span<const TensorView> parts, DType dtype, const PackOptions& options) {
   int64_t rows = 0;
   for (const TensorView& part : parts) rows += part.dim(0);
   const int64_t columns = parts[0].dim(1);
-  const int64_t n = transposed ? columns : rows;
-  const int64_t k = transposed ? rows : columns;
+  const int64_t n = options.transposed ? columns : rows;
+  const int64_t k = options.transposed ? rows : columns;
   auto packed = std::make_shared<BlockedWeight>(n, k, dtype, Device::cpu);
   cpu::guarded("cannot pack a weight", [&] {
     auto& onednn = context.extension<cpu::OneDnn>();
@@ -83,13 +103,19 @@ std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
     }
     packed->blocks = cpu::bf16_blocks(packed->layout);
     const Shape size{static_cast<int64_t>(packed->layout.get_size())};
-    packed->storage =
-        padded(packed->layout) ? Tensor::zeros(size, DType::u8) : Tensor(size, DType::u8);
+    if (options.storage != nullptr) {
+      auto place = options.storage->next(packed->layout.get_size(), describe(packed->layout));
+      packed->storage = Tensor(std::move(place.memory), size, DType::u8);
+      if (place.filled) return;
+    } else {
+      packed->storage =
+          padded(packed->layout) ? Tensor::zeros(size, DType::u8) : Tensor(size, DType::u8);
+    }
     const double work = kReorderNanoseconds * static_cast<double>(rows * columns);
     const cpu::ThreadCount threads(threads_for(context, work));
-    if (pack_each(onednn, parts, transposed, *packed)) return;
+    if (pack_each(onednn, parts, options.transposed, *packed)) return;
     const Tensor stacked = stack(context, parts, rows, dtype);
-    MEMLONG_CHECK(pack_part(onednn, stacked, 0, transposed, *packed), "weights do not fit");
+    MEMLONG_CHECK(pack_part(onednn, stacked, 0, options.transposed, *packed), "weights do not fit");
   });
   return packed;
 }
@@ -97,7 +123,7 @@ std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
 template <>
 std::shared_ptr<const PackedWeight::Impl> pack_transposed_kernel<Device::cpu>(
     Context& context, std::span<const TensorView> parts, const PackedWeight::Impl& packed) {
-  return pack_weight_kernel<Device::cpu>(context, parts, packed.dtype, true);
+  return pack_weight_kernel<Device::cpu>(context, parts, packed.dtype, {.transposed = true});
 }
 
 }  // namespace memlong::ops

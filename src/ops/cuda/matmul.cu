@@ -44,15 +44,16 @@ void multiply(Context& context, const TensorView& x, const DeviceWeight& weight,
 
 template <>
 std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cuda>(
-    Context& context, std::span<const TensorView> parts, DType dtype, bool transposed) {
+    Context& context, std::span<const TensorView> parts, DType dtype, const PackOptions& options) {
   int64_t rows = 0;
   for (const TensorView& part : parts) rows += part.dim(0);
   const int64_t columns = parts[0].dim(1);
-  auto packed = std::make_shared<DeviceWeight>(transposed ? columns : rows,
-                                               transposed ? rows : columns, dtype, Device::cuda);
+  auto packed =
+      std::make_shared<DeviceWeight>(options.transposed ? columns : rows,
+                                     options.transposed ? rows : columns, dtype, Device::cuda);
   context.activate();
   packed->storage = Tensor({rows, columns}, dtype, Device::cuda);
-  packed->transposed = transposed;
+  packed->transposed = options.transposed;
   int64_t row = 0;
   for (const TensorView& part : parts) {
     copy(context, part, packed->storage.view().slice(0, row, row + part.dim(0)));
