@@ -7,7 +7,8 @@
 #   --llama-bench PATH      llama.cpp's llama-bench; without it llama.cpp is left out
 #   --python PATH           an interpreter with numpy, and torch and gguf for those peers; without
 #                           it random model folders and PyTorch are left out
-#   --work DIR              keeps random models there for the next time (7 GB; default: a temporary folder)
+#   --work DIR              keeps random models, and their weights as packed, there for the next time
+#                           (16 GB; default: a temporary folder)
 #   --page FILE             the page whose tables are written (default docs/benchmarks.md)
 #   --bin DIR               the binaries (default: builds the release preset)
 #   --threads N             default: all processors
@@ -45,6 +46,7 @@ trap 'rm -rf "$scratch"' EXIT
 out=$scratch/reports
 [[ -n $work ]] || work=$scratch/work
 mkdir -p "$out" "$work"
+export XDG_CACHE_HOME=$work/cache  # packed weights of large models
 
 if [[ -z $bin ]]; then
   "$root/scripts/build.sh" release memlong-bench >&2

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/error.h"
+#include "engine/loaded_model.h"
 #include "model/config.h"
 #include "ops/copy.h"
 #include "tools/memlong-bench/shapes.h"
@@ -51,15 +52,20 @@ Network open_network(Context& context, const tools::CommonOptions& common, const
   network.settings = tools::resolve_settings(options, network.config);
   network.window = std::max(window, network.settings.window);
   const DType dtype = tools::compute_dtype(common);
-  const int64_t layer = network.settings.memory_layer;
-  if (network.random) {
-    network.weights = random_weights(context, network.config, dtype, network.window);
-  } else {
-    auto store = std::make_shared<model::WeightStore>(model::WeightStore::open(common.model));
-    const auto& adapter = network.settings.adapter;
-    if (!adapter.empty()) store->overlay_upper(adapter, network.config, layer);
-    network.weights = backbone::load_weights(context, store, network.config, dtype, network.window);
+  if (!network.random) {
+    model::MemorySettings settings = network.settings;
+    settings.window = network.window;
+    const auto model = engine::load_model(context, {.folder = common.model,
+                                                    .settings = settings,
+                                                    .dtype = dtype,
+                                                    .packed_cache = tools::packed_cache(common)});
+    network.weights = model->weights;
+    network.writer = model->writer;
+    network.side_net = model->side_net;
+    return network;
   }
+  const int64_t layer = network.settings.memory_layer;
+  network.weights = random_weights(context, network.config, dtype, network.window);
   network.writer = std::make_shared<backbone::Writer>(network.weights, layer);
   network.side_net =
       std::make_shared<sidenet::SideNet>(network.weights, layer, network.settings.reading_layers);
