@@ -57,7 +57,9 @@ PackedCache::PackedCache(PackedCacheOptions options, const PackedSource& source)
       }
     }
     key_ = to_hex(sha256(about.dump()));
-    packed_bytes_ = source.dtype == DType::f32 ? 2 * source_bytes_ : source_bytes_;
+    // From 16-bit weights, with room for padding, and for what is larger than it was.
+    const int64_t same = source.dtype == DType::f32 ? 2 * source_bytes_ : source_bytes_;
+    most_packed_bytes_ = same + same / 8 + kMiB;
   } catch (const std::exception& error) {
     log::debug(std::string("packed weights are not kept: ") + error.what());
     options_.folder.clear();
@@ -80,15 +82,7 @@ std::unique_ptr<PackedFileReader> PackedCache::find() const {
 std::unique_ptr<PackedFileWriter> PackedCache::make() const {
   if (options_.folder.empty() || source_bytes_ < options_.min_bytes) return nullptr;
   try {
-    auto packed = std::make_unique<PackedFileWriter>(path_);
-    const auto room = static_cast<int64_t>(fs::space(options_.folder).available);
-    if (room < packed_bytes_ + packed_bytes_ / 8) {
-      log::info("packed weights are not kept: " + options_.folder.string() + " has " +
-                std::to_string(room / kMiB) + " MiB left for " +
-                std::to_string(packed_bytes_ / kMiB));
-      return nullptr;
-    }
-    return packed;
+    return std::make_unique<PackedFileWriter>(path_, static_cast<size_t>(most_packed_bytes_));
   } catch (const std::exception& problem) {
     log::info(std::string("packed weights are not kept: ") + problem.what());
     return nullptr;

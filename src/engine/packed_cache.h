@@ -33,7 +33,7 @@ class PackedCache {
 
   /// The file, when it is there and not out of date.
   [[nodiscard]] std::unique_ptr<PackedFileReader> find() const;
-  /// To pack into; null when nothing is to be kept, or the disk has no room.
+  /// To pack into; null when nothing is to be kept, or there is no room for it.
   [[nodiscard]] std::unique_ptr<PackedFileWriter> make() const;
   /// Keeps what was packed. `writer`: model::writer_hash, hex.
   void keep(PackedFileWriter& packed, const std::string& writer) const;
@@ -43,7 +43,7 @@ class PackedCache {
   std::filesystem::path path_;
   std::string key_;
   int64_t source_bytes_ = 0;
-  int64_t packed_bytes_ = 0;  ///< about
+  int64_t most_packed_bytes_ = 0;
 };
 
 }  // namespace memlong::engine

@@ -31,10 +31,11 @@ struct PackedEntry {
 /// gone, kept or not. Not thread-safe.
 class PackedFileWriter : public ops::PackedStorage {
  public:
-  /// Removes what writers left that were killed. Errors: io.
-  explicit PackedFileWriter(const std::filesystem::path& path);
+  /// Takes room for so many bytes, until keep() gives back what is left of them; removes what
+  /// writers left that were killed. Errors: capacity, when the disk is full; io.
+  PackedFileWriter(const std::filesystem::path& path, size_t most_bytes);
   ~PackedFileWriter() override;
-  /// Errors: capacity, when the disk is full; io.
+  /// Errors: capacity, when it is more than was spoken of.
   Place next(size_t bytes, const std::string& layout) override;
   /// Makes the file: whole, on disk, in the place of any other of its name. Nothing can change what
   /// was packed from now on. Errors: capacity, io.
@@ -42,14 +43,17 @@ class PackedFileWriter : public ops::PackedStorage {
   [[nodiscard]] size_t bytes() const { return end_; }
 
  private:
+  void take_room();
+  void give_up();
   void append(const std::string& text);
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;
   int file_ = -1;
+  size_t room_ = 0;
   size_t end_ = 0;
+  std::shared_ptr<std::byte> memory_;
   std::vector<PackedEntry> entries_;
-  std::vector<std::shared_ptr<void>> memory_;
 };
 
 /// The weights of a file in the order in which they were packed; who needs no more may stop before

@@ -12,6 +12,8 @@ namespace memlong::engine {
 PackedFileReader::PackedFileReader(const std::filesystem::path& path)
     : path_(path), file_(std::make_shared<const MappedFile>(path)) {
   PackedIndex index = read_packed_index(file_->bytes(), path_);
+  // Where the file system has large folios (ext4 from Linux 6.16 on) weights lie in huge pages.
+  ::madvise(const_cast<std::byte*>(file_->bytes().data()), file_->bytes().size(), MADV_HUGEPAGE);
   about_ = std::move(index.about);
   entries_ = std::move(index.entries);
 }
@@ -39,7 +41,6 @@ void PackedFileReader::fetch(const Context& context) const {
     const size_t begin = static_cast<size_t>(piece) * kPiece;
     auto* memory = const_cast<std::byte*>(file_->bytes().data() + begin);
     const size_t size = std::min(kPiece, end - begin);
-    ::madvise(memory, size, MADV_WILLNEED);
     // Where the kernel does not know how (before 5.14), pages come when they are used.
     ::madvise(memory, size, MADV_POPULATE_READ);
   });

@@ -33,37 +33,54 @@ void remove_leftovers(const fs::path& folder) {
 
 }  // namespace
 
-PackedFileWriter::PackedFileWriter(const fs::path& path)
-    : path_(path), temporary_(path.string() + "." + std::to_string(::gettid()) + kUnfinished) {
+PackedFileWriter::PackedFileWriter(const fs::path& path, size_t most_bytes)
+    : path_(path),
+      temporary_(path.string() + "." + std::to_string(::gettid()) + kUnfinished),
+      room_(whole_pages(most_bytes)) {
   std::error_code error;
   fs::create_directories(path_.parent_path(), error);
   remove_leftovers(path_.parent_path());
   file_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (file_ < 0) fail_errno("cannot create", temporary_.string());
-  ::flock(file_, LOCK_EX | LOCK_NB);
+  try {
+    take_room();
+  } catch (...) {
+    give_up();
+    throw;
+  }
 }
 
-PackedFileWriter::~PackedFileWriter() {
+PackedFileWriter::~PackedFileWriter() { give_up(); }
+
+void PackedFileWriter::give_up() {
   if (file_ < 0) return;
   ::unlink(temporary_.c_str());
-  ::close(file_);
+  ::close(std::exchange(file_, -1));
+}
+
+/// All at once: without room on the disk a store into the mapping would end the process, and where
+/// the file system has large folios (ext4 from Linux 6.16 on) the file is to be made of them.
+void PackedFileWriter::take_room() {
+  ::flock(file_, LOCK_EX | LOCK_NB);
+  const size_t room = room_;
+  errno = ::posix_fallocate(file_, 0, static_cast<off_t>(room));
+  if (errno != 0) fail_errno("cannot write", temporary_.string());
+  void* memory = ::mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_SHARED, file_, 0);
+  if (memory == MAP_FAILED) fail_errno("cannot map", temporary_.string());
+  memory_ = {static_cast<std::byte*>(memory), [room](void* mapped) { ::munmap(mapped, room); }};
+  ::madvise(memory, room, MADV_HUGEPAGE);
 }
 
 ops::PackedStorage::Place PackedFileWriter::next(size_t bytes, const std::string& layout) {
-  const size_t room = whole_pages(bytes);
-  // Without room on the disk a store into the mapping would end the process.
-  const int error = ::posix_fallocate(file_, static_cast<off_t>(end_), static_cast<off_t>(room));
-  if (error != 0) {
-    errno = error;
-    fail_errno("cannot write", temporary_.string());
+  const size_t size = whole_pages(bytes);
+  if (size > room_ - end_) {
+    fail(ErrorKind::capacity, temporary_.string() + ": packed weights take more than the " +
+                                  std::to_string(room_) + " bytes that were expected");
   }
-  void* memory =
-      ::mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_SHARED, file_, static_cast<off_t>(end_));
-  if (memory == MAP_FAILED) fail_errno("cannot map", temporary_.string());
-  memory_.emplace_back(memory, [room](void* mapped) { ::munmap(mapped, room); });
   entries_.push_back({.offset = end_, .bytes = bytes, .layout = layout});
-  end_ += room;
-  return {.memory = memory_.back(), .filled = false};
+  const std::shared_ptr<void> memory(memory_, memory_.get() + end_);
+  end_ += size;
+  return {.memory = memory, .filled = false};
 }
 
 void PackedFileWriter::append(const std::string& text) {
@@ -77,9 +94,10 @@ void PackedFileWriter::append(const std::string& text) {
 }
 
 void PackedFileWriter::keep(const PackedAbout& about) {
+  ::mprotect(memory_.get(), room_, PROT_READ);
   append(packed_index(about, entries_));
-  for (size_t i = 0; i < entries_.size(); ++i) {
-    ::mprotect(memory_[i].get(), whole_pages(entries_[i].bytes), PROT_READ);
+  if (::ftruncate(file_, static_cast<off_t>(end_)) != 0) {
+    fail_errno("cannot cut", temporary_.string());
   }
   if (::fsync(file_) != 0) fail_errno("cannot sync", temporary_.string());
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {

@@ -229,18 +229,19 @@ TEST_F(KeptWeights, UnfinishedFilesOfDeadProcessesGo) {
   fs::create_directories(kept_);
   const pid_t child = ::fork();
   if (child == 0) {
-    PackedFileWriter writer(kept_ / "dead.packed");
+    PackedFileWriter writer(kept_ / "dead.packed", 200000);
     std::memset(writer.next(100000, "").memory.get(), 1, 100000);
     ::kill(::getpid(), SIGKILL);
   }
   ::waitpid(child, nullptr, 0);
   ASSERT_EQ(files(".part").size(), 1U);
   EXPECT_TRUE(files(".packed").empty());
-  PackedFileWriter alive(kept_ / "alive.packed");
+  PackedFileWriter alive(kept_ / "alive.packed", 10000);
   EXPECT_EQ(files(".part").size(), 1U);
-  const PackedFileWriter another(kept_ / "another.packed");
+  const PackedFileWriter another(kept_ / "another.packed", 10000);
   EXPECT_EQ(files(".part").size(), 2U) << "of two that are at work";
   alive.next(10, "ten");
+  EXPECT_THROW(alive.next(8193, "more than the two pages that are left"), Error);
   alive.keep({.key = "k", .writer = "w"});
   PackedFileReader read(kept_ / "alive.packed");
   EXPECT_EQ(read.about().key, "k");
@@ -269,7 +270,7 @@ TEST_F(KeptWeights, OnAFullDiskTheModelStartsAndLeavesNothing) {
   });
 }
 
-TEST_F(KeptWeights, WhenTheFileCannotGrowTheWeightsArePackedWithoutIt) {
+TEST_F(KeptWeights, WhereFilesAreLimitedTheWeightsArePackedWithoutOne) {
   struct rlimit before {};
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
   auto* handler = std::signal(SIGXFSZ, SIG_IGN);
