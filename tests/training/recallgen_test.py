@@ -1,6 +1,7 @@
 """Tests of training/recallgen: python3 tests/training/recallgen_test.py"""
 
 import collections
+import itertools
 import json
 import random
 import re
@@ -230,6 +231,45 @@ class Dialogs(unittest.TestCase):
         )
         self.assertTrue(0.04 < kinds["never"] / kinds.total() < 0.10, kinds)
         self.assertTrue(0.04 < kinds["changed"] / kinds.total() < 0.14, kinds)
+
+
+class Lexicon(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.text = Path(self.folder.name, "text")
+        self.words = ["".join(w) for w in itertools.product("bdfglmnprst", "aeiou", "bdfglmnprst", "aeiou")]
+        self.text.write_text(" ".join(self.words * 5 + ["Stranger", "once", "stick insect"]), encoding="utf-8")
+
+    def test_its_words_stand_in_for_keys_and_values(self):
+        world = World("train", lexicon=[self.text], share=0.5)
+        rng, known = random.Random(1), set(world.words.lexicon)
+        self.assertLess(known, set(self.words), "neither rare words nor names")
+        facts = [world.draw(rng) for _ in range(3000)]
+        open_ = [f for f in facts if f.family.name.startswith("strange-")]
+        self.assertTrue(0.1 < len(open_) / len(facts) < 0.3, len(open_))
+        others = [f for f in facts if not f.family.name.startswith("strange-") and not f.classic]
+        stood_in = [f for f in others if set(f.word.split()) - {"the"} and set(f.word.split()) - {"the"} <= known]
+        self.assertTrue(0.2 < len(stood_in) / len(others) < 0.5, len(stood_in))
+        self.assertTrue(any(set(f.value.split()) <= known for f in others))
+        talk = Talk(world)
+        for seed in range(20):
+            dialogs.dense(Dialog(world, talk, FILLER, random.Random(seed)), 256, 6)
+
+    def test_nothing_that_is_held_is_in_it(self):
+        self.text.write_text(" ".join(self.words * 5 + ["stick", "insect", "dance"] * 9), encoding="utf-8")
+        known = World("train", lexicon=[self.text], share=0.5).words.lexicon
+        self.assertFalse({"stick", "insect", "dance"} & set(known))
+
+    def test_without_one_nothing_is_strange(self):
+        rng = random.Random(1)
+        for _ in range(3000):
+            self.assertFalse(WORLDS["train"].draw(rng).family.name.startswith("strange-"))
+
+    def test_a_text_of_few_words_is_refused(self):
+        self.text.write_text("a few words " * 100, encoding="utf-8")
+        with self.assertRaises(ValueError):
+            World("train", lexicon=[self.text], share=0.5)
 
 
 class Program(unittest.TestCase):

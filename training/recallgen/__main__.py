@@ -60,6 +60,16 @@ def arguments():
     p.add_argument("--questions", type=int, default=20, help="far: at the end (default 20)")
     p.add_argument("--changed", type=float, help="share of facts that are told anew (default 0.12)")
     p.add_argument("--never", type=float, help="share of questions for what was never said (default 0.07)")
+    p.add_argument(
+        "--lexicon",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="texts whose words stand in for known ones, and make relations that mean nothing",
+    )
+    p.add_argument(
+        "--strange", type=float, default=0.35, help="share of keys and plain values from it (default 0.35)"
+    )
     p.add_argument("--out", required=True, metavar="FILE.jsonl")
     return p.parse_args()
 
@@ -77,7 +87,9 @@ def write(options, rng, world, talk, filler):
 
 def main():
     options = arguments()
-    world, filler = World(options.split, options.changed, options.never), Filler(load(options.filler))
+    world, filler = World(
+        options.split, options.changed, options.never, options.lexicon, options.strange
+    ), Filler(load(options.filler))
     talk = Talk(world)
     with open(options.out, "w", encoding="utf-8") as out:
         for i in range(options.count):

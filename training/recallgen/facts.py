@@ -6,13 +6,14 @@ from families import flip, load_families, load_wrappers
 from templates import cap, slots_of
 from chance import of
 from names import coined, person
-from values import make
-from words import Words
+from values import STRANGE, make, strange
+from words import Words, read_lexicon
 
 NEVER = 0.07  # questions for what was never said
 CHANGED = 0.12  # facts that are stated anew with another value
 SPLITS = ("train", "held-relations", "held-wordings", "changed", "never")
 CLASSIC_SHARE = 0.2  # facts in the very words of the older generator
+OPEN = {kind.__name__ for kind in STRANGE}  # keys that need a lexicon
 ADJECTIVES = ("noun", "container")  # lists of keys that may be told apart by an adjective: "the rusty box"
 
 
@@ -49,8 +50,10 @@ class Fact:
 class World:
     """Draws facts for one split. Not for several threads; everything random comes from the rng given."""
 
-    def __init__(self, split, changed=None, never=None):
-        """`changed`, `never`: shares of facts told anew and of questions for what was never said; None: the split's own."""
+    def __init__(self, split, changed=None, never=None, lexicon=(), share=0.0):
+        """`changed`, `never`: shares of facts told anew and of questions for what was never said; None: the split's own.
+        `lexicon`: files whose words stand in for that `share` of keys and plain values, and make families of
+        relations that mean nothing."""
         if split not in SPLITS:
             raise ValueError(f"no split {split}: {', '.join(SPLITS)}")
         self.split = split
@@ -59,9 +62,15 @@ class World:
         self.words = Words(split == "train")
         self.wrappers = load_wrappers()
         self.families = load_families(self.wrappers)
+        if lexicon:
+            held = [key.text for family in self.families for key in family.keys if key.held and key.text]
+            without = self.words.held | {part for text in held for part in text.split()}
+            self.words.lexicon, self.words.strange = read_lexicon(lexicon, without), share
         relations = split == "held-relations"
         self.pool = []
         for family in self.families:
+            if family.keys[0].source in OPEN and not lexicon:
+                continue
             keys = [key for key in family.keys if (key.held or family.held) == relations]
             if keys:
                 weight = family.weight * (
@@ -100,6 +109,9 @@ class World:
             keys = next(entry[1] for entry in self.pool if entry[0] is family)
         key = of(rng, keys)
         word = key.text
+        if word and word != "-" and self.words.strange and rng.random() < self.words.strange:
+            word = ("the " if word.startswith("the ") else "") + strange(rng, self.words)
+            key = key._replace(text=word, plural=False)
         if key.source:
             word = make(key.source, rng, self.words)
             if key.source in ADJECTIVES and rng.random() < 0.4:

@@ -57,8 +57,34 @@ def goods(rng, words):
     )
 
 
+def strange(rng, words):
+    """One to three words of the lexicon that have nothing to do with each other."""
+    r = rng.random()
+    return " ".join(strange_word(rng, words) for _ in range(1 if r < 0.45 else 2 if r < 0.9 else 3))
+
+
+def strange_word(rng, words):
+    return of(rng, words.lexicon) if words.lexicon else noun(rng, words)
+
+
+def strange_of(rng, words):
+    link = of(rng, ("of my", "of my", "of the", "in my", "at the", "for my", "on the", "under the", "for our"))
+    return f"{strange(rng, words)} {link} {strange(rng, words)}"
+
+
+def strange_has(rng, words):
+    return f"{strange(rng, words)}'s {strange(rng, words)}"
+
+
+def strange_does(rng, words):
+    return f"{strange(rng, words)} {strange_word(rng, words)}s"
+
+
+STRANGE = (strange, strange_word, strange_of, strange_has, strange_does)
+PLAIN = ("noun", "article_noun", "goods", "shade")  # what any word may stand in for, beside the lists
 KINDS = {
-    kind.__name__: kind for kind in (*names.KINDS, *figures.KINDS, noun, article_noun, shade, where, goods)
+    kind.__name__: kind
+    for kind in (*names.KINDS, *figures.KINDS, *STRANGE, noun, article_noun, shade, where, goods)
 }
 
 
@@ -66,5 +92,7 @@ def make(kind, rng, words):
     """A value of a kind, of a word list, or of one of several: "city|coined"."""
     if "|" in kind:
         kind = of(rng, kind.split("|"))
+    if words.strange and (kind in PLAIN or kind in words.lists) and rng.random() < words.strange:
+        return strange(rng, words)
     maker = KINDS.get(kind)
     return maker(rng, words) if maker else words.pick(rng, kind)
