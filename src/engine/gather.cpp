@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/error.h"
 #include "ops/copy.h"
 
 namespace memlong::engine {
@@ -80,6 +81,7 @@ RetrievedSet SetGatherer::read_in_place(std::vector<RetrievedChunk> chunks,
       at = end;
     }
     const std::vector<bool> there = read(places);
+    MEMLONG_CHECK(there.size() == places.size(), "a reader answers for every chunk");
     if (all(there)) return {.chunks = std::move(chunks), .k = k, .v = v};
     keep(chunks, there);
   }
@@ -129,6 +131,7 @@ std::vector<bool> SetGatherer::read_missing(std::vector<Part>& parts, const Chun
     missing.push_back(i);
   }
   const std::vector<bool> read_ones = read(places);
+  MEMLONG_CHECK(read_ones.size() == places.size(), "a reader answers for every chunk");
   std::vector<bool> there(parts.size(), true);
   for (size_t i = 0; i < missing.size(); ++i) there[missing[i]] = read_ones[i];
   return there;

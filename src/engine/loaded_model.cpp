@@ -56,9 +56,9 @@ void load_unpacked(const ModelOptions& options, LoadedModel& loaded) {
 void load_networks(Context& context, const ModelOptions& options, LoadedModel& loaded,
                    ops::PackedStorage* storage) {
   const int64_t layer = loaded.settings.memory_layer;
-  loaded.weights =
-      backbone::load_weights(context, loaded.store, loaded.config, options.dtype,
-                             loaded.settings.window, options.writer_only ? layer : -1, storage);
+  loaded.weights = backbone::load_weights(context, loaded.store, loaded.config, options.dtype,
+                                          std::max(loaded.settings.window, options.positions),
+                                          options.writer_only ? layer : -1, storage);
   loaded.writer = std::make_shared<backbone::Writer>(loaded.weights, layer);
   if (options.writer_only) return;
   loaded.side_net =
@@ -75,6 +75,10 @@ bool load_kept(Context& context, const ModelOptions& options, const PackedCache&
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::mismatch) throw;
     log::info(std::string(error.what()) + "; packing anew");
+    return false;
+  }
+  if (!cache.unchanged()) {
+    log::warn(options.folder.string() + " changed while it was read; packing anew");
     return false;
   }
   kept->fetch(context);
@@ -101,7 +105,9 @@ void load_packed(Context& context, const ModelOptions& options, const PackedCach
     load_networks(context, options, loaded, nullptr);
   }
   loaded.writer_hash = to_hex(hash.get());
-  if (file != nullptr) cache.keep(*file, loaded.writer_hash);
+  if (file != nullptr && !cache.keep(*file, loaded.writer_hash)) {
+    load_networks(context, options, loaded, nullptr);  // pages that were not written may be lost
+  }
 }
 
 }  // namespace
@@ -129,6 +135,14 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
   model::check_settings(loaded->settings, loaded->config);
   if (loaded->config.bos < 0) loaded->settings.window_bos = false;
 
+  const bool kept = options.pack && options.store == nullptr && context.device() == Device::cpu;
+  // Before the files are opened: what they are packed from is what they were then, or nothing.
+  const PackedCache cache(kept ? options.packed_cache : PackedCacheOptions(),
+                          {.model = options.folder,
+                           .adapter = loaded->settings.adapter,
+                           .dtype = options.dtype,
+                           .memory_layer = loaded->settings.memory_layer,
+                           .threads = context.threads()});
   load_store(options, *loaded);
   load_text_side(options, *loaded);
   if (!options.pack) {
@@ -137,12 +151,6 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
         to_hex(model::writer_hash(loaded->config, *loaded->store, loaded->settings.memory_layer));
     return loaded;
   }
-  const bool kept = options.store == nullptr && context.device() == Device::cpu;
-  const PackedCache cache(kept ? options.packed_cache : PackedCacheOptions(),
-                          {.model = options.folder,
-                           .adapter = loaded->settings.adapter,
-                           .dtype = options.dtype,
-                           .memory_layer = loaded->settings.memory_layer});
   if (!load_kept(context, options, cache, *loaded)) load_packed(context, options, cache, *loaded);
   return loaded;
 }

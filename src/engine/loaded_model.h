@@ -34,6 +34,8 @@ struct ModelOptions {
   /// Training packs its own weights: `weights` has config, store and embedding alone, `writer` and
   /// `side_net` stay null.
   bool pack = true;
+  /// Positions that can be computed beyond those of a window, for who measures that.
+  int64_t positions = 0;
   /// Where packed weights are kept from start to start (CPU only; not for a store handed in).
   PackedCacheOptions packed_cache = {};
 };

@@ -1,8 +1,12 @@
 // PackedFileWriter.
 #include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
+#include <regex>
+#include <string_view>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
@@ -15,16 +19,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kUnfinished = ".part";
-
 size_t whole_pages(size_t bytes) { return (bytes + kPackedPage - 1) / kPackedPage * kPackedPage; }
+
+/// 32 hexadecimal digits, "packed" and six random characters: nobody else's file.
+bool is_unfinished(const std::string& name) {
+  static const std::regex kName("[0-9a-f]{32}\\.packed\\.[0-9A-Za-z]{6}\\.part");
+  return std::regex_match(name, kName);
+}
 
 /// A writer holds a lock on what it has not finished: without one it was killed.
 void remove_leftovers(const fs::path& folder) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() != kUnfinished) continue;
-    const int file = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (!is_unfinished(entry.path().filename().string())) continue;
+    const int file = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0) continue;
     if (::flock(file, LOCK_EX | LOCK_NB) == 0) ::unlink(entry.path().c_str());
     ::close(file);
@@ -34,14 +42,15 @@ void remove_leftovers(const fs::path& folder) {
 }  // namespace
 
 PackedFileWriter::PackedFileWriter(const fs::path& path, size_t most_bytes)
-    : path_(path),
-      temporary_(path.string() + "." + std::to_string(::gettid()) + kUnfinished),
-      room_(whole_pages(most_bytes)) {
+    : path_(path), room_(whole_pages(most_bytes)) {
   std::error_code error;
   fs::create_directories(path_.parent_path(), error);
   remove_leftovers(path_.parent_path());
-  file_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (file_ < 0) fail_errno("cannot create", temporary_.string());
+  constexpr std::string_view kEnding = ".part";
+  std::string name = path.string() + ".XXXXXX" + std::string(kEnding);
+  file_ = ::mkostemps(name.data(), static_cast<int>(kEnding.size()), O_CLOEXEC);
+  if (file_ < 0) fail_errno("cannot create", name);
+  temporary_ = name;
   try {
     take_room();
   } catch (...) {
@@ -61,7 +70,11 @@ void PackedFileWriter::give_up() {
 /// All at once: without room on the disk a store into the mapping would end the process, and where
 /// the file system has large folios (ext4 from Linux 6.16 on) the file is to be made of them.
 void PackedFileWriter::take_room() {
-  ::flock(file_, LOCK_EX | LOCK_NB);
+  struct stat info {};
+  // Before it was locked another writer may have taken it for a leftover.
+  if (::flock(file_, LOCK_EX | LOCK_NB) != 0 || ::fstat(file_, &info) != 0 || info.st_nlink == 0) {
+    fail(ErrorKind::io, temporary_.string() + " cannot be locked");
+  }
   const size_t room = room_;
   errno = ::posix_fallocate(file_, 0, static_cast<off_t>(room));
   if (errno != 0) fail_errno("cannot write", temporary_.string());

@@ -83,8 +83,9 @@ class Snapshot {
   /// False when the chunk is not there (any more).
   virtual bool read_kv(ChunkId id, const TensorView& k, const TensorView& v) const = 0;
   /// The same for several chunks: they are looked up one by one, then checked and copied side by
-  /// side on the context's threads. Says of each whether it is there; when one is damaged, some of
-  /// the others may have been copied.
+  /// side on the context's threads. Says of each whether it is there. Errors: corrupt, for the
+  /// first of them that is damaged (others may have been copied); internal, for places of another
+  /// shape.
   [[nodiscard]] virtual std::vector<bool> read_kv(std::span<const KvPlace> places,
                                                   const Context& context) const = 0;
 

@@ -154,6 +154,7 @@ bool Reader::read_kv(ChunkId id, const TensorView& k, const TensorView& v) const
 }
 
 std::vector<bool> Reader::read_kv(std::span<const KvPlace> places, const Context& context) const {
+  if (places.empty()) return {};
   const GatePass pass(txn_.env().gate());
   std::vector<std::optional<StoredKv>> stored;
   double bytes = 0.0;
@@ -163,7 +164,6 @@ std::vector<bool> Reader::read_kv(std::span<const KvPlace> places, const Context
   }
   // The lowest damaged one is reported, whichever thread saw one first.
   std::vector<std::exception_ptr> errors(places.size());
-  if (places.empty()) return {};
   const double nanoseconds = kNanosecondsPerByte * bytes / static_cast<double>(places.size());
   parallel_for(context, static_cast<int64_t>(places.size()), nanoseconds, [&](int64_t i) {
     const auto at = static_cast<size_t>(i);

@@ -112,9 +112,10 @@ class KeptWeights : public testing::Test {
 
 TEST_F(KeptWeights, TheSecondStartTakesWhatTheFirstOnePacked) {
   EXPECT_EQ(load(), expected_);
-  const auto first = fs::last_write_time(file());
+  const fs::path path = file();
+  fs::create_hard_link(path, folder_.path() / "first");
   EXPECT_EQ(load(), expected_);
-  EXPECT_EQ(fs::last_write_time(file()), first);
+  EXPECT_TRUE(fs::equivalent(path, folder_.path() / "first"));
   EXPECT_TRUE(is_taken());
 }
 
@@ -172,6 +173,55 @@ TEST_F(KeptWeights, ChangedFilesArePackedAnew) {
   }
 }
 
+TEST_F(KeptWeights, WhatWasNotTakenForAMonthGoes) {
+  load();
+  const fs::path path = file();
+  const fs::path others = kept_ / "film.packed";
+  fs::copy_file(path, others);
+  const auto old = fs::file_time_type::clock::now() - std::chrono::days(31);
+  for (const fs::path& kept : {path, others}) fs::last_write_time(kept, old);
+  load();
+  EXPECT_GT(fs::last_write_time(path), old + std::chrono::days(30)) << "it was taken";
+  fs::last_write_time(path, old);
+  options_.dtype = DType::f32;
+  load();
+  EXPECT_FALSE(fs::exists(path));
+  EXPECT_TRUE(fs::exists(others));
+}
+
+TEST_F(KeptWeights, BothFilesOfAnAdapterThatIsNamedByOneOfThemCount) {
+  options_.settings = model::find_settings(model_, model::load_config(model_), {});
+  const fs::path adapter = model_ / "adapter";
+  options_.settings->adapter = adapter / "upper_layers.safetensors";
+  load();
+  std::ofstream(adapter / "adapter_config.json") << "{}";
+  options_.settings->adapter = adapter / "upper_layers.safetensors";
+  EXPECT_FALSE(PackedCache({.folder = kept_}, {.model = model_,
+                                               .adapter = options_.settings->adapter,
+                                               .memory_layer = options_.settings->memory_layer,
+                                               .threads = context_.threads()})
+                   .find());
+  fs::remove(adapter / "adapter_config.json");
+  EXPECT_TRUE(PackedCache({.folder = kept_}, {.model = model_,
+                                              .adapter = options_.settings->adapter,
+                                              .memory_layer = options_.settings->memory_layer,
+                                              .threads = context_.threads()})
+                  .find());
+}
+
+TEST_F(KeptWeights, AModelThatChangesWhileItIsReadIsNotKept) {
+  const PackedSource source{.model = model_, .memory_layer = 4};
+  const PackedCache cache({.folder = kept_}, source);
+  const auto packed = cache.make();
+  ASSERT_NE(packed, nullptr);
+  EXPECT_TRUE(cache.unchanged());
+  const fs::path touched = model_ / "model.safetensors";
+  fs::last_write_time(touched, fs::last_write_time(touched) + std::chrono::seconds(2));
+  EXPECT_FALSE(cache.unchanged());
+  EXPECT_FALSE(cache.keep(*packed, "writer"));
+  EXPECT_TRUE(files(".packed").empty());
+}
+
 TEST_F(KeptWeights, AnotherLayoutIsPackedAnew) {
   load();
   const fs::path path = file();
@@ -227,23 +277,27 @@ TEST_F(KeptWeights, AFolderInTheWayOrNoPermissionIsNoReasonNotToStart) {
 
 TEST_F(KeptWeights, UnfinishedFilesOfDeadProcessesGo) {
   fs::create_directories(kept_);
+  const std::string name(32, 'd');
+  for (const char* others : {"film.mkv.part", "x.part", "dddd.packed.AbCdEf.part"}) {
+    std::ofstream(kept_ / others) << "of another program";
+  }
   const pid_t child = ::fork();
   if (child == 0) {
-    PackedFileWriter writer(kept_ / "dead.packed", 200000);
+    PackedFileWriter writer(kept_ / (name + ".packed"), 200000);
     std::memset(writer.next(100000, "").memory.get(), 1, 100000);
     ::kill(::getpid(), SIGKILL);
   }
   ::waitpid(child, nullptr, 0);
-  ASSERT_EQ(files(".part").size(), 1U);
+  ASSERT_EQ(files(".part").size(), 4U);
   EXPECT_TRUE(files(".packed").empty());
-  PackedFileWriter alive(kept_ / "alive.packed", 10000);
-  EXPECT_EQ(files(".part").size(), 1U);
-  const PackedFileWriter another(kept_ / "another.packed", 10000);
-  EXPECT_EQ(files(".part").size(), 2U) << "of two that are at work";
+  PackedFileWriter alive(kept_ / (name + ".packed"), 10000);
+  EXPECT_EQ(files(".part").size(), 4U) << "the dead one's is gone";
+  const PackedFileWriter another(kept_ / (name + ".packed"), 10000);
+  EXPECT_EQ(files(".part").size(), 5U) << "of two that are at work";
   alive.next(10, "ten");
   EXPECT_THROW(alive.next(8193, "more than the two pages that are left"), Error);
   alive.keep({.key = "k", .writer = "w"});
-  PackedFileReader read(kept_ / "alive.packed");
+  PackedFileReader read(kept_ / (name + ".packed"));
   EXPECT_EQ(read.about().key, "k");
   EXPECT_EQ(read.about().writer, "w");
   EXPECT_TRUE(read.next(10, "ten").filled);
@@ -255,7 +309,7 @@ TEST_F(KeptWeights, OnAFullDiskTheModelStartsAndLeavesNothing) {
   expected_ = load();
   const auto size = static_cast<size_t>(fs::file_size(file()));
   const fs::path source = model_;
-  test::SmallDisk::run(folder_.path() / "disk", 2 * size, [&](const test::SmallDisk& disk) {
+  test::SmallDisk::run(folder_.path() / "disk", 3 * size, [&](const test::SmallDisk& disk) {
     options_.packed_cache.folder = disk.path() / "packed";
     kept_ = options_.packed_cache.folder;
     for (const size_t room : {size_t{0}, size / 2, size - 8192}) {

@@ -252,6 +252,13 @@ TEST(Bench, MeasuresADialogThatGrowsAndHowAModelIsLoaded) {
   EXPECT_GT(rows.at("load-again")["more"]["seconds"], 0.0);
 }
 
+TEST(Bench, MeasuresMoreTokensThanAModelsWindow) {
+  const auto rows = rows_of({"--model", reference_model(), "--tests", "prefill,decode", "--prompt",
+                             "700", "--depth", "600", "--generate", "4", "--memory", "0"});
+  EXPECT_GT(rows.at("pp700")["value"], 0.0);
+  EXPECT_GT(rows.at("tg4@600")["value"], 0.0);
+}
+
 TEST(Bench, MeasuresAModelInTheOtherForms) {
   const ToolResult csv =
       run_tool("memlong-bench", {"--model", reference_model(), "--tests", "prefill", "--prompt",

@@ -32,11 +32,13 @@ void add_model_options(OptionSet& options, CommonOptions& common) {
   options.add("threads", &common.threads, "threads to compute with; 0: all")
       .range(0, 4096)
       .short_name('t');
+}
+
+void add_packed_cache_option(OptionSet& options, CommonOptions& common) {
   options
-      .add(
-          "packed-cache", &common.packed_cache,
-          "folder that keeps packed weights, so that the next start need not pack; 'none': nothing "
-          "is kept")
+      .add("packed-cache", &common.packed_cache,
+           "folder that keeps weights as packed for the processor, so that the next start need not "
+           "pack (not on a GPU); 'none': nothing is kept")
       .value("DIR")
       .default_text("~/.cache/memlong/packed, for models of 256 MiB and more");
 }

@@ -39,8 +39,10 @@ struct CommonOptions {
   std::string chat_template;
 };
 
-/// --model, --adapter, --device, --max-gpu-memory, --dtype, --threads, --packed-cache.
+/// --model, --adapter, --device, --max-gpu-memory, --dtype, --threads.
 void add_model_options(OptionSet& options, CommonOptions& common);
+/// --packed-cache, behind add_model_options().
+void add_packed_cache_option(OptionSet& options, CommonOptions& common);
 /// --memory-layer ... --chat-template. `top_k_flag` renames --top-k where sampling has it.
 void add_memory_options(OptionSet& options, CommonOptions& common,
                         const std::string& top_k_flag = "top-k");

@@ -94,6 +94,7 @@ void add_options(tools::OptionSet& options, BenchArguments& arguments) {
       .value("DIR")
       .default_text("the folder for temporary files");
   tools::add_model_options(options, arguments.common);
+  tools::add_packed_cache_option(options, arguments.common);
   tools::add_memory_options(options, arguments.common);
   tools::add_output_options(options, arguments.common);
   options.add("output", &arguments.output, "form of the table").choices({"md", "csv", "json"});

@@ -53,11 +53,10 @@ Network open_network(Context& context, const tools::CommonOptions& common, const
   network.window = std::max(window, network.settings.window);
   const DType dtype = tools::compute_dtype(common);
   if (!network.random) {
-    model::MemorySettings settings = network.settings;
-    settings.window = network.window;
     const auto model = engine::load_model(context, {.folder = common.model,
-                                                    .settings = settings,
+                                                    .settings = network.settings,
                                                     .dtype = dtype,
+                                                    .positions = network.window,
                                                     .packed_cache = tools::packed_cache(common)});
     network.weights = model->weights;
     network.writer = model->writer;

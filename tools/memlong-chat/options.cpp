@@ -133,6 +133,7 @@ void check(const OptionSet& set, const ChatOptions& o) {
 bool parse_chat_options(int argc, char** argv, ChatOptions& options) {
   OptionSet set("memlong-chat", "Talk with a model that remembers.");
   add_model_options(set, options.common);
+  add_packed_cache_option(set, options.common);
   add_memory(set, options);
   add_talk(set, options);
   add_sampling(set, options);

@@ -61,6 +61,7 @@ int eval_main(int argc, char** argv) {
   Arguments arguments;
   OptionSet options("memlong-eval", "Measures a model with its memory.");
   tools::add_model_options(options.group("Model"), arguments.common);
+  tools::add_packed_cache_option(options, arguments.common);
   tools::add_memory_options(options.group("Memory"), arguments.common);
   tools::add_output_options(options.group("Output"), arguments.common);
   add_ppl(options, arguments);

@@ -78,6 +78,7 @@ void add_options(tools::OptionSet& options, IngestArguments& arguments) {
   add_text_options(options, arguments);
   add_bank_options(options, arguments);
   tools::add_model_options(options, arguments.common);
+  tools::add_packed_cache_option(options, arguments.common);
   options
       .add("windows", &arguments.windows,
            "windows that are read at once; more need more memory of the device")

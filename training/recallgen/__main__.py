@@ -68,10 +68,15 @@ def arguments():
         help="texts whose words stand in for known ones, and make relations that mean nothing",
     )
     p.add_argument(
-        "--strange", type=float, default=0.35, help="share of keys and plain values from it (default 0.35)"
+        "--strange", type=float, help="share of keys and plain values from it (default 0.35)"
     )
     p.add_argument("--out", required=True, metavar="FILE.jsonl")
-    return p.parse_args()
+    options = p.parse_args()
+    if options.strange is not None and not options.lexicon:
+        p.error("--strange needs --lexicon")
+    if options.lexicon and options.split == "held-relations":
+        p.error("--lexicon puts other words in the place of the relations that this split is made of")
+    return options
 
 
 def write(options, rng, world, talk, filler):
@@ -88,7 +93,7 @@ def write(options, rng, world, talk, filler):
 def main():
     options = arguments()
     world, filler = World(
-        options.split, options.changed, options.never, options.lexicon, options.strange
+        options.split, options.changed, options.never, options.lexicon, 0.35 if options.strange is None else options.strange
     ), Filler(load(options.filler))
     talk = Talk(world)
     with open(options.out, "w", encoding="utf-8") as out:

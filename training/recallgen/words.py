@@ -17,7 +17,10 @@ RARE = 4  # a word that is met less often may be a slip
 
 
 def read_lexicon(paths, without):
-    """The words of texts that are written with small letters, but for `without`; sorted."""
+    """The words of texts that are written with small letters, but for `without` and its plurals; sorted."""
+    without = without | {word + end for word in without for end in ("s", "es")}
+    without |= {word[:-1] for word in without if word.endswith("s")}
+    without |= {word[:-1] + "ies" for word in without if word.endswith("y")}
     counts = Counter()
     for path in paths:
         counts.update(re.findall(r"(?<![\w'-])[a-z]{3,12}(?![\w'-])", Path(path).read_text(encoding="utf-8")))
@@ -51,7 +54,7 @@ class Words:
             ]
             known = [w for w in words if w not in held]
             self.known[name] = known
-            self.held |= {part for word in held for part in word.split()}
+            self.held |= {part for word in held for part in word.rstrip("*").split()}
             self.lists[name] = known if training else known + 3 * held
 
     def of(self, name):
