@@ -117,7 +117,10 @@ fi
 everything=prefill,decode,attention,profile,ingest,bank,gather,search
 sizes=(--prompt "$prompt" --generate "$generate" --ingest "$ingest" --bank-mib "$bank" --memory 0,512)
 
-git -C "$root" describe --always --dirty --abbrev=10 >"$out/commit.txt" 2>/dev/null || echo unknown >"$out/commit.txt"
+# The page itself may differ: an earlier run wrote it.
+commit=$(git -C "$root" describe --always --exclude '*' --abbrev=10 2>/dev/null || echo unknown)
+git -C "$root" diff --quiet HEAD -- . ':!docs/benchmarks.md' 2>/dev/null || commit+=-dirty
+echo "$commit" >"$out/commit.txt"
 of_cpu() { lscpu | sed -n "s/^$1: *//p" | head -n 1; }
 {
   printf 'Machine: %s, %s CPUs, L2 %s, L3 %s' "$(of_cpu 'Model name')" "$(of_cpu 'CPU(s)')" "$(of_cpu 'L2 cache')" "$(of_cpu 'L3 cache')"
@@ -128,8 +131,8 @@ of_cpu() { lscpu | sed -n "s/^$1: *//p" | head -n 1; }
 say "$(<"$out/machine.txt") load average $(cut -d' ' -f1 /proc/loadavg)"
 
 if wanted openllama-3b; then
-  section openllama-3b --shape $large --tests prefill,decode,profile --prompt "$prompt" \
-    --generate $((generate / 4)) --memory 0,1024
+  section openllama-3b --shape $large --tests prefill,decode,profile,gather --prompt "$prompt" \
+    --generate $((generate / 4)) --memory 0,1024 --gather-mib "$gather"
 fi
 if wanted openllama-3b-load; then
   if [[ -n $python ]]; then
@@ -146,7 +149,7 @@ if wanted reference-dialog; then
   section reference-dialog --model "$root/models/reference" --tests dialog --dialog "$lengths"
 fi
 if wanted 100m; then
-  section 100m --shape $middle --tests "$everything" "${sizes[@]}" --vectors "${vectors%,*}" --gather-mib "$bank" \
+  section 100m --shape $middle --tests "$everything" "${sizes[@]}" --vectors "${vectors%,*}" --gather-mib "$gather" \
     "${window[@]}"
 fi
 if wanted 100m-dialog; then

@@ -112,6 +112,10 @@ class Txn {
   [[nodiscard]] Env& env() const { return *env_; }
   [[nodiscard]] uint64_t id() const;
   [[nodiscard]] std::optional<std::string_view> get(Db db, std::string_view key) const;
+  /// As get, but does not look at the record: check_inside before it is read.
+  [[nodiscard]] std::optional<std::string_view> find(Db db, std::string_view key) const;
+  /// A damaged length must not lead beyond the file. Thread-safe. Errors: corrupt.
+  void check_inside(std::string_view bytes) const;
   [[nodiscard]] size_t entries(Db db) const;
   [[nodiscard]] uint64_t pages_in_use() const;
   /// Sets a record. A key behind all others is appended, which fills pages to the brim.
@@ -126,13 +130,12 @@ class Txn {
  private:
   friend class Cursor;
   void check(int code, const char* what) const;
-  void check_inside(std::string_view bytes) const;
   unsigned handle(Db db) const { return env_->databases_[static_cast<size_t>(db)]; }
 
   std::shared_ptr<Env> env_;
   MDB_txn* txn_ = nullptr;
   bool write_ = false;
-  mutable uint64_t last_page_ = 0;  ///< of the file when something was first read, which is later
+  uint64_t last_page_ = 0;  ///< of the file when it was begun
   mutable bool map_full_ = false;
 };
 

@@ -20,7 +20,11 @@ std::string_view to_view(const MDB_val& value) {
 }  // namespace
 
 Txn::Txn(std::shared_ptr<Env> env, bool write)
-    : env_(std::move(env)), txn_(env_->begin(write)), write_(write) {}
+    : env_(std::move(env)), txn_(env_->begin(write)), write_(write) {
+  MDB_envinfo info{};
+  mdb_env_info(env_->env_, &info);
+  last_page_ = info.me_last_pgno;
+}
 
 Txn::~Txn() {
   if (txn_ != nullptr) mdb_txn_abort(txn_);
@@ -35,24 +39,24 @@ void Txn::check(int code, const char* what) const {
 uint64_t Txn::id() const { return mdb_txn_id(txn_); }
 
 std::optional<std::string_view> Txn::get(Db db, std::string_view key) const {
+  const auto value = find(db, key);
+  if (value) check_inside(*value);
+  return value;
+}
+
+std::optional<std::string_view> Txn::find(Db db, std::string_view key) const {
   MDB_val k = to_val(key);
   MDB_val v{};
   const int code = mdb_get(txn_, handle(db), &k, &v);
   if (code == MDB_NOTFOUND) return std::nullopt;
   check(code, "read");
-  check_inside(to_view(v));
   return to_view(v);
 }
 
-/// A damaged length must not lead beyond the file. What LMDB hands out lies within one page, or at
-/// the start of a run of pages, right behind the run's header.
+/// What LMDB hands out lies within one page, or at the start of a run of pages, right behind the
+/// run's header.
 void Txn::check_inside(std::string_view bytes) const {
   if (write_) return;  // pages in memory, checked when they were first read
-  if (last_page_ == 0) {
-    MDB_envinfo info{};
-    mdb_env_info(env_->env_, &info);
-    last_page_ = info.me_last_pgno;
-  }
   const size_t page_size = env_->page_size_;
   const size_t offset = reinterpret_cast<uintptr_t>(bytes.data()) % page_size;
   bool inside = bytes.size() <= page_size - offset;

@@ -1,11 +1,12 @@
 // What one retrieval reads: the keys and values of some chunks anywhere in a bank.
-#include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <random>
 
 #include "common/clock.h"
 #include "common/error.h"
+#include "common/file.h"
 #include "engine/gather.h"
 #include "tools/memlong-bench/chunk_store.h"
 #include "tools/memlong-bench/suite.h"
@@ -14,8 +15,8 @@ namespace memlong::bench_tool {
 namespace {
 
 constexpr double kMiB = 1 << 20;
-constexpr int kSets = 64;                ///< of a run
-constexpr int64_t kMostFloorMib = 1024;  ///< memory that the floor copies from
+constexpr int kSets = 1024;  ///< of a run: more than a cache holds
+constexpr size_t kPage = 4096;
 
 using ChunkSet = std::vector<engine::RetrievedChunk>;
 
@@ -34,21 +35,29 @@ std::vector<ChunkSet> random_sets(const ChunkStore& chunks, int64_t chosen) {
   return sets;
 }
 
-/// Copies pieces from anywhere in a block of memory into one place after the other.
+/// Copies pieces of the bank's own file, as large as a chunk's keys and values, from anywhere in it
+/// into one place after the other: the same kind of memory as the chunks lie in.
 class PieceCopy {
  public:
-  PieceCopy(size_t block, size_t piece, int64_t pieces)
-      : from_(std::max(block, piece), 'x'), to_(piece * static_cast<size_t>(pieces), 'y') {}
+  PieceCopy(const std::filesystem::path& file, size_t piece, int64_t pieces)
+      : file_(file), piece_(piece), to_(piece * static_cast<size_t>(pieces), 'y') {
+    std::mt19937 random(17);
+    std::uniform_int_distribution<size_t> any(0, (file_.bytes().size() - piece) / kPage);
+    for (int64_t i = 0; i < kSets * pieces; ++i) from_.push_back(any(random) * kPage);
+  }
 
-  void run(size_t piece, std::mt19937& random) {
-    std::uniform_int_distribution<size_t> any(0, from_.size() / piece - 1);
-    for (size_t at = 0; at < to_.size(); at += piece) {
-      std::memcpy(to_.data() + at, from_.data() + any(random) * piece, piece);
+  void run() {
+    size_t at = 0;
+    for (const size_t from : from_) {
+      std::memcpy(to_.data() + at, file_.bytes().data() + from, piece_);
+      at = at + piece_ < to_.size() ? at + piece_ : 0;
     }
   }
 
  private:
-  std::vector<char> from_;
+  MappedFile file_;
+  size_t piece_;
+  std::vector<size_t> from_;
   std::vector<char> to_;
 };
 
@@ -64,9 +73,7 @@ void bench_gather(Bench& bench) {
   const std::vector<ChunkSet> sets = random_sets(chunks, chosen);
   const auto piece = static_cast<size_t>(chunks.kv_bytes() / static_cast<double>(chunks.count()));
   const double mib = kSets * static_cast<double>(chosen) * static_cast<double>(piece) / kMiB;
-  PieceCopy copy(static_cast<size_t>(std::min(bench.arguments.gather_mib, kMostFloorMib)) << 20,
-                 piece, chosen);
-  std::mt19937 random(17);
+  PieceCopy copy(scratch.path() / "bank" / "data.mdb", piece, chosen);
   const Shape shape = chunks.shape();
   bench.add({.test = "gather-" + std::to_string(chosen),
              .unit = "MiB/s",
@@ -90,7 +97,7 @@ void bench_gather(Bench& bench) {
              .floor =
                  [&] {
                    const Stopwatch watch;
-                   for (int i = 0; i < kSets; ++i) copy.run(piece, random);
+                   copy.run();
                    return mib / watch.seconds();
                  },
              .more =
