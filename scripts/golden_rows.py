@@ -82,6 +82,7 @@ class Settings:
         self.tied = config["tie_word_embeddings"]
         self.memory_layer, self.reading = memory["layer"], set(memory["reading_layers"])
         self.chunk, self.top_k = memory["chunk"], memory["top_k"]
+        self.neighbours = memory.get("neighbours", 0)
         self.window, self.overlap = window["size"], window["overlap"]
         self.adapter = toml.get("adapter", {}).get("path")
 
@@ -233,11 +234,26 @@ class Memory:
         """The best chunks of those before `eligible`, best first, with scores."""
         scores = np.max([self.vectors[:eligible] @ self.embed(q) for q in queries], axis=0)
         order = np.argsort(-scores, kind="stable")
-        best = order[:self.s.top_k]
+        best = self.with_neighbours(order)
         if len(order) > len(best) and scores[best[-1]] - scores[order[len(best)]] < CLOSE_SCORES:
             print(f"{where}: chunks {best[-1]} and {order[len(best)]} have scores "
                   f"{scores[best[-1]]:.6f} and {scores[order[len(best)]]:.6f}", file=sys.stderr)
         return best.tolist(), scores[best].tolist()
+
+    def with_neighbours(self, order):
+        """The best top_k; the chunks beside the first `neighbours` of them come right after each."""
+        chosen, bring = [], self.s.neighbours
+        for chunk in order.tolist():
+            if chunk in chosen:
+                continue
+            more = [chunk]
+            if bring > 0:
+                more += [c for c in (chunk - 1, chunk + 1) if 0 <= c < len(order)]
+                bring -= 1
+            chosen += [c for c in more if c not in chosen]
+            if len(chosen) >= self.s.top_k:
+                break
+        return np.array(chosen[:self.s.top_k])
 
     def gather(self, chunks):
         """Keys and values of a set, oldest first."""

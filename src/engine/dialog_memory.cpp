@@ -6,12 +6,19 @@
 
 #include "common/error.h"
 #include "ops/copy.h"
+#include "retriever/neighbours.h"
 
 namespace memlong::engine {
 namespace {
 
 float dot(std::span<const float> a, std::span<const float> b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0F);
+}
+
+float best_score(std::span<const std::vector<float>> queries, std::span<const float> vector) {
+  float best = dot(queries.front(), vector);
+  for (const std::vector<float>& query : queries) best = std::max(best, dot(query, vector));
+  return best;
 }
 
 bool older(const RetrievedChunk& a, const RetrievedChunk& b) {
@@ -41,8 +48,12 @@ std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(
   std::stable_sort(
       found.begin(), found.end(),
       [](const RetrievedChunk& a, const RetrievedChunk& b) { return a.score > b.score; });
-  const auto top_k = static_cast<size_t>(model_->settings.top_k);
-  if (found.size() > top_k) found.resize(top_k);
+  found = retriever::with_neighbours(
+      std::span<const RetrievedChunk>(found), model_->settings.top_k, model_->settings.neighbours,
+      [](const RetrievedChunk& a, const RetrievedChunk& b) {
+        return a.id == b.id && (a.id != 0 || a.begin == b.begin);
+      },
+      [&](const RetrievedChunk& chunk) { return beside(queries, window_start, chunk); });
   std::sort(found.begin(), found.end(), older);
 
   // All is read from one state of the bank.
@@ -121,13 +132,54 @@ void DialogMemory::add_pending_candidates(std::span<const std::vector<float>> qu
   for (const EncodedChunk& chunk : pending_) {
     const auto tokens = static_cast<int64_t>(chunk.ids.size());
     if (chunk.begin + tokens > window_start) break;
-    float best = dot(queries.front(), chunk.vector);
-    for (const std::vector<float>& query : queries) {
-      best = std::max(best, dot(query, chunk.vector));
-    }
-    found.push_back(
-        {.id = 0, .document = document_, .begin = chunk.begin, .tokens = tokens, .score = best});
+    found.push_back(as_retrieved(chunk, queries));
   }
+}
+
+RetrievedChunk DialogMemory::as_retrieved(const EncodedChunk& chunk,
+                                          std::span<const std::vector<float>> queries) const {
+  return {.id = 0,
+          .document = document_,
+          .begin = chunk.begin,
+          .tokens = static_cast<int64_t>(chunk.ids.size()),
+          .score = best_score(queries, chunk.vector)};
+}
+
+std::vector<RetrievedChunk> DialogMemory::beside(std::span<const std::vector<float>> queries,
+                                                 int64_t window_start,
+                                                 const RetrievedChunk& chunk) const {
+  std::vector<RetrievedChunk> found;
+  const bool own = chunk.document == document_;
+  for (const int step : {-1, 1}) {
+    const int64_t begin =
+        step < 0 ? chunk.begin - model_->settings.chunk : chunk.begin + chunk.tokens;
+    std::optional<RetrievedChunk> next;
+    if (const EncodedChunk* pending = own ? pending_at(begin) : nullptr) {
+      next = as_retrieved(*pending, queries);
+    } else if ((next = stored_beside(chunk, step))) {
+      const std::vector<float> vector = memory_->vector(next->id);
+      if (vector.empty()) continue;  // gone by now
+      next->score = best_score(queries, vector);
+    }
+    if (next && (!own || next->begin + next->tokens <= window_start)) found.push_back(*next);
+  }
+  return found;
+}
+
+/// Of the bank. The first chunk that is not in it yet follows the dialog's last that is.
+std::optional<RetrievedChunk> DialogMemory::stored_beside(const RetrievedChunk& chunk,
+                                                          int step) const {
+  if (memory_ == nullptr) return std::nullopt;
+  const membank::ChunkInfo* info = nullptr;
+  if (chunk.id != 0) {
+    info = memory_->beside(chunk.id, step);
+  } else if (step < 0 && document_ != 0) {
+    info = memory_->last_of(document_);
+    if (info != nullptr && info->begin + info->tokens != chunk.begin) info = nullptr;
+  }
+  if (info == nullptr) return std::nullopt;
+  return RetrievedChunk{
+      .id = info->id, .document = info->document, .begin = info->begin, .tokens = info->tokens};
 }
 
 const EncodedChunk* DialogMemory::pending_at(int64_t begin) const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -46,6 +47,15 @@ class DialogMemory : public SetSource {
       std::span<const std::vector<float>> queries, int64_t window_start) const;
   void add_pending_candidates(std::span<const std::vector<float>> queries, int64_t window_start,
                               std::vector<RetrievedChunk>& found) const;
+  /// One of pending().
+  [[nodiscard]] RetrievedChunk as_retrieved(const EncodedChunk& chunk,
+                                            std::span<const std::vector<float>> queries) const;
+  /// The chunks right before and behind one, of those that the window may read.
+  [[nodiscard]] std::vector<RetrievedChunk> beside(std::span<const std::vector<float>> queries,
+                                                   int64_t window_start,
+                                                   const RetrievedChunk& chunk) const;
+  [[nodiscard]] std::optional<RetrievedChunk> stored_beside(const RetrievedChunk& chunk,
+                                                            int step) const;
   [[nodiscard]] const EncodedChunk* pending_at(int64_t begin) const;
 
   Context host_;  ///< for copies within main memory

@@ -11,6 +11,8 @@
 namespace memlong::engine {
 namespace {
 
+constexpr int64_t kFarthest = 4096;  ///< chunks that are looked at for one of the same document
+
 std::filesystem::path snapshot_name(const std::filesystem::path& folder,
                                     retriever::IndexKind kind) {
   return folder / ("index." + std::string(retriever::index_kind_name(kind)) + ".snapshot");
@@ -136,6 +138,29 @@ const membank::ChunkInfo* Memory::info(membank::ChunkId id) const {
       std::lower_bound(chunks_.begin(), chunks_.end(), id,
                        [](const membank::ChunkInfo& info, uint64_t key) { return info.id < key; });
   return found != chunks_.end() && found->id == id ? &*found : nullptr;
+}
+
+const membank::ChunkInfo* Memory::last_of(membank::DocumentId document) const {
+  const auto first = chunks_.size() > kFarthest ? chunks_.end() - kFarthest : chunks_.begin();
+  for (auto at = chunks_.end(); at != first;) {
+    if ((--at)->document == document) return &*at;
+  }
+  return nullptr;
+}
+
+const membank::ChunkInfo* Memory::beside(membank::ChunkId id, int step) const {
+  const membank::ChunkInfo* from = info(id);
+  if (from == nullptr) return nullptr;
+  const auto count = static_cast<int64_t>(chunks_.size());
+  int64_t at = from - chunks_.data() + step;
+  for (int64_t far = 1; at >= 0 && at < count && far <= kFarthest; at += step, ++far) {
+    const membank::ChunkInfo& other = chunks_[static_cast<size_t>(at)];
+    if (other.document != from->document) continue;
+    const membank::ChunkInfo& first = step < 0 ? other : *from;
+    const membank::ChunkInfo& second = step < 0 ? *from : other;
+    return first.begin + first.tokens == second.begin ? &other : nullptr;
+  }
+  return nullptr;
 }
 
 std::vector<FoundChunk> Memory::search(std::span<const std::vector<float>> queries, int64_t k,

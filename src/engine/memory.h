@@ -56,6 +56,11 @@ class Memory {
   /// The stored vector of a chunk; empty when it is gone.
   [[nodiscard]] std::vector<float> vector(membank::ChunkId id) const;
   [[nodiscard]] const membank::ChunkInfo* info(membank::ChunkId id) const;
+  /// The newest chunk of a document, where it is among the last thousands of the bank.
+  [[nodiscard]] const membank::ChunkInfo* last_of(membank::DocumentId document) const;
+  /// The chunk of the same document right before (step -1) or behind (1) a chunk; null where there
+  /// is none, or thousands of chunks of others were stored between the two.
+  [[nodiscard]] const membank::ChunkInfo* beside(membank::ChunkId id, int step) const;
   [[nodiscard]] const std::vector<membank::ChunkInfo>& chunks() const { return chunks_; }
 
  private:

@@ -50,6 +50,10 @@ void check_settings(const MemorySettings& settings, const ModelConfig& config) {
   if (settings.top_k < 1 || settings.top_k > 4096) {
     refuse(settings, "[memory] top_k is " + text(settings.top_k) + "; it must be from 1 to 4096");
   }
+  if (settings.neighbours < 0 || settings.neighbours > settings.top_k) {
+    refuse(settings, "[memory] neighbours is " + text(settings.neighbours) +
+                         "; it must be from 0 to top_k, " + text(settings.top_k));
+  }
   if (settings.embedder != "sif" && settings.embedder != "pooled") {
     refuse(settings,
            "[memory] embedder is \"" + settings.embedder + "\"; known are sif and pooled");

@@ -16,6 +16,7 @@ struct MemorySettings {
   std::vector<int64_t> reading_layers;  ///< sorted, all >= m
   int64_t chunk = 128;                  ///< tau, tokens
   int64_t top_k = 8;                    ///< chunks retrieved for a segment
+  int64_t neighbours = 0;               ///< of these so many bring the chunks beside them
   std::string embedder = "sif";         ///< "sif" or "pooled"
   int64_t window = 2048;                ///< W, tokens
   int64_t overlap = 512;                ///< tokens of a window that the next one reads again
@@ -40,8 +41,8 @@ MemorySettings find_settings(const std::filesystem::path& folder, const ModelCon
                              const std::filesystem::path& configs);
 
 /// Checks them against the model and each other: m < L, reading layers in [m, L), chunk <= overlap
-/// < window, top_k >= 1, window a whole number of tokens that leaves room to advance ...
-/// Errors: config, naming the key.
+/// < window, top_k >= 1, neighbours <= top_k, window a whole number of tokens that leaves room to
+/// advance ... Errors: config, naming the key.
 void check_settings(const MemorySettings& settings, const ModelConfig& config);
 
 }  // namespace memlong::model

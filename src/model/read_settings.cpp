@@ -93,6 +93,7 @@ void read_memory(Section section, MemorySettings& settings) {
   const bool named = section.take_integers("reading_layers", settings.reading_layers);
   section.take_integer("chunk", settings.chunk);
   section.take_integer("top_k", settings.top_k);
+  section.take_integer("neighbours", settings.neighbours);
   section.take("embedder", settings.embedder, "a string");
   section.finish();
   std::vector<int64_t>& layers = settings.reading_layers;

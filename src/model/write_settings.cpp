@@ -11,9 +11,9 @@ std::string settings_text(const MemorySettings& settings) {
   for (size_t i = 0; i < settings.reading_layers.size(); ++i) {
     out << (i == 0 ? "" : ", ") << settings.reading_layers[i];
   }
-  out << "]\nchunk = " << settings.chunk << "\ntop_k = " << settings.top_k << "\nembedder = \""
-      << settings.embedder << "\"\n\n[window]\nsize = " << settings.window
-      << "\noverlap = " << settings.overlap
+  out << "]\nchunk = " << settings.chunk << "\ntop_k = " << settings.top_k
+      << "\nneighbours = " << settings.neighbours << "\nembedder = \"" << settings.embedder
+      << "\"\n\n[window]\nsize = " << settings.window << "\noverlap = " << settings.overlap
       << "\nbos = " << (settings.window_bos ? "true" : "false") << "\n";
   if (!settings.chat_template.empty()) {
     out << "\n[chat]\ntemplate = \"" << settings.chat_template << "\"\n";

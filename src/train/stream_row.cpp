@@ -1,11 +1,15 @@
 #include "train/stream_row.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <functional>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
 #include "common/error.h"
 #include "ops/copy.h"
+#include "retriever/neighbours.h"
 #include "train/sources.h"
 
 namespace memlong::train {
@@ -118,9 +122,19 @@ std::vector<const EncodedChunk*> StreamRow::retrieve(std::span<const Query> quer
   }
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
-  if (static_cast<int64_t>(found.size()) > count) found.resize(static_cast<size_t>(count));
-  std::vector<const EncodedChunk*> chunks;
-  for (const auto& [score, chunk] : found) chunks.push_back(chunk);
+  std::vector<const EncodedChunk*> best;
+  for (const auto& [score, chunk] : found) best.push_back(chunk);
+  const int64_t tau = model_->settings.chunk;
+  std::vector<const EncodedChunk*> chunks = retriever::with_neighbours(
+      std::span<const EncodedChunk* const>(best), count, model_->settings.neighbours,
+      std::ranges::equal_to(), [&](const EncodedChunk* chunk) {
+        std::vector<const EncodedChunk*> beside;
+        std::ranges::copy_if(best, std::back_inserter(beside), [&](const EncodedChunk* other) {
+          return std::abs(other->begin - chunk->begin) == tau;
+        });
+        std::ranges::sort(beside, {}, [](const EncodedChunk* other) { return other->begin; });
+        return beside;
+      });
   std::ranges::sort(chunks, {}, [](const EncodedChunk* chunk) { return chunk->begin; });
   return chunks;
 }

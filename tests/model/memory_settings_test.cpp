@@ -40,6 +40,7 @@ TEST(Settings, EveryKeyIsRead) {
     reading_layers = [7, 5]
     chunk = 64
     top_k = 3
+    neighbours = 2
     embedder = "pooled"
     [window]
     size = 512
@@ -55,6 +56,7 @@ TEST(Settings, EveryKeyIsRead) {
   EXPECT_THAT(settings.reading_layers, ElementsAre(5, 7));
   EXPECT_EQ(settings.chunk, 64);
   EXPECT_EQ(settings.top_k, 3);
+  EXPECT_EQ(settings.neighbours, 2);
   EXPECT_EQ(settings.embedder, "pooled");
   EXPECT_EQ(settings.window, 512);
   EXPECT_EQ(settings.overlap, 128);
@@ -84,6 +86,7 @@ TEST(Settings, TextOfThemIsReadAgain) {
   settings.reading_layers = {5, 7};
   settings.chunk = 32;
   settings.top_k = 3;
+  settings.neighbours = 1;
   settings.embedder = "pooled";
   settings.window = 640;
   settings.overlap = 64;
@@ -96,6 +99,7 @@ TEST(Settings, TextOfThemIsReadAgain) {
   EXPECT_THAT(back.reading_layers, ElementsAre(5, 7));
   EXPECT_EQ(back.chunk, 32);
   EXPECT_EQ(back.top_k, 3);
+  EXPECT_EQ(back.neighbours, 1);
   EXPECT_EQ(back.embedder, "pooled");
   EXPECT_EQ(back.window, 640);
   EXPECT_EQ(back.overlap, 64);
@@ -216,6 +220,8 @@ TEST(Settings, WhatDoesNotFitTheModelIsRefused) {
   EXPECT_THAT(refused([](S& s) { s.chunk = 0; }), HasSubstr("[memory] chunk"));
   EXPECT_THAT(refused([](S& s) { s.chunk = 513; }), HasSubstr("[window] overlap"));
   EXPECT_THAT(refused([](S& s) { s.top_k = 0; }), HasSubstr("[memory] top_k"));
+  EXPECT_THAT(refused([](S& s) { s.neighbours = -1; }), HasSubstr("[memory] neighbours"));
+  EXPECT_THAT(refused([](S& s) { s.neighbours = s.top_k + 1; }), HasSubstr("[memory] neighbours"));
   EXPECT_THAT(refused([](S& s) { s.embedder = "bge"; }), HasSubstr("[memory] embedder"));
   EXPECT_THAT(refused([](S& s) { s.window = 2049; }), HasSubstr("[window] size"));
   EXPECT_THAT(refused([](S& s) { s.window = 512; }), HasSubstr("would not get on"));

@@ -99,6 +99,29 @@ TEST_F(EvalTool, RecallAgreesWithGoldenRows) {
   }
 }
 
+TEST_F(EvalTool, TheBestChunkBringsThoseBesideIt) {
+  const std::string rows = file("rows.jsonl");
+  const auto run =
+      tools_test::run_tool("memlong-eval", {"recall", "--model", kReference, "--dialogs",
+                                            kData + "/recall/recall-2k.jsonl", "--neighbours", "1",
+                                            "--top-k", "3", "--rows", rows, "--json"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  size_t threes = 0;
+  for (const json& row : read_lines(rows)) {
+    const auto chunks = row["retrieved"].get<std::vector<int64_t>>();
+    ASSERT_EQ(chunks.size(), 3U);
+    const auto scores = row["scores"].get<std::vector<double>>();
+    const auto best =
+        static_cast<size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+    const bool inner = chunks[best] > 0 && (chunks[best] + 2) * 64 <= row["window_start"];
+    if (!inner) continue;
+    EXPECT_EQ(best, 1U);
+    EXPECT_EQ(chunks[2] - chunks[0], 2) << row;
+    ++threes;
+  }
+  EXPECT_GE(threes, 15U);
+}
+
 TEST_F(EvalTool, WithoutMemoryLittleIsKnown) {
   const auto run = tools_test::run_tool(
       "memlong-eval", {"recall", "--model", kReference, "--dialogs",

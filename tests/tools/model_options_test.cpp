@@ -23,7 +23,7 @@ TEST(ModelOptions, FlagsFillTheCommonOptions) {
   const std::vector<const char*> argv = {
       "memlong-x", "-m",           "dir",     "--dtype", "f32",    "--reading-layers",
       "5,4",       "--window-bos", "--chunk", "32",      "--json", "--memory-top-k",
-      "3",         "-t",           "2"};
+      "3",         "--neighbours", "1",       "-t",      "2"};
   ASSERT_TRUE(set.parse(static_cast<int>(argv.size()), argv.data()));
   EXPECT_EQ(common.model, "dir");
   EXPECT_EQ(compute_dtype(common), DType::f32);
@@ -31,6 +31,7 @@ TEST(ModelOptions, FlagsFillTheCommonOptions) {
   EXPECT_EQ(common.window_bos, true);
   EXPECT_EQ(common.chunk, 32);
   EXPECT_EQ(common.top_k, 3);
+  EXPECT_EQ(common.neighbours, 1);
   EXPECT_FALSE(common.overlap.has_value());
   EXPECT_EQ(context_options(common).threads, 2);
   EXPECT_TRUE(common.json);

@@ -76,9 +76,18 @@ int64_t begin_of(Context& context, const MemoryPart& part,
   return -1;
 }
 
-TEST(StreamInUse, SegmentsChunksAndLossAreThoseOfASession) {
+/// Of the chunks that are retrieved, so many bring those beside them.
+class StreamInUse : public testing::TestWithParam<int64_t> {};
+INSTANTIATE_TEST_SUITE_P(Neighbours, StreamInUse, testing::Values(0, 1),
+                         testing::PrintToStringParamName());
+
+TEST_P(StreamInUse, SegmentsChunksAndLossAreThoseOfASession) {
   Context context;
-  const auto model = memlong::test::reference_model(context, DType::f32);
+  const auto changed =
+      std::make_shared<engine::LoadedModel>(*memlong::test::reference_model(context, DType::f32));
+  changed->settings.top_k = 4;
+  changed->settings.neighbours = GetParam();
+  const std::shared_ptr<const engine::LoadedModel> model = changed;
   nlohmann::json json = {{"messages", nlohmann::json::array()}};
   for (const tokenizer::Message& message : memlong::test::small_talk(25)) {
     json["messages"].push_back({{"role", message.role}, {"content", message.content}});

@@ -32,6 +32,7 @@ struct CommonOptions {
   std::vector<int64_t> reading_layers;
   std::optional<int64_t> chunk;
   std::optional<int64_t> top_k;
+  std::optional<int64_t> neighbours;
   std::optional<int64_t> window;
   std::optional<int64_t> overlap;
   std::string embedder;

@@ -1,10 +1,12 @@
 #include "tools/memlong-eval/text_memory.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
 #include "ops/copy.h"
+#include "retriever/neighbours.h"
 
 namespace memlong::eval_tool {
 
@@ -47,15 +49,38 @@ std::vector<engine::RetrievedChunk> TextMemory::rank(std::span<const std::vector
   return found;
 }
 
+/// What was ranked becomes a set: what is handed over, then the best with the chunks beside them.
+std::vector<engine::RetrievedChunk> TextMemory::choose(
+    std::vector<engine::RetrievedChunk> ranked) const {
+  if (choice_ == Choice::all) return ranked;
+  const auto rest = std::stable_partition(
+      ranked.begin(), ranked.end(), [this](const engine::RetrievedChunk& chunk) {
+        return chunk.begin < handed_end_ && chunk.begin + chunk.tokens > handed_begin_;
+      });
+  std::vector<engine::RetrievedChunk> chosen(ranked.begin(), rest);
+  const int64_t top_k = model_->settings.top_k;
+  if (static_cast<int64_t>(chosen.size()) > top_k) chosen.resize(static_cast<size_t>(top_k));
+  const int64_t tau = model_->settings.chunk;
+  const auto others = retriever::with_neighbours(
+      std::span<const engine::RetrievedChunk>(rest, ranked.end()),
+      top_k - static_cast<int64_t>(chosen.size()),
+      choice_ == Choice::nearest ? model_->settings.neighbours : 0,
+      [](const auto& a, const auto& b) { return a.begin == b.begin; },
+      [&](const engine::RetrievedChunk& chunk) {
+        std::vector<engine::RetrievedChunk> beside;
+        std::copy_if(rest, ranked.end(), std::back_inserter(beside), [&](const auto& other) {
+          return other.begin == chunk.begin - tau || other.begin == chunk.begin + tau;
+        });
+        std::ranges::sort(beside, {}, &engine::RetrievedChunk::begin);
+        return beside;
+      });
+  chosen.insert(chosen.end(), others.begin(), others.end());
+  return chosen;
+}
+
 std::shared_ptr<const engine::RetrievedSet> TextMemory::retrieve(
     std::span<const std::vector<float>> queries, int64_t /*position*/, int64_t window_start) {
-  std::vector<engine::RetrievedChunk> found = rank(queries, window_start);
-  const auto top_k = static_cast<size_t>(model_->settings.top_k);
-  const auto handed = [this](const engine::RetrievedChunk& chunk) {
-    return chunk.begin < handed_end_ && chunk.begin + chunk.tokens > handed_begin_;
-  };
-  std::stable_partition(found.begin(), found.end(), handed);
-  if (choice_ != Choice::all && found.size() > top_k) found.resize(top_k);
+  std::vector<engine::RetrievedChunk> found = choose(rank(queries, window_start));
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.begin < b.begin; });
   const auto same = [](const auto& a, const auto& b) { return a.begin == b.begin; };

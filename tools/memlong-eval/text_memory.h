@@ -59,6 +59,8 @@ class TextMemory : public engine::SetSource {
  private:
   [[nodiscard]] std::vector<engine::RetrievedChunk> rank(
       std::span<const std::vector<float>> queries, int64_t window_start);
+  [[nodiscard]] std::vector<engine::RetrievedChunk> choose(
+      std::vector<engine::RetrievedChunk> ranked) const;
 
   Context host_;  ///< for copies within main memory
   std::shared_ptr<const engine::LoadedModel> model_;

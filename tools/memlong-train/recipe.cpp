@@ -84,6 +84,7 @@ void put_model(ordered_json& json, const engine::LoadedModel& model) {
   json["reading-layers"] = settings.reading_layers;
   json["chunk"] = settings.chunk;
   json["top-k"] = settings.top_k;
+  json["neighbours"] = settings.neighbours;
   json["window"] = settings.window;
   json["overlap"] = settings.overlap;
   json["window-bos"] = settings.window_bos;
