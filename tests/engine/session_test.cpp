@@ -193,11 +193,12 @@ TEST_F(SessionTest, ReadsOnlyWhatItsScopeAllows) {
     session->answer(greedy(2));
     return session->reading().size();
   };
+  const auto top_k = static_cast<size_t>(model_->settings.top_k);
   EXPECT_EQ(found_with({}), 0U);
   EXPECT_EQ(found_with({.name_spaces = {"nobody"}}), 0U);
-  EXPECT_EQ(found_with({.name_spaces = {"work"}}), 8U);
-  EXPECT_EQ(found_with({.documents = {other->document()}}), 8U);
-  EXPECT_EQ(found_with({.everything = true}), 8U);
+  EXPECT_EQ(found_with({.name_spaces = {"work"}}), top_k);
+  EXPECT_EQ(found_with({.documents = {other->document()}}), top_k);
+  EXPECT_EQ(found_with({.everything = true}), top_k);
 }
 
 TEST_F(SessionTest, TextOfAChunkKeepsMessagesApart) {
