@@ -235,9 +235,10 @@ class Memory:
         scores = np.max([self.vectors[:eligible] @ self.embed(q) for q in queries], axis=0)
         order = np.argsort(-scores, kind="stable")
         best = self.with_neighbours(order)
-        if len(order) > len(best) and scores[best[-1]] - scores[order[len(best)]] < CLOSE_SCORES:
-            print(f"{where}: chunks {best[-1]} and {order[len(best)]} have scores "
-                  f"{scores[best[-1]]:.6f} and {scores[order[len(best)]]:.6f}", file=sys.stderr)
+        out = next((rank for rank, chunk in enumerate(order) if chunk not in best), 0)
+        if out > 0 and scores[order[out - 1]] - scores[order[out]] < CLOSE_SCORES:
+            print(f"{where}: chunks {order[out - 1]} and {order[out]} have scores "
+                  f"{scores[order[out - 1]]:.6f} and {scores[order[out]]:.6f}", file=sys.stderr)
         return best.tolist(), scores[best].tolist()
 
     def with_neighbours(self, order):
