@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
 # Writes the recall dialogs that the reference model is trained on.
 #   make_data.sh OUT_DIR SGD_FILE [--books DIR] [--seed N] [--dense-short N] [--dense-long N]
-#               [--dense-hard N] [--dense-calm N] [--dense-strange N] [--dense-full N] [--mixed-2k N]
-#               [--mixed-8k N] [--full-3k N] [--full-8k N] [--strange-3k N] [--strange-8k N] [--dev N]
+#               [--dense-hard N] [--dense-calm N] [--dense-strange N] [--dense-full N] [--dense-echo N]
+#               [--mixed-2k N] [--mixed-8k N] [--full-3k N] [--full-8k N] [--strange-3k N] [--strange-8k N]
+#               [--echo-3k N] [--dev N]
 # SGD_FILE: the dialogs that fill the gaps, lines "User: ..." and "System: ...", a blank line between two.
-# --books: texts whose words stand in for known ones; without it dense-strange, dense-full, strange-3k
-# and strange-8k are left out.
+# --books: texts whose words stand in for known ones; without it dense-strange, dense-full,
+# dense-echo, strange-3k, strange-8k and echo-3k are left out.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-(($# >= 2)) || { sed -n '2,8s/^# //p' "$0" >&2; exit 2; }
+(($# >= 2)) || { sed -n '2,9s/^# //p' "$0" >&2; exit 2; }
 out=$1
 filler=$2
 shift 2
 declare -A count=([seed]=1 [dense-short]=40000 [dense-long]=60000 [dense-hard]=100000
-  [dense-calm]=150000 [dense-strange]=130000 [dense-full]=40000
-  [mixed-2k]=6000 [mixed-8k]=1500 [full-3k]=1500 [full-8k]=600 [strange-3k]=1500 [strange-8k]=1000 [dev]=300)
+  [dense-calm]=150000 [dense-strange]=130000 [dense-full]=40000 [dense-echo]=34000
+  [mixed-2k]=6000 [mixed-8k]=1500 [full-3k]=1500 [full-8k]=600 [strange-3k]=1500 [strange-8k]=1000 [echo-3k]=1500 [dev]=300)
 lexicon=()
 while (($#)); do
   if [[ $1 == --books && $# -ge 2 ]]; then
@@ -56,10 +57,15 @@ if ((${#lexicon[@]})); then
   # As many facts as fit.
   write dense-full "${count[dense-full]}" "$((seed + 1))" --mode dense --tokens 256 --facts 8-12 --changed 0.15 --never 0.08 \
     "${lexicon[@]}" --strange 0.4
+  # Words to repeat, long values, more that is told anew.
+  write dense-echo "${count[dense-echo]}" "$((seed + 2))" --mode dense --tokens 256 --facts 6-11 --changed 0.3 --never 0.10 \
+    "${lexicon[@]}" --strange 0.4 --echo 0.3
   write strange-3k "${count[strange-3k]}" "$seed" --mode mixed --tokens 1500-4000 --facts-per-1k 13 --asks-per-fact 1.6 \
     --changed 0.25 --never 0.18 "${lexicon[@]}" --strange 0.3
   write strange-8k "${count[strange-8k]}" "$seed" --mode mixed --tokens 6000-14000 --facts-per-1k 10 --asks-per-fact 1.5 \
     --changed 0.22 --never 0.18 "${lexicon[@]}" --strange 0.3
+  write echo-3k "${count[echo-3k]}" "$((seed + 2))" --mode mixed --tokens 1500-4000 --facts-per-1k 13 --asks-per-fact 1.6 \
+    --changed 0.35 --never 0.22 "${lexicon[@]}" --strange 0.3 --echo 0.12
 fi
 # The same kind again, to watch during training: other names, numbers and combinations.
 write dense-dev "${count[dev]}" "$((seed + 1000000))" --mode dense --tokens 256 --facts 4-8

@@ -183,7 +183,12 @@ Stream::Plan Stream::plan_segments(int64_t begin, int64_t count, int64_t lead) {
     int64_t next = position + 1;
     while (next < begin + count && !is_boundary(next)) ++next;
     const int64_t end = lead + next - begin;
-    if (segment_.set != nullptr && !segment_.set->k.empty()) {
+    if (segment_.set == nullptr || segment_.set->k.empty()) {
+      // reads nothing
+    } else if (!plan.sets.empty() && plan.segments.back().end == row &&
+               plan.sets.back() == segment_.set) {
+      plan.segments.back().end = end;  // one pass over the set for all of its rows
+    } else {
       plan.segments.push_back(
           {.begin = row, .end = end, .k = segment_.set->k, .v = segment_.set->v});
       plan.sets.push_back(segment_.set);

@@ -15,7 +15,13 @@
 
 namespace memlong::train {
 
-enum class TokenKind : uint8_t { text, user, assistant, answer };
+enum class TokenKind : uint8_t {
+  text,
+  user,
+  assistant,
+  answer,  ///< what a probe asks for
+  reply    ///< the rest of the turn that answers a probe, and what closes it
+};
 
 /// Into which count an answer goes (AnswerRows::kind).
 enum class AnswerKind : uint8_t {

@@ -129,6 +129,8 @@ class DialogParser {
   /// The tokens that spell `text` where the content names it last; all of the content where it is
   /// empty or not there.
   void mark(const membank::Turn& answer, const std::string& text) {
+    const auto kind = [this](int64_t token) { return document_.kinds.begin() + token; };
+    std::fill(kind(answer.content_begin), kind(answer.end), TokenKind::reply);
     std::string spelled;
     std::vector<size_t> ends;
     for (int64_t at = answer.content_begin; at < answer.content_end; ++at) {
@@ -141,7 +143,7 @@ class DialogParser {
     for (size_t i = 0; i < ends.size(); ++i) {
       const size_t from = i == 0 ? 0 : ends[i - 1];
       if (ends[i] <= begin || from >= end) continue;
-      document_.kinds[static_cast<size_t>(answer.content_begin) + i] = TokenKind::answer;
+      *kind(answer.content_begin + static_cast<int64_t>(i)) = TokenKind::answer;
     }
   }
 

@@ -15,6 +15,8 @@ float weight_of(TokenKind kind, const TokenWeights& weights) {
       return static_cast<float>(weights.user);
     case TokenKind::assistant:
       return static_cast<float>(weights.assistant);
+    case TokenKind::reply:
+      return static_cast<float>(weights.reply < 0.0 ? weights.assistant : weights.reply);
     case TokenKind::answer:
       break;
   }

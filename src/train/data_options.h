@@ -56,6 +56,7 @@ struct TokenWeights {
   double assistant = 1.0;  ///< turns of the assistant: content and what closes it
   double answer = 1.0;     ///< in a turn that a probe names, the tokens of its answer string; what
                            ///< the assistant says in it, where the probe gives no string
+  double reply = -1.0;     ///< the rest of that turn and what closes it; negative: as assistant
 };
 
 struct DataOptions {

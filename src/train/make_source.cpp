@@ -17,6 +17,7 @@ void check_weights(const TokenWeights& weights) {
   for (const double weight : {weights.text, weights.user, weights.assistant, weights.answer}) {
     if (!std::isfinite(weight) || weight < 0.0) refuse("token weights must be 0 or more");
   }
+  if (!std::isfinite(weights.reply)) refuse("the weight of replies must be a number");
 }
 
 void check_length(const char* name, const Schedule& schedule, int64_t least,

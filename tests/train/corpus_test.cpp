@@ -70,7 +70,7 @@ TEST(ParseDialog, ProbedAnswersAreWhatEvaluationCompares) {
 
 TEST(ParseDialog, KindsOfTokens) {
   const Dialog dialog;
-  std::string by_kind[4];
+  std::string by_kind[5];
   for (int64_t i = 0; i < dialog.document.size(); ++i) {
     by_kind[static_cast<size_t>(dialog.document.kind(i))] += dialog.text(i, i + 1);
   }
@@ -79,9 +79,9 @@ TEST(ParseDialog, KindsOfTokens) {
             "<s><|user|>My dog is called Vex.<|end|><|assistant|>"
             "<|user|>What is my dog called?<|end|><|assistant|>"
             "<|user|>And my cat?<|end|><|assistant|>");
-  EXPECT_EQ(by_kind[2],
-            "I will remember that.<|end|>Your dog is called.<|end|>You have me that yet.<|end|>");
+  EXPECT_EQ(by_kind[2], "I will remember that.<|end|>");
   EXPECT_EQ(by_kind[3], " Vex not told");
+  EXPECT_EQ(by_kind[4], "Your dog is called.<|end|>You have me that yet.<|end|>");
 }
 
 TEST(ParseDialog, AnswerWithoutItsStringIsAllContent) {
@@ -95,7 +95,7 @@ TEST(ParseDialog, AnswerWithoutItsStringIsAllContent) {
   for (int64_t i = document.answers[0].begin; i + 1 < document.answers[0].end; ++i) {
     EXPECT_EQ(document.kind(i), TokenKind::answer);
   }
-  EXPECT_EQ(document.kind(document.size() - 1), TokenKind::assistant) << "<|end|>";
+  EXPECT_EQ(document.kind(document.size() - 1), TokenKind::reply) << "<|end|>";
 }
 
 TEST(ParseDialog, QueriesAreWholeMessages) {

@@ -33,6 +33,22 @@ TEST(CutSequence, RowsTargetsAndWeights) {
   EXPECT_TRUE(cut.segments.empty());
 }
 
+TEST(CutSequence, TheRestOfAReplyWeighsAsTheAssistantUnlessSaid) {
+  Document document = dialog();
+  document.kinds[13] = TokenKind::reply;
+  document.kinds[15] = TokenKind::reply;
+  const Cut cut = {.begin = 10, .end = 16};
+  EXPECT_THAT(cut_sequence(document, cut, kWeights).weights,
+              ElementsAre(0.25F, 0.25F, 2.0F, 8.0F, 2.0F, 0.0F));
+  TokenWeights weights = kWeights;
+  weights.reply = 3.0;
+  EXPECT_THAT(cut_sequence(document, cut, weights).weights,
+              ElementsAre(0.25F, 0.25F, 3.0F, 8.0F, 3.0F, 0.0F));
+  weights.reply = 0.0;
+  EXPECT_THAT(cut_sequence(document, cut, weights).weights,
+              ElementsAre(0.25F, 0.25F, 0.0F, 8.0F, 0.0F, 0.0F));
+}
+
 TEST(CutSequence, TheLastTargetMayStandBehindTheEnd) {
   const Sequence cut = cut_sequence(dialog(), {.begin = 11, .end = 15}, kWeights);
   EXPECT_THAT(cut.targets, ElementsAre(112, 113, 114, 115));

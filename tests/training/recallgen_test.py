@@ -233,6 +233,31 @@ class Dialogs(unittest.TestCase):
         self.assertTrue(0.04 < kinds["changed"] / kinds.total() < 0.14, kinds)
 
 
+class Echo(unittest.TestCase):
+    def test_words_of_the_question_are_repeated_and_stand_nowhere_else(self):
+        world = World("train", echo=0.5)
+        talk, echoes, others = Talk(world), 0, 0
+        for seed in range(60):
+            dialog = Dialog(world, talk, FILLER, random.Random(seed))
+            out = dialogs.dense(dialog, 256, 6)
+            said = [turn["content"] for turn in out["turns"]]
+            for probe in out["probes"]:
+                others += probe["kind"] != "echo"
+                if probe["kind"] != "echo":
+                    continue
+                echoes += 1
+                self.assertGreater(probe["turn"], out["later"])
+                self.assertEqual(probe["fact_turn"], probe["turn"] - 1)
+                self.assertEqual(said[probe["turn"]], probe["answer"])
+                self.assertIn(probe["answer"].lower(), said[probe["turn"] - 1].lower())
+                self.assertEqual(sum(probe["answer"].lower() in text.lower() for text in said), 2)
+        self.assertTrue(0.35 < echoes / others < 0.65, (echoes, others))
+
+    def test_nothing_is_repeated_unless_asked_for(self):
+        for seed in range(30):
+            self.assertFalse(any(p["kind"] == "echo" for p in write("dense", "train", seed, 256, 7)[0]["probes"]))
+
+
 class Lexicon(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()

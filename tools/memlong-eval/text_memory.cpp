@@ -33,9 +33,11 @@ std::vector<engine::RetrievedChunk> TextMemory::rank(std::span<const std::vector
     if (chunk.begin < from_) continue;
     if (chunk.begin + tokens > window_start) break;
     float best = -2.0F;
-    for (const std::vector<float>& query : queries) {
-      best = std::max(best,
-                      std::inner_product(query.begin(), query.end(), chunk.vector.begin(), 0.0F));
+    if (choice_ == Choice::nearest) {
+      for (const std::vector<float>& query : queries) {
+        best = std::max(best,
+                        std::inner_product(query.begin(), query.end(), chunk.vector.begin(), 0.0F));
+      }
     }
     found.push_back(
         {.id = 0, .document = 0, .begin = chunk.begin, .tokens = tokens, .score = best});

@@ -56,6 +56,7 @@ void put_data(ordered_json& json, const train::DataOptions& data, const std::str
   json["weight-user"] = data.weights.user;
   json["weight-assistant"] = data.weights.assistant;
   json["weight-answer"] = data.weights.answer;
+  if (data.weights.reply >= 0.0) json["weight-reply"] = data.weights.reply;
 }
 
 void put_steps(ordered_json& json, const Recipe& recipe) {

@@ -89,6 +89,9 @@ void add_data(OptionSet& run, Recipe& recipe) {
   run.add("weight-user", &data.weights.user, "of turns of user and system").range(0, kMost);
   run.add("weight-assistant", &data.weights.assistant, "of turns of the assistant").range(0, kMost);
   run.add("weight-answer", &data.weights.answer, "of answers that a probe names").range(0, kMost);
+  run.add("weight-reply", &data.weights.reply,
+          "of the rest of such a reply and its end; -1: as weight-assistant")
+      .range(-1, kMost);
 }
 
 void add_evaluation(OptionSet& run, Recipe& recipe) {

@@ -70,6 +70,13 @@ def arguments():
     p.add_argument(
         "--strange", type=float, help="share of keys and plain values from it (default 0.35)"
     )
+    p.add_argument(
+        "--echo",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="dense, mixed: requests to repeat words of the question itself, for each question (default 0)",
+    )
     p.add_argument("--out", required=True, metavar="FILE.jsonl")
     options = p.parse_args()
     if options.strange is not None and not options.lexicon:
@@ -93,7 +100,7 @@ def write(options, rng, world, talk, filler):
 def main():
     options = arguments()
     world, filler = World(
-        options.split, options.changed, options.never, options.lexicon, 0.35 if options.strange is None else options.strange
+        options.split, options.changed, options.never, options.lexicon, 0.35 if options.strange is None else options.strange, options.echo
     ), Filler(load(options.filler))
     talk = Talk(world)
     with open(options.out, "w", encoding="utf-8") as out:

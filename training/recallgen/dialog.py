@@ -141,6 +141,16 @@ class Dialog:
         if fact:
             self._probe(fact, self.talk.ask(self.rng, fact, False, self._held(1)), "never")
 
+    def echo(self):
+        """Asks for words that nobody has told, and gives them: nothing but copying helps."""
+        words = self.world.unheard(self.rng)
+        asked = self.talk.echo(self.rng, words)
+        self.say(asked.user, asked.reply)
+        turn = len(self.turns) - 1
+        self.probes.append(
+            {"turn": turn, "answer": words, "fact_turn": turn - 1, "family": "echo", "topic": "", "kind": "echo", "held": ""}
+        )
+
     def _probe(self, fact, asked, kind):
         self.say(asked.user, asked.reply)
         held = fact.held or " and ".join(

@@ -30,9 +30,13 @@ def dense(dialog, tokens, facts):
     asks = [fact for fact in todo if fact.told_at is not None]
     rng.shuffle(asks)
     asks = [fact if rng.random() > never else None for fact in asks]
-    half = _Half(dialog, limit, len(asks))
-    for fact in asks:
-        half.write((lambda: dialog.ask(fact)) if fact else dialog.ask_never)
+    events = [(lambda fact=fact: dialog.ask(fact)) if fact else dialog.ask_never for fact in asks]
+    if dialog.world.echo:
+        events += [dialog.echo for _ in asks if rng.random() < dialog.world.echo]
+        rng.shuffle(events)
+    half = _Half(dialog, limit, len(events))
+    for event in events:
+        half.write(event)
     half.close()
     return dialog.result(later=later)
 
@@ -81,6 +85,8 @@ def mixed(dialog, tokens, facts_per_1k, asks_per_fact=1.2):
             events.append((_later(rng, at, end), len(events), "ask", fact))
             if rng.random() < never / (1 - never):
                 events.append((rng.random() * end, len(events), "never", None))
+            if dialog.world.echo and rng.random() < dialog.world.echo:
+                events.append((rng.random() * end, len(events), "echo", None))
     _play(dialog, sorted(events, key=lambda event: event[:2]))
     dialog.fill(end)
     return dialog.result()
@@ -113,6 +119,8 @@ def _play(dialog, events):
             dialog.ask(fact)
         elif kind == "never":
             dialog.ask_never()
+        elif kind == "echo":
+            dialog.echo()
 
 
 def far(dialog, tokens, questions):

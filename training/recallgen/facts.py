@@ -6,7 +6,7 @@ from families import flip, load_families, load_wrappers
 from templates import cap, slots_of
 from chance import of
 from names import coined, person
-from values import STRANGE, make, strange
+from values import STRANGE, make, phrase, strange
 from words import Words, read_lexicon
 
 NEVER = 0.07  # questions for what was never said
@@ -50,15 +50,16 @@ class Fact:
 class World:
     """Draws facts for one split. Not for several threads; everything random comes from the rng given."""
 
-    def __init__(self, split, changed=None, never=None, lexicon=(), share=0.0):
+    def __init__(self, split, changed=None, never=None, lexicon=(), share=0.0, echo=0.0):
         """`changed`, `never`: shares of facts told anew and of questions for what was never said; None: the split's own.
         `lexicon`: files whose words stand in for that `share` of keys and plain values, and make families of
-        relations that mean nothing."""
+        relations that mean nothing. `echo`: requests to repeat words, for each question."""
         if split not in SPLITS:
             raise ValueError(f"no split {split}: {', '.join(SPLITS)}")
         self.split = split
         own = {"changed": (0.85, 0.0), "never": (0.05, 0.7)}.get(split, (CHANGED, NEVER))
         self.rates = (own[0] if changed is None else changed, own[1] if never is None else never)
+        self.echo = echo
         self.words = Words(split == "train")
         self.wrappers = load_wrappers()
         self.families = load_families(self.wrappers)
@@ -88,6 +89,13 @@ class World:
             for family in self.families
             if family.classic["keys"] or family.classic["statements"] and family.subject
         ]
+
+    def unheard(self, rng):
+        """Words, names or figures in no order that means anything."""
+        if rng.random() < 0.6:
+            return phrase(rng, self.words)
+        kinds = ("strange", "person", "coined", "code", "price", "time", "strange_rel", "number")
+        return " ".join(str(make(of(rng, kinds), rng, self.words)) for _ in range(2 + int(rng.random() * 3)))
 
     def draw(self, rng, family=None, name=None):
         """A new fact; of a family, about a person, where given."""

@@ -135,6 +135,10 @@ class Talk:
 
     # --- questions
 
+    def echo(self, rng, words):
+        """A request to repeat the words that it names."""
+        return Asked(cap(self.wrap(rng, "echo_requests", x=words)), words, words, False)
+
     def ask(self, rng, fact, told=True, held=False):
         """A question for a fact and its answer."""
         family, slots = fact.family, fact.slots

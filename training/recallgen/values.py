@@ -80,11 +80,35 @@ def strange_does(rng, words):
     return f"{strange(rng, words)} {strange_word(rng, words)}s"
 
 
-STRANGE = (strange, strange_word, strange_of, strange_has, strange_does)
+LINKS = "of to with by from at for in on as than into about under over after before without".split()
+
+
+def strange_rel(rng, words):
+    """What stands between a person and a value: "is lantern to", "salted the grave after"."""
+    word, link = (lambda: strange_word(rng, words)), of(rng, LINKS)
+    r = rng.random()
+    if r < 0.3:
+        return f"is {word()} {link}"
+    if r < 0.5:
+        return f"{of(rng, ('has', 'will', 'can', 'had', 'must', 'may'))} {word()} {link}"
+    if r < 0.7:
+        return f"{word()}s {link} {of(rng, ('the', 'a', 'his', 'her', 'every', 'no'))} {word()} {of(rng, LINKS)}"
+    return f"{of(rng, ('is', 'was', 'has'))} {word()} {word()}" if r < 0.85 else f"{word()}ed {word()} {link}"
+
+
+def phrase(rng, words):
+    """Four to eight words of the lexicon, some with a small word between them."""
+    out = []
+    for _ in range(4 + int(rng.random() * 5)):
+        out.append(of(rng, LINKS) if out and rng.random() < 0.2 else strange_word(rng, words))
+    return " ".join(out)
+
+
+STRANGE = (strange, strange_word, strange_of, strange_has, strange_does, strange_rel)
 PLAIN = ("noun", "article_noun", "goods", "shade")  # what any word may stand in for, beside the lists
 KINDS = {
     kind.__name__: kind
-    for kind in (*names.KINDS, *figures.KINDS, *STRANGE, noun, article_noun, shade, where, goods)
+    for kind in (*names.KINDS, *figures.KINDS, *STRANGE, phrase, noun, article_noun, shade, where, goods)
 }
 
 
