@@ -206,7 +206,9 @@ class Memory:
         self.s, self.ids = network.s, ids
         self.chunk_kv, self.network = [], network
         sif = read_safetensors(folder / "sif.safetensors")
-        self.weight = SIF_A / (SIF_A + sif["token_probability"])
+        rows = network.embedding / np.linalg.norm(network.embedding, axis=1, keepdims=True)
+        weight = SIF_A / (SIF_A + sif["token_probability"])
+        self.rows = sif.get("token_vectors", rows * weight[:, None])
         self.component = sif["component"]
         self.write()
         size = self.s.chunk
@@ -224,9 +226,7 @@ class Memory:
             begin += self.s.window - self.s.overlap
 
     def embed(self, ids):
-        rows = self.network.embedding[ids]
-        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        x = (rows * self.weight[ids][:, None]).mean(0)
+        x = self.rows[ids].mean(0)
         x = x - (x @ self.component) / (self.component @ self.component) * self.component
         return x / np.linalg.norm(x)
 

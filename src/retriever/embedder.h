@@ -30,18 +30,20 @@ class Embedder {
 /// What the `sif` embedder knows of a model's language.
 struct SifParameters {
   float a = 1e-4F;
-  std::vector<float> token_probability;         ///< [V]
-  std::vector<float> component;                 ///< [C], length 1 (or zero: none removed)
-  [[nodiscard]] std::string serialize() const;  ///< for the bank's manifest
+  std::vector<float> token_probability;  ///< [V]
+  std::vector<float> component;          ///< [C], length 1 (or zero: none removed)
+  /// [V, C]: what a token adds to a mean, where that was learnt; empty: its weighted embedding.
+  std::vector<float> vectors;
+  [[nodiscard]] std::string serialize() const;                ///< for the bank's manifest
   static SifParameters deserialize(const std::string& blob);  ///< Errors: corrupt
 };
 
-/// `folder`/sif.safetensors (`token_probability` [V], `component` [C]); nothing when there is no
-/// such file. Errors: format, when shapes do not fit.
+/// `folder`/sif.safetensors (`token_probability` [V], `component` [C], `token_vectors` [V, C] or
+/// none); nothing when there is no such file. Errors: format, when shapes do not fit.
 std::optional<SifParameters> load_sif(const std::filesystem::path& folder, int64_t vocab,
                                       int64_t hidden);
 
-/// Writes that file. Errors: io.
+/// Writes that file, vectors as f16. Errors: io.
 void save_sif(const std::filesystem::path& folder, const SifParameters& parameters);
 
 /// Estimates them from text: probabilities with add-one smoothing over `ids`, the component as the
@@ -52,7 +54,8 @@ SifParameters estimate_sif(Context& context, const TensorView& table, std::span<
 
 /// Smooth inverse frequency (Arora et al., ICLR 2017): the mean of token embeddings, each row of
 /// `table` [V, C] normalised to length 1 first, weighted a / (a + p(token)), less its projection on
-/// the component, normalised. Copies the table (f32).
+/// the component, normalised. Where the parameters have vectors, the mean is that of these. Copies
+/// the table (f32).
 std::shared_ptr<const Embedder> make_sif_embedder(Context& context, const TensorView& table,
                                                   const SifParameters& parameters);
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "common/error.h"
@@ -36,6 +37,17 @@ class SifEmbedder : public Embedder {
   std::vector<float> component_;
 };
 
+Tensor token_rows(Context& context, const TensorView& table, const SifParameters& parameters) {
+  if (parameters.vectors.empty()) {
+    return sif_table(context, table, parameters.token_probability, parameters.a);
+  }
+  MEMLONG_CHECK(static_cast<int64_t>(parameters.vectors.size()) == table.shape().elements(),
+                "the sif vectors must be as many and as wide as the embedding table");
+  Tensor rows(table.shape(), DType::f32);
+  std::copy(parameters.vectors.begin(), parameters.vectors.end(), rows.data<float>());
+  return rows;
+}
+
 }  // namespace
 
 std::shared_ptr<const Embedder> make_sif_embedder(Context& context, const TensorView& table,
@@ -43,8 +55,8 @@ std::shared_ptr<const Embedder> make_sif_embedder(Context& context, const Tensor
   MEMLONG_CHECK(
       table.rank() == 2 && static_cast<int64_t>(parameters.component.size()) == table.dim(1),
       "the sif component must be as wide as the embedding table");
-  return std::make_shared<SifEmbedder>(
-      sif_table(context, table, parameters.token_probability, parameters.a), parameters.component);
+  return std::make_shared<SifEmbedder>(token_rows(context, table, parameters),
+                                       parameters.component);
 }
 
 }  // namespace memlong::retriever

@@ -33,6 +33,19 @@ retriever::SifParameters as_parameters(const TensorView& log_weight,
   return parameters;
 }
 
+/// Each row times its token's weight, the largest weight being 1.
+std::vector<float> weighted_rows(const TensorView& log_weight, const TensorView& rows) {
+  const auto* value = log_weight.data<float>();
+  const float most = *std::max_element(value, value + log_weight.dim(0));
+  const int64_t width = rows.dim(1);
+  std::vector<float> vectors(rows.data<float>(), rows.data<float>() + rows.shape().elements());
+  for (int64_t t = 0; t < rows.dim(0); ++t) {
+    const float weight = std::max(std::exp(value[t] - most), kLeastWeight);
+    for (int64_t i = 0; i < width; ++i) vectors[static_cast<size_t>(t * width + i)] *= weight;
+  }
+  return vectors;
+}
+
 void shuffle(std::vector<const SifDialog*>& order, Random& random) {
   for (size_t i = order.size(); i > 1; --i) {
     std::swap(order[i - 1], order[random.below(static_cast<uint64_t>(i))]);
@@ -65,6 +78,14 @@ retriever::SifParameters learn_sif(Context& context, const TensorView& table,
     log_weight.data<float>()[t] = static_cast<float>(std::log(weight_of(start, t)));
   }
   SifLoss loss(context, table, start.component);
+  Tensor row_gradient;
+  Tensor row_m;
+  Tensor row_v;
+  if (options.vectors) {
+    row_gradient = Tensor(table.shape(), DType::f32);
+    row_m = Tensor::zeros(table.shape(), DType::f32);
+    row_v = Tensor::zeros(table.shape(), DType::f32);
+  }
   Random random(options.seed);
   const auto group = static_cast<size_t>(options.dialogs);
   const auto in_a_pass = static_cast<int64_t>((order.size() + group - 1) / group);
@@ -73,13 +94,21 @@ retriever::SifParameters learn_sif(Context& context, const TensorView& table,
     if (step % in_a_pass == 0) shuffle(order, random);
     const size_t at = static_cast<size_t>(step % in_a_pass) * group;
     const auto batch = std::span(order).subspan(at, std::min(group, order.size() - at));
-    const double value = loss.run(batch, log_weight.view(), options.scale, gradient.view());
+    const double value =
+        loss.run(batch, log_weight.view(), options.scale, gradient.view(), row_gradient.view());
     const float left = 1.0F - static_cast<float>(step) / static_cast<float>(steps);
     ops::adamw(context, log_weight.view(), gradient.view(), m.view(), v.view(),
                {.lr = options.lr * left, .beta2 = kBeta2, .step = step + 1});
+    if (options.vectors) {
+      ops::adamw(context, loss.rows(), row_gradient.view(), row_m.view(), row_v.view(),
+                 {.lr = options.vector_lr * left, .beta2 = kBeta2, .step = step + 1});
+    }
     if (progress) progress(step + 1, steps, value);
   }
-  return as_parameters(log_weight.view(), start);
+  retriever::SifParameters learnt = as_parameters(log_weight.view(), start);
+  learnt.vectors.clear();
+  if (options.vectors) learnt.vectors = weighted_rows(log_weight.view(), loss.rows());
+  return learnt;
 }
 
 double sif_found(Context& context, const TensorView& table, const std::vector<SifDialog>& dialogs,

@@ -6,9 +6,10 @@
 //
 //   loss = mean over questions of  log sum_j exp(s c_qj) - log sum_{j tells it} exp(s c_qj)
 //
-// with c the cosine of the two vectors. The embedding table and the removed component stay. Tokens
-// that no dialog has keep their weight. The result has the form of an estimate: p = a (1 / w - 1),
-// the largest weight being 1.
+// with c the cosine of the two vectors. The removed component stays, and so does the embedding
+// table, unless `vectors` lets the retriever have rows of its own: then these are learnt as well.
+// Tokens that no dialog has keep what they have. The result has the form of an estimate:
+// p = a (1 / w - 1), the largest weight being 1.
 #pragma once
 
 #include <cstdint>
@@ -24,11 +25,13 @@
 namespace memlong::train {
 
 struct SifLearningOptions {
-  int64_t passes = 2;   ///< over all dialogs
-  int64_t dialogs = 4;  ///< of a step: each other's distractors
-  float lr = 0.02F;     ///< of Adam, on the logarithms of the weights; falls to 0 in a line
-  float scale = 16.0F;  ///< s
-  uint64_t seed = 1;    ///< of the order of the dialogs
+  int64_t passes = 2;        ///< over all dialogs
+  int64_t dialogs = 4;       ///< of a step: each other's distractors
+  float lr = 0.02F;          ///< of Adam, on the logarithms of the weights; falls to 0 in a line
+  float scale = 16.0F;       ///< s
+  bool vectors = false;      ///< learn each token's vector too, not only its weight
+  float vector_lr = 0.002F;  ///< of Adam, on unit rows
+  uint64_t seed = 1;         ///< of the order of the dialogs
 };
 
 using SifProgress = std::function<void(int64_t step, int64_t steps, double loss)>;

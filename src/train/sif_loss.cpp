@@ -92,7 +92,7 @@ Tensor SifLoss::embed(std::vector<Bag>& bags, const float* weight) const {
 
 /// Back through length, component and sum; the component lies across `vector`.
 void SifLoss::add_gradient(const Bag& bag, const float* vector, const float* dvector,
-                           const float* weight, float* gradient) const {
+                           const float* weight, float* gradient, float* row_gradient) const {
   if (!(bag.norm > 0.0)) return;
   const int64_t width = table_.dim(1);
   const double along = dot(dvector, vector, width);
@@ -106,11 +106,14 @@ void SifLoss::add_gradient(const Bag& bag, const float* vector, const float* dve
   for (const int32_t id : bag.ids) {
     const double slope = dot(dsum.data(), table_.data<float>() + id * width, width);
     gradient[id] += static_cast<float>(slope * weight[id]);
+    if (row_gradient == nullptr) continue;
+    float* row = row_gradient + id * width;
+    for (int64_t i = 0; i < width; ++i) row[i] += weight[id] * dsum[static_cast<size_t>(i)];
   }
 }
 
 double SifLoss::run(std::span<const SifDialog* const> dialogs, const TensorView& log_weight,
-                    float scale, const TensorView& gradient) {
+                    float scale, const TensorView& gradient, const TensorView& row_gradient) {
   MEMLONG_CHECK(log_weight.shape() == Shape{table_.dim(0)} &&
                     gradient.shape() == log_weight.shape() && gradient.contiguous() &&
                     log_weight.contiguous(),
@@ -119,6 +122,13 @@ double SifLoss::run(std::span<const SifDialog* const> dialogs, const TensorView&
   std::transform(log_weight.data<float>(), log_weight.data<float>() + weight.size(), weight.begin(),
                  [](float value) { return std::exp(value); });
   std::fill_n(gradient.data<float>(), weight.size(), 0.0F);
+  float* row_slopes = nullptr;
+  if (!row_gradient.empty()) {
+    MEMLONG_CHECK(row_gradient.shape() == table_.shape() && row_gradient.contiguous(),
+                  "a gradient as large as the table is needed");
+    row_slopes = row_gradient.data<float>();
+    std::fill_n(row_slopes, table_.shape().elements(), 0.0F);
+  }
 
   std::vector<Bag> chunks;
   std::vector<Bag> questions;
@@ -158,7 +168,7 @@ double SifLoss::run(std::span<const SifDialog* const> dialogs, const TensorView&
     for (size_t b = 0; b < bags.size(); ++b) {
       const int64_t at = static_cast<int64_t>(b) * width;
       add_gradient(bags[b], vectors.data<float>() + at, dvectors.data<float>() + at, weight.data(),
-                   gradient.data<float>());
+                   gradient.data<float>(), row_slopes);
     }
   };
   backward(questions, asked, dasked);

@@ -19,8 +19,12 @@ class SifLoss {
   /// The loss (sif_learning.h) of the dialogs' questions, each searching the known chunks of its
   /// own dialog and all chunks of the others. gradient [V] f32: d loss / d log_weight, written.
   /// Dialogs without questions only distract. 0 without any question.
+  /// row_gradient [V, C] f32: d loss / d rows(), written; empty: not asked for.
   double run(std::span<const SifDialog* const> dialogs, const TensorView& log_weight, float scale,
-             const TensorView& gradient);
+             const TensorView& gradient, const TensorView& row_gradient = {});
+
+  /// [V, C] f32, each row of length 1 at first; may be changed between two runs.
+  TensorView rows() { return table_.view(); }
 
  private:
   struct Bag {
@@ -29,7 +33,7 @@ class SifLoss {
   };
   Tensor embed(std::vector<Bag>& bags, const float* weight) const;
   void add_gradient(const Bag& bag, const float* vector, const float* dvector, const float* weight,
-                    float* gradient) const;
+                    float* gradient, float* row_gradient) const;
 
   Context& context_;
   Tensor table_;  // [V, C] f32

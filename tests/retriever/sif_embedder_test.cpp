@@ -61,6 +61,20 @@ TEST(SifEmbedder, ComponentIsTakenAway) {
   EXPECT_EQ(embed(*nothing, {0}), (std::vector<float>{0, 0}));
 }
 
+TEST(SifEmbedder, VectorsStandInForTheWeightedTable) {
+  Context context;
+  std::vector<float> table{1, 0, 0, 1, 1, 1};
+  const SifParameters parameters{1.0F, {0, 0, 0}, {0, 0}, {3, 0, 0, 0.5F, -4, 2}};
+  const auto embedder = make_sif_embedder(context, view_of(table, 3), parameters);
+  const std::vector<float> got = embed(*embedder, {0, 1, 1, 1, 1});  // (3, 2)
+  EXPECT_NEAR(got[0], 3.0 / std::sqrt(13.0), 1e-6);
+  EXPECT_NEAR(got[1], 2.0 / std::sqrt(13.0), 1e-6);
+  EXPECT_NEAR(embed(*embedder, {2})[0], -4.0 / std::sqrt(20.0), 1e-6);
+  SifParameters fewer = parameters;
+  fewer.vectors.resize(4);
+  EXPECT_THROW(make_sif_embedder(context, view_of(table, 3), fewer), Error);
+}
+
 /// The formula once more, in double precision and in another order of operations.
 std::vector<double> reference(const std::vector<float>& table, size_t width,
                               const SifParameters& parameters, const std::vector<int32_t>& ids) {

@@ -42,14 +42,35 @@ TEST(SifParameters, GoThroughAModelFolderUnchanged) {
   EXPECT_EQ(back->component, parameters.component);
 }
 
+TEST(SifParameters, VectorsGoThroughBothAsHalves) {
+  const std::vector<float> vectors{0.5F, -0.25F, 1.0F, 0.0F, 1.0F / 3.0F, 6.0e-5F};
+  const SifParameters parameters{1e-4F, {0.25F, 0.75F, 1e-7F}, {0.6F, -0.8F}, vectors};
+  const test::TempFolder folder;
+  save_sif(folder.path(), parameters);
+  const SifParameters from_file = load_sif(folder.path(), 3, 2).value();
+  const SifParameters from_blob = SifParameters::deserialize(parameters.serialize());
+  ASSERT_EQ(from_file.vectors.size(), 6U);
+  for (size_t i = 0; i < 6; ++i) {
+    EXPECT_NEAR(from_file.vectors[i], vectors[i], 1e-3 * std::abs(vectors[i])) << i;
+  }
+  EXPECT_EQ(from_file.vectors[1], -0.25F);
+  EXPECT_EQ(from_blob.vectors, from_file.vectors);
+  EXPECT_EQ(from_blob.token_probability, parameters.token_probability);
+  EXPECT_EQ(from_blob.component, parameters.component);
+  EXPECT_EQ(from_file.serialize(), from_blob.serialize());
+}
+
 TEST(SifParameters, DamagedBlobIsCorrupt) {
-  const std::string good = SifParameters{1e-4F, {0.5F, 0.5F}, {1.0F}}.serialize();
-  for (size_t i = 0; i < good.size(); ++i) {
-    std::string bad = good;
-    bad[i] = static_cast<char>(bad[i] ^ 1);
-    EXPECT_EQ(kind_of([&] { SifParameters::deserialize(bad); }), ErrorKind::corrupt) << i;
-    EXPECT_EQ(kind_of([&] { SifParameters::deserialize(good.substr(0, i)); }), ErrorKind::corrupt)
-        << i;
+  for (const std::string& good :
+       {SifParameters{1e-4F, {0.5F, 0.5F}, {1.0F}}.serialize(),
+        SifParameters{1e-4F, {0.5F, 0.5F}, {1.0F}, {0.25F, 2.0F}}.serialize()}) {
+    for (size_t i = 0; i < good.size(); ++i) {
+      std::string bad = good;
+      bad[i] = static_cast<char>(bad[i] ^ 1);
+      EXPECT_EQ(kind_of([&] { SifParameters::deserialize(bad); }), ErrorKind::corrupt) << i;
+      EXPECT_EQ(kind_of([&] { SifParameters::deserialize(good.substr(0, i)); }), ErrorKind::corrupt)
+          << i;
+    }
   }
 }
 
@@ -101,6 +122,27 @@ TEST(LoadSif, WhatDoesNotFitIsAFormatError) {
   SifFile zero;
   zero.component = {0.0F, 0.0F};
   EXPECT_TRUE(zero.load().has_value());
+}
+
+TEST(LoadSif, VectorsOfAnotherShapeOrDtypeAreAFormatError) {
+  const test::TempFolder folder;
+  const std::vector<float> rows(4 * 2, 0.5F);
+  save_sif(folder.path(), {1e-4F, std::vector<float>(4, 0.25F), {0.6F, 0.8F}, rows});
+  EXPECT_EQ(load_sif(folder.path(), 4, 2)->vectors, rows);
+  std::vector<float> probability(4, 0.25F);
+  std::vector<float> component{0.6F, 0.8F};
+  std::vector<float> wide(4 * 3, 0.5F);
+  const auto refused = [&](const TensorView& vectors) {
+    model::write_safetensors(
+        folder / "sif.safetensors",
+        {{"token_probability", TensorView(probability.data(), DType::f32, {4})},
+         {"component", TensorView(component.data(), DType::f32, {2})},
+         {"token_vectors", vectors}});
+    return kind_of([&] { load_sif(folder.path(), 4, 2); });
+  };
+  EXPECT_EQ(refused({wide.data(), DType::f32, {4, 2}}), ErrorKind::format);
+  EXPECT_EQ(refused({wide.data(), DType::f16, {4, 3}}), ErrorKind::format);
+  EXPECT_EQ(refused({wide.data(), DType::f16, {8}}), ErrorKind::format);
 }
 
 TEST(EstimateSif, ProbabilitiesAreSmoothedCounts) {

@@ -90,6 +90,53 @@ TEST_F(SifLearning, GradientIsTheLossesSlope) {
   EXPECT_LT(gradient.data<float>()[5], -1e-3F);
 }
 
+TEST_F(SifLearning, GradientOfTheRowsIsTheLossesSlope) {
+  add_dialog(1);
+  add_dialog(2);
+  const std::vector<const SifDialog*> both = {&dialogs_[0], &dialogs_[1]};
+  SifLoss loss(context_, table_.view(), start_.component);
+  Tensor weight({kVocab}, DType::f32);
+  Tensor unused({kVocab}, DType::f32);
+  Tensor gradient({kVocab, kWidth}, DType::f32);
+  for (int64_t t = 0; t < kVocab; ++t) {
+    weight.data<float>()[t] = -0.1F * static_cast<float>(t % 7);
+  }
+  loss.run(both, weight.view(), 8.0F, unused.view(), gradient.view());
+  double largest = 0.0;
+  for (const int64_t at : {0, 5 * 16 + 2, 17 * 16 + 15, 41 * 16 + 3, 44 * 16 + 7, 55 * 16 + 1}) {
+    constexpr float kStep = 1e-2F;
+    float& value = loss.rows().data<float>()[at];
+    const float before = value;
+    value = before + kStep;
+    const double above = loss.run(both, weight.view(), 8.0F, unused.view());
+    value = before - kStep;
+    const double below = loss.run(both, weight.view(), 8.0F, unused.view());
+    value = before;
+    EXPECT_NEAR(gradient.data<float>()[at], (above - below) / (2.0 * kStep), 2e-4) << at;
+    largest = std::max(largest, std::abs(static_cast<double>(gradient.data<float>()[at])));
+  }
+  EXPECT_GT(largest, 1e-3);
+  EXPECT_EQ(gradient.data<float>()[55 * 16 + 1], 0.0F) << "a token that occurs nowhere";
+}
+
+TEST_F(SifLearning, VectorsFindWhatWeightsCannot) {
+  // Questions name a fact by another token than the fact does: 20 + t asks for t.
+  for (uint64_t seed = 1; seed <= 9; ++seed) {
+    add_dialog(seed);
+    for (size_t i = 20; i < 40; ++i) (*texts_.back())[i][1] = (*texts_.back())[i - 20][2] % 20 + 20;
+  }
+  const std::vector<SifDialog> held(1, dialogs_.back());
+  dialogs_.pop_back();
+  SifLearningOptions options{.passes = 60, .lr = 0.05F, .vector_lr = 0.02F};
+  const auto weights = learn_sif(context_, table_.view(), dialogs_, start_, options);
+  EXPECT_TRUE(weights.vectors.empty());
+  options.vectors = true;
+  const auto vectors = learn_sif(context_, table_.view(), dialogs_, start_, options);
+  EXPECT_EQ(vectors.vectors.size(), static_cast<size_t>(kVocab * kWidth));
+  EXPECT_LT(sif_found(context_, table_.view(), held, weights, 2), 0.6);
+  EXPECT_GT(sif_found(context_, table_.view(), held, vectors, 2), 0.9);
+}
+
 TEST_F(SifLearning, FindsWhatFrequencyDoesNot) {
   for (uint64_t seed = 1; seed <= 8; ++seed) add_dialog(seed);
   std::vector<SifDialog> held(1, add_dialog(99));

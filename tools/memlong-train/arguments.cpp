@@ -90,10 +90,13 @@ void add_sif(OptionSet& options, Arguments& a) {
   set.add("eval-data", &a.sif_eval_data, "dialogs to measure on: the share of facts that is found")
       .value("dialogs:PATH")
       .verbatim();
+  set.add("vectors", &a.sif_learning.vectors,
+          "learn each token's vector too: finds more; the file then holds V x C numbers in f16");
   set.add("passes", &a.sif_learning.passes, "over all dialogs").range(1, 1000);
   set.add("batch", &a.sif_learning.dialogs, "dialogs of a step, each other's distractors")
       .range(1, 1024);
   set.add("lr", &a.sif_learning.lr, "learning rate at the start; falls to 0").range(1e-6, 10);
+  set.add("vector-lr", &a.sif_learning.vector_lr, "that of the vectors").range(1e-6, 10);
   set.add("scale", &a.sif_learning.scale, "by which cosines are multiplied").range(0.1, 1000);
   set.add("seed", &a.sif_learning.seed, "order of the dialogs");
 }

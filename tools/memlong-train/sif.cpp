@@ -83,6 +83,9 @@ int write_sif(const Arguments& arguments) {
   if (!arguments.sif_learn && !arguments.sif_eval_data.empty()) {
     fail(ErrorKind::usage, "--eval-data goes with --learn");
   }
+  if (!arguments.sif_learn && arguments.sif_learning.vectors) {
+    fail(ErrorKind::usage, "--vectors goes with --learn");
+  }
   Context context({.threads = arguments.common.threads});
   const auto model = open_base(context, arguments);
   const auto corpus = read_data(parse_data(arguments.sif_data), *model, arguments.common);
