@@ -2,6 +2,7 @@
 #include "tools/common/run.h"
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 
@@ -23,6 +24,7 @@ struct Ended {
 Ended end_of(const std::function<int()>& body) {
   std::string name = "/usr/bin/memlong-x";
   char* argv[] = {name.data(), nullptr};
+  ::setenv("OMP_WAIT_POLICY", "passive", 0);  // or the tool would start itself: all of these tests
   testing::internal::CaptureStderr();
   const int code = run_tool(1, argv, [&](int, char**) { return body(); });
   return {code, testing::internal::GetCapturedStderr()};
