@@ -53,6 +53,14 @@ class SifLearning : public testing::Test {
     return dialogs_.back();
   }
 
+  static Tensor uneven_weights() {
+    Tensor weight({kVocab}, DType::f32);
+    for (int64_t t = 0; t < kVocab; ++t) {
+      weight.data<float>()[t] = -0.1F * static_cast<float>(t % 7);
+    }
+    return weight;
+  }
+
   Context context_{{}};
   Tensor table_{{kVocab, kWidth}, DType::f32};
   retriever::SifParameters start_;
@@ -68,12 +76,9 @@ TEST_F(SifLearning, GradientIsTheLossesSlope) {
   dialogs_[0].chunks[1] = dialogs_[0].chunks[1].subspan(0, 0);
   const std::vector<const SifDialog*> both = {&dialogs_[0], &dialogs_[1]};
   SifLoss loss(context_, table_.view(), start_.component);
-  Tensor weight({kVocab}, DType::f32);
+  Tensor weight = uneven_weights();
   Tensor gradient({kVocab}, DType::f32);
   Tensor unused({kVocab}, DType::f32);
-  for (int64_t t = 0; t < kVocab; ++t) {
-    weight.data<float>()[t] = -0.1F * static_cast<float>(t % 7);
-  }
   EXPECT_GT(loss.run(both, weight.view(), 8.0F, gradient.view()), 0.5);
   for (const int64_t t : {0, 5, 17, 21, 40, 44, 49, 55}) {
     constexpr float kStep = 1e-2F;
@@ -95,12 +100,9 @@ TEST_F(SifLearning, GradientOfTheRowsIsTheLossesSlope) {
   add_dialog(2);
   const std::vector<const SifDialog*> both = {&dialogs_[0], &dialogs_[1]};
   SifLoss loss(context_, table_.view(), start_.component);
-  Tensor weight({kVocab}, DType::f32);
+  Tensor weight = uneven_weights();
   Tensor unused({kVocab}, DType::f32);
   Tensor gradient({kVocab, kWidth}, DType::f32);
-  for (int64_t t = 0; t < kVocab; ++t) {
-    weight.data<float>()[t] = -0.1F * static_cast<float>(t % 7);
-  }
   loss.run(both, weight.view(), 8.0F, unused.view(), gradient.view());
   double largest = 0.0;
   for (const int64_t at : {0, 5 * 16 + 2, 17 * 16 + 15, 41 * 16 + 3, 44 * 16 + 7, 55 * 16 + 1}) {
