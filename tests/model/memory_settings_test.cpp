@@ -190,6 +190,8 @@ TEST(Settings, TheFoldersOwnFileComesFirst) {
   const MemorySettings copy = read_settings(configs() / "reference.toml", {});
   EXPECT_EQ(copy.reading_layers, settings.reading_layers);
   EXPECT_EQ(copy.chunk, settings.chunk);
+  EXPECT_EQ(copy.top_k, settings.top_k);
+  EXPECT_EQ(copy.neighbours, settings.neighbours);
   EXPECT_EQ(copy.window, settings.window);
   EXPECT_EQ(copy.overlap, settings.overlap);
   EXPECT_EQ(copy.window_bos, settings.window_bos);

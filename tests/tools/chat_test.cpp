@@ -164,7 +164,7 @@ TEST_F(ChatTool, TheSameSeedGivesTheSameAnswer) {
 
 TEST_F(ChatTool, TalksOverAPipe) {
   const ToolResult result = in_session(
-      {},
+      {"-n", "20"},
       "My favourite drink is milk.\nWhat is my \\\nfavourite drink?\n/why\n/memory\n//x\n/save\n"
       "/nothing\n/forget\nyes\n/memory\n/reset bob\n/quit\nnever read\n");
   EXPECT_EQ(result.code, 0) << result.err;

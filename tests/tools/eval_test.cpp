@@ -142,9 +142,9 @@ TEST_F(EvalTool, PerplexityOfTheSameTokensForEveryLength) {
   std::string text(60000, ' ');
   novel.read(text.data(), static_cast<std::streamsize>(text.size()));
   const auto run = tools_test::run_tool(
-      "memlong-eval",
-      {"ppl", "--model", kReference, "--text", file("novel.txt", text), "--lengths", "512,2048,all",
-       "--memory", "on,off,random", "--places", "2", "--json", "--quiet"});
+      "memlong-eval", {"ppl", "--model", kReference, "--text", file("novel.txt", text), "--lengths",
+                       "512,2048,all", "--window", "512", "--overlap", "128", "--memory",
+                       "on,off,random", "--places", "2", "--json", "--quiet"});
   ASSERT_EQ(run.code, 0) << run.err;
   const json rows = json::parse(run.out)["rows"];
   ASSERT_EQ(rows.size(), 9U);

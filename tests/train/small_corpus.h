@@ -17,6 +17,8 @@ inline std::shared_ptr<engine::LoadedModel> text_model() {
   auto model = std::make_shared<engine::LoadedModel>();
   model->config = model::load_config(folder);
   model->settings = model::find_settings(folder, model->config, {});
+  model->settings.window = 512;
+  model->settings.overlap = 128;
   model->tokens = tokenizer::load_tokenizer(folder);
   model->chat = tokenizer::make_chat_template("memlong", model->tokens);
   return model;

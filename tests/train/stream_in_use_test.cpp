@@ -108,7 +108,9 @@ TEST_P(StreamInUse, SegmentsChunksAndLossAreThoseOfASession) {
   network.refresh(context);
   Segments segments;
   LossSums sums;
-  for (int64_t window = 0; window + 512 - 384 + 1 < dialog.size(); window += 384) {
+  const int64_t overlap = model->settings.overlap;
+  const int64_t stride = model->settings.window - overlap;
+  for (int64_t window = 0; window + overlap + 1 < dialog.size(); window += stride) {
     const Batch batch = source->next(0);
     const Sequence& sequence = batch.sequences.at(0);
     ASSERT_EQ(sequence.ids.front(), dialog.ids[static_cast<size_t>(window)]);

@@ -101,7 +101,7 @@ class Questions {
       memory_.hand_over(fact.begin, fact.end);
     }
     const int64_t tau = model_->settings.chunk;
-    const int64_t before = std::min<int64_t>(256, model_->window_capacity() / 2);
+    const int64_t before = std::min<int64_t>(256, model_->window_capacity() - tau);
     const int64_t start = std::max<int64_t>(0, (outcome.answer_end - before) / tau * tau);
     {
       const auto stream = open(start, outcome.answer_begin, probe);
@@ -112,7 +112,9 @@ class Questions {
       outcome.contains = contains_answer(*model_, said, outcome);
     } else {
       const auto stream = open(start, outcome.answer_begin, probe);
-      outcome.contains = contains_answer(*model_, greedy(*stream, probe), outcome);
+      const int64_t content = dialog_.turns[probe.turn].content_begin;
+      const int64_t room = start + model_->window_capacity() - content;
+      outcome.contains = contains_answer(*model_, greedy(*stream, probe, room), outcome);
     }
     return outcome;
   }
@@ -140,17 +142,18 @@ class Questions {
     return stream;
   }
 
-  Ids greedy(engine::Stream& stream, const Probe& probe) {
-    constexpr size_t kLongest = 64;
+  /// At most `room` tokens, as the window does not move on.
+  Ids greedy(engine::Stream& stream, const Probe& probe, int64_t room) {
+    const auto longest = static_cast<size_t>(std::min<int64_t>(64, room));
     const Ids stop = model_->chat->stop_ids();
     Context host({.threads = context_.threads()});
     stream.read(prefix(probe), engine::Want::last);
     Ids ids;
-    while (ids.size() < kLongest) {
+    while (ids.size() < longest) {
       const auto id = static_cast<int32_t>(ops::argmax(host, stream.logits()));
       if (std::find(stop.begin(), stop.end(), id) != stop.end()) break;
       ids.push_back(id);
-      stream.read(std::span(&id, 1), engine::Want::last);
+      if (ids.size() < longest) stream.read(std::span(&id, 1), engine::Want::last);
     }
     return ids;
   }

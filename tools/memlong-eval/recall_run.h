@@ -39,7 +39,8 @@ struct RecallOptions {
 using Tick = std::function<void(int64_t tokens)>;  ///< progress; may throw
 
 /// The whole dialog is memorized by the writer; each question stands in one window that begins at
-/// the chunk boundary 256 tokens (half a window, where that is less) before the end of its answer.
+/// the chunk boundary 256 tokens (as many as surely fit, where those are less) before the end of
+/// its answer.
 std::vector<Outcome> ask_questions(Context& context,
                                    const std::shared_ptr<const engine::LoadedModel>& model,
                                    const std::shared_ptr<const retriever::Embedder>& embedder,

@@ -37,7 +37,7 @@ TEST(CacheOnDevice, AStreamReadsTheSameWithChunksAtHand) {
     logits.emplace_back(row, row + model->config.vocab);
     EXPECT_EQ(memory.cache().size(), cached);
     if (cached > 0) {
-      EXPECT_GT(memory.cache().hits(), 3);
+      EXPECT_GE(memory.cache().hits(), 3);
     }
   }
   for (const float logit : logits[0]) ASSERT_TRUE(std::isfinite(logit));
