@@ -62,7 +62,7 @@ get_ready() {
     echo 'Building the tools; the first time takes some minutes ...'
     logged scripts/build.sh release memlong-ingest memlong-chat memlong-bank
   fi
-  tell "Ready after $(duration $SECONDS). The model is $model: 7 million parameters, a window of 512" \
+  tell "Ready after $(duration $SECONDS). The model is $model: 7 million parameters, a window of 320" \
     'tokens. It talks in the manner of task dialogs and knows nothing but what it is told.'
 }
 
