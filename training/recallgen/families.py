@@ -13,7 +13,7 @@ A family is a table:
   held      the whole family is kept out of training
   weight    how often it is drawn
 
-and wordings, one a line: statements, changes, acks, questions. A statement that begins with "!" stands
+and wordings, one a line, with {k}, its words {k.0}, {k.1}..., {n}, {v}: statements, changes, acks, questions. A statement that begins with "!" stands
 alone, one that begins with "-" is a clause but none that "that" could introduce. Questions are "ask =
 answer", or "ask" alone when the answer is the fact or np_answer; ask is a question, "~ indirect clause",
 "^ noun phrase", or "<k question" / "<n question" that asks for the key or the person, given the value.

@@ -64,6 +64,7 @@ def slots_of(key, name, value, plural=False, old=None):
     """Everything that a wording may name about one fact."""
     slots = dict(PLURAL if plural else SINGULAR)
     slots |= {"k": key, "n": name or "", "v": value, "a k": with_article(key), "a v": with_article(value)}
+    slots |= {f"k.{i}": word for i, word in enumerate(key.split())}
     if old is not None:
         slots |= {"old": old, "a old": with_article(old)}
     return slots

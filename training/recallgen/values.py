@@ -96,6 +96,22 @@ def strange_rel(rng, words):
     return f"{of(rng, ('is', 'was', 'has'))} {word()} {word()}" if r < 0.85 else f"{word()}ed {word()} {link}"
 
 
+def strange_bond(rng, words):
+    """A verb and its preposition: "lantern to"."""
+    return f"{strange_word(rng, words)} {of(rng, LINKS)}"
+
+
+def strange_part(rng, words):
+    """A noun, a verb and a preposition: "harbour lantern from"."""
+    return f"{strange_word(rng, words)} {strange_bond(rng, words)}"
+
+
+def strange_bare(rng, words):
+    """A thing without an article, often a made-up one, a verb and a noun: "himur lantern grave"."""
+    thing = names.word(rng, words) if rng.random() < 0.5 else strange_word(rng, words)
+    return f"{thing} {strange_word(rng, words)} {strange_word(rng, words)}"
+
+
 def phrase(rng, words):
     """Four to eight words of the lexicon, some with a small word between them."""
     out = []
@@ -104,7 +120,17 @@ def phrase(rng, words):
     return " ".join(out)
 
 
-STRANGE = (strange, strange_word, strange_of, strange_has, strange_does, strange_rel)
+STRANGE = (
+    strange,
+    strange_word,
+    strange_of,
+    strange_has,
+    strange_does,
+    strange_rel,
+    strange_bond,
+    strange_part,
+    strange_bare,
+)
 PLAIN = ("noun", "article_noun", "goods", "shade")  # what any word may stand in for, beside the lists
 KINDS = {
     kind.__name__: kind
