@@ -263,22 +263,25 @@ class Memory:
 
 def retrieval_points(dialog, settings, begin, end):
     """(token, queries) for the segments of window begin..end: the completed chunk at every chunk
-    boundary; the user's message alone before the assistant speaks, and beside the chunk from there
-    until the user speaks again."""
+    boundary; from an answered message's first token to its answer's first the message alone, found
+    once; beside the chunk from there until the user speaks again."""
     points = {}
     for at in range(begin, end, settings.chunk):
         points[at] = [dialog.ids[at - settings.chunk:at]]
-    message = None
+    message, start = None, None
     for role, turn_begin, turn_end in dialog.turns:
         if role == "user":
-            message = dialog.ids[turn_begin:turn_end]
+            message, start = dialog.ids[turn_begin:turn_end], turn_begin
         if role != "assistant" or message is None:
             continue
-        for at in points:
+        for at in list(points):
             if turn_begin < at < turn_end:
                 points[at].append(message)
-        if begin <= turn_begin < end:
-            points[turn_begin] = [message]
+            elif start <= at <= turn_begin:
+                del points[at]
+        if begin <= turn_begin and start < end:
+            points[max(begin, start)] = [message]
+        start = turn_end  # another answer to the same message begins with itself
     return sorted(points.items())
 
 
@@ -302,7 +305,7 @@ def ask(network, memory, dialog, probe, row):
     for (at, queries), after in zip(points, [p[0] for p in points[1:]] + [answer_end]):
         found = memory.search(queries, begin // s.chunk, f"turn {probe['turn']}, token {at}")
         segments.append((at - begin, after - begin, *memory.gather(found[0])))
-        if at == answer_start:
+        if at <= answer_start:
             asked = found
     wanted = dialog.ids[answer_start + 1:answer_end]
     x = network.lower(dialog.ids[begin:answer_end])

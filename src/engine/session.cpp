@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/error.h"
+#include "engine/answer_spans.h"
 #include "engine/dialog_memory.h"
 #include "engine/session_store.h"
 #include "engine/stop_filter.h"

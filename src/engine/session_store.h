@@ -18,9 +18,6 @@ struct SavedDialog {
   int64_t completed = 0;  ///< tokens in whole chunks
 };
 
-/// The answer spans that the turns of a dialog imply.
-std::vector<AnswerSpan> answer_spans(const std::vector<membank::Turn>& turns);
-
 /// Not thread-safe.
 class SessionStore {
  public:

@@ -169,9 +169,7 @@ void Stream::keep_logits(const TensorView& x, int64_t lead, int64_t fresh_from, 
 }
 
 bool Stream::is_boundary(int64_t position) const {
-  if (position == window_start_ || position % model_->settings.chunk == 0) return true;
-  return std::any_of(spans_.begin(), spans_.end(),
-                     [&](const AnswerSpan& span) { return span.begin == position; });
+  return is_retrieval_point(spans_, position, window_start_, model_->settings.chunk);
 }
 
 Stream::Plan Stream::plan_segments(int64_t begin, int64_t count, int64_t lead) {
@@ -206,15 +204,6 @@ void Stream::open_segment(int64_t position) {
   if (on_segment_) on_segment_(segment_);
 }
 
-AnswerSpan* Stream::span_at(int64_t position) {
-  for (auto span = spans_.rbegin(); span != spans_.rend(); ++span) {
-    if (span->begin <= position) {
-      return span->end < 0 || position < span->end ? &*span : nullptr;
-    }
-  }
-  return nullptr;
-}
-
 std::vector<std::vector<float>> Stream::queries_at(int64_t position) {
   const int64_t tau = model_->settings.chunk;
   std::vector<std::vector<float>> queries;
@@ -226,14 +215,14 @@ std::vector<std::vector<float>> Stream::queries_at(int64_t position) {
     add(embed(position, end));
     return queries;
   }
-  AnswerSpan* span = span_at(position);
-  if (span != nullptr && span->query_end > span->query_begin) {
-    if (span->query.empty()) span->query = embed(span->query_begin, span->query_end);
-    add(span->query);
-    if (span->begin == position && !queries.empty()) return queries;
+  const RetrievalQueries asked = engine::queries_at(spans_, position, tau);
+  if (asked.span >= 0) {
+    AnswerSpan& span = spans_[static_cast<size_t>(asked.span)];
+    if (span.query.empty()) span.query = embed(span.query_begin, span.query_end);
+    add(span.query);
   }
-  const int64_t done = position / tau * tau;
-  if (done >= tau) add(embed(done - tau, done));
+  if (asked.message_alone && !queries.empty()) return queries;
+  if (!asked.chunk.empty()) add(embed(asked.chunk.begin, asked.chunk.end));
   return queries;
 }
 
@@ -327,12 +316,8 @@ void Stream::read_last_again() {
 
 void Stream::begin_answer(int64_t query_begin, int64_t query_end, int64_t marks) {
   MEMLONG_CHECK(query_begin <= query_end && query_end <= size(), "an answer to what was said");
-  step_back(size() - marks);
-  spans_.push_back({.begin = size() - marks,
-                    .end = -1,
-                    .query_begin = query_begin,
-                    .query_end = query_end,
-                    .query = {}});
+  spans_.push_back(next_span(spans_, size() - marks, query_begin, query_end));
+  step_back(std::max(window_start_, spans_.back().from));
 }
 
 void Stream::end_answer() {

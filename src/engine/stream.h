@@ -17,6 +17,7 @@
 
 #include "backbone/block.h"
 #include "backbone/kv_cache.h"
+#include "engine/answer_spans.h"
 #include "engine/chunk.h"
 #include "engine/decoder.h"
 #include "engine/host_rows.h"
@@ -62,17 +63,6 @@ class SetSource {
   /// The vector of the own stream's chunk that begins at `begin`; empty when it is not known. Asked
   /// only for chunks before the window, and only where the embedder needs hidden states.
   virtual std::vector<float> known_vector(int64_t begin) = 0;
-};
-
-/// An answer of the assistant: from token `begin` (its first mark; where it has none, the token
-/// before it, whose logits give its first) to `end`, where the user speaks again, the message that
-/// asked is a query of its own (DESIGN section 3).
-struct AnswerSpan {
-  int64_t begin = 0;
-  int64_t end = -1;         ///< -1: not yet
-  int64_t query_begin = 0;  ///< the user's whole message, its marks included
-  int64_t query_end = 0;
-  std::vector<float> query;  ///< its vector, once known
 };
 
 struct StreamOptions {
@@ -122,9 +112,10 @@ class Stream {
   /// Tokens taken, not read yet.
   [[nodiscard]] int64_t unread() const { return size() - read_; }
 
-  /// The next token begins an answer to the message of tokens [query_begin, query_end). `marks`: so
-  /// many of the last tokens (0 or 1) open it already, where a template has no mark of its own for
-  /// answers; they are read again.
+  /// The next token begins an answer to the message of tokens [query_begin, query_end), which is
+  /// read again, as far as it stands in this window, with what it finds (where it was not answered
+  /// before). `marks`: so many of the last tokens (0 or 1) open the answer already, where a
+  /// template has no mark of its own for answers; they are read again.
   void begin_answer(int64_t query_begin, int64_t query_end, int64_t marks = 0);
   /// Reads what is unread, and at least the last token, for its logits (as Want::last).
   void read_last_again();
@@ -176,7 +167,6 @@ class Stream {
   [[nodiscard]] bool is_boundary(int64_t position) const;
   void open_segment(int64_t position);
   std::vector<std::vector<float>> queries_at(int64_t position);
-  AnswerSpan* span_at(int64_t position);
   std::vector<float> embed(int64_t begin, int64_t end);
   void complete_chunks();
   void send_chunks();

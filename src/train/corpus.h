@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/answer_spans.h"
 #include "engine/loaded_model.h"
-#include "engine/stream.h"
 #include "train/data_options.h"
 
 namespace memlong::train {

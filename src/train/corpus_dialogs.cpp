@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "common/error.h"
+#include "engine/answer_spans.h"
 #include "engine/json_line.h"
-#include "engine/session_store.h"
 #include "train/corpus.h"
 
 namespace memlong::train {

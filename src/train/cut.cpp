@@ -47,6 +47,15 @@ Sequence cut_sequence(const Document& document, const Cut& cut, const TokenWeigh
     }
   }
   const int64_t first_row = cut.begin - (cut.lead_bos >= 0 ? 1 : 0);
+  if (cut.queried) {
+    for (const engine::AnswerSpan& span : document.spans) {
+      const int64_t last = std::min({span.query_end, span.begin, cut.end + 1}) - 1;
+      for (int64_t token = std::max(span.from, cut.begin); token < last; ++token) {
+        sequence.targets[static_cast<size_t>(token - first_row)] = -1;
+        sequence.weights[static_cast<size_t>(token - first_row)] = 0.0F;
+      }
+    }
+  }
   for (const ProbedAnswer& answer : document.answers) {
     const int64_t begin = std::max(answer.begin - 1, cut.begin);
     const int64_t end = std::min(answer.end - 1, cut.end);

@@ -17,11 +17,14 @@ struct Cut {
   int64_t known = 0;      ///< what was told before this token cannot be known: answers that need it
                           ///< are not counted, and their rows weigh nothing
   bool answers = true;    ///< false: none are counted
+  bool queried = false;   ///< messages are read with what they find: their rows have no target
   int32_t lead_bos = -1;  ///< >= 0: this id opens the sequence (and has no target)
 };
 
 /// The sequence, at position 0, without segments. Row t's target is the token after it, also where
-/// that stands behind `end`. An answer is counted when all its rows have their targets here.
+/// that stands behind `end`. Where `queried`, a target that was part of the query behind its row's
+/// memory is none: nothing learns to predict what the query gave away. An answer is counted when
+/// all its rows have their targets here.
 Sequence cut_sequence(const Document& document, const Cut& cut, const TokenWeights& weights);
 
 }  // namespace memlong::train

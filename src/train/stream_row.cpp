@@ -49,19 +49,12 @@ std::vector<int32_t> StreamRow::window_ids() const {
   return ids;
 }
 
-bool StreamRow::is_boundary(int64_t position) const {
-  if (position == window_ || position % model_->settings.chunk == 0) return true;
-  return std::ranges::any_of(document_->spans, [position](const engine::AnswerSpan& span) {
-    return span.begin == position;
-  });
-}
-
 std::vector<RetrievalPoint> StreamRow::points() const {
   const int64_t lead = lead_bos(*model_) >= 0 ? 1 : 0;
   std::vector<RetrievalPoint> points;
   for (int64_t position = window_; position < window_end(); ++position) {
     const int64_t row = lead + position - window_;
-    if (is_boundary(position)) {
+    if (engine::is_retrieval_point(document_->spans, position, window_, model_->settings.chunk)) {
       points.push_back({.position = position,
                         .begin = points.empty() ? 0 : row,
                         .end = row,
@@ -79,19 +72,14 @@ std::vector<Query> StreamRow::queries_at(int64_t position) const {
     const bool any = std::ranges::any_of(query, [](float value) { return value != 0.0F; });
     if (any) queries.push_back(std::move(query));
   };
-  const auto& spans = document_->spans;
-  const auto after = std::ranges::upper_bound(spans, position, {}, &engine::AnswerSpan::begin);
-  if (after != spans.begin()) {
-    const engine::AnswerSpan& span = *std::prev(after);
-    const bool speaks = span.end < 0 || position < span.end;
-    if (speaks && span.query_end > span.query_begin) {
-      add(span.query_begin, span.query_end);
-      if (span.begin == position && !queries.empty()) return queries;
-    }
+  const engine::RetrievalQueries asked =
+      engine::queries_at(document_->spans, position, model_->settings.chunk);
+  if (asked.span >= 0) {
+    const engine::AnswerSpan& span = document_->spans[static_cast<size_t>(asked.span)];
+    add(span.query_begin, span.query_end);
   }
-  const int64_t tau = model_->settings.chunk;
-  const int64_t done = position / tau * tau;
-  if (done >= tau) add(done - tau, done);
+  if (asked.message_alone && !queries.empty()) return queries;
+  if (!asked.chunk.empty()) add(asked.chunk.begin, asked.chunk.end);
   return queries;
 }
 

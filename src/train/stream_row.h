@@ -73,7 +73,6 @@ class StreamRow {
  private:
   [[nodiscard]] int64_t overlap() const { return model_->settings.overlap; }
   [[nodiscard]] int64_t size() const { return to_ - from_; }
-  [[nodiscard]] bool is_boundary(int64_t position) const;
   [[nodiscard]] std::vector<Query> queries_at(int64_t position) const;
   [[nodiscard]] Query embed(int64_t begin, int64_t end) const;
   [[nodiscard]] int64_t searchable() const;

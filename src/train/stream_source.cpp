@@ -151,6 +151,7 @@ class StreamSource final : public BatchSource {
                                       .limit = row.to(),
                                       .fresh = row.from() + row.fresh(),
                                       .answers = reads,
+                                      .queried = reads,
                                       .lead_bos = lead_bos_},
                                      options_.weights);
     if (!reads) return sequence;

@@ -172,6 +172,31 @@ TEST(Stream, RestoredGoesOnAsIfNeverStopped) {
   EXPECT_FALSE(begins(whole.stream.segment()).empty());
 }
 
+TEST(Stream, AMessageIsReadAgainWithWhatItFinds) {
+  Reader late;
+  const Ids ids = talk(*late.model, 2000);
+  late.stream.read(std::span(ids).first(1920));
+  const size_t before = late.segments.size();
+  late.stream.begin_answer(1850, 1920);
+  EXPECT_EQ(late.stream.unread(), 70);
+  late.stream.read(std::span(ids).subspan(1920, 20), Want::all);
+  ASSERT_EQ(late.segments.size(), before + 1) << "one set for the message and the answer";
+  EXPECT_EQ(late.segments.back().position, 1850);
+
+  Reader early;  // knows what is asked before it reads the message
+  early.stream.read(std::span(ids).first(1850));
+  early.stream.append(std::span(ids).subspan(1850, 70));
+  early.stream.begin_answer(1850, 1920);
+  early.stream.read(std::span(ids).subspan(1920, 20), Want::all);
+  EXPECT_LE(relative_difference(late.stream.logits(), early.stream.logits()), 2e-5);
+
+  Reader without;  // the message reads what the chunks before it find
+  without.stream.read(std::span(ids).first(1920));
+  without.stream.begin_answer(1920, 1920);
+  without.stream.read(std::span(ids).subspan(1920, 20), Want::all);
+  EXPECT_GT(relative_difference(late.stream.logits(), without.stream.logits()), 1e-3);
+}
+
 TEST(Stream, MemoryMattersAndIsMeasured) {
   Reader with(DType::f32, true);
   Reader without(DType::f32, false);

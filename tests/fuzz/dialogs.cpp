@@ -123,7 +123,8 @@ void check_training(const std::string& line) {
     }
     for (const engine::AnswerSpan& span : document.spans) {
       require(span.query_begin >= 0 && span.query_begin < span.query_end &&
-                  span.query_end <= span.begin + 1 && span.end <= size,
+                  span.query_end <= span.begin + 1 && span.end <= size &&
+                  (span.from == span.query_begin || span.from == span.begin),
               "an answer before its question");
     }
   });

@@ -49,6 +49,22 @@ TEST(CutSequence, TheRestOfAReplyWeighsAsTheAssistantUnlessSaid) {
               ElementsAre(0.25F, 0.25F, 0.0F, 8.0F, 0.0F, 0.0F));
 }
 
+TEST(CutSequence, WhatTheQueryHoldsIsNoTargetOfWhatReadsIt) {
+  const Cut cut = {.begin = 2, .end = 15, .queried = true};
+  const Sequence sequence = cut_sequence(dialog(), cut, kWeights);
+  // Messages 100..103 and 108..111 are read with what they find: rows 102 and 108 to 110 would
+  // predict tokens of them. Row 107 reads what the message before found, rows 103 and 111 predict
+  // the mark of the answer.
+  EXPECT_THAT(sequence.targets,
+              ElementsAre(-1, 104, 105, 106, 107, 108, -1, -1, -1, 112, 113, 114, 115));
+  EXPECT_THAT(sequence.weights, ElementsAre(0.0F, 0.25F, 2.0F, 2.0F, 2.0F, 0.25F, 0.0F, 0.0F, 0.0F,
+                                            0.25F, 2.0F, 8.0F, 2.0F));
+  Document again = dialog();  // the second answer is one more to the first message
+  again.spans[1].from = again.spans[1].begin;
+  EXPECT_THAT(cut_sequence(again, {.begin = 8, .end = 12, .queried = true}, kWeights).targets,
+              ElementsAre(109, 110, 111, 112));
+}
+
 TEST(CutSequence, TheLastTargetMayStandBehindTheEnd) {
   const Sequence cut = cut_sequence(dialog(), {.begin = 11, .end = 15}, kWeights);
   EXPECT_THAT(cut.targets, ElementsAre(112, 113, 114, 115));

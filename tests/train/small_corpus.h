@@ -41,7 +41,8 @@ inline Document counted_dialog(int32_t first, int64_t turns, int64_t length) {
     document.kinds.resize(static_cast<size_t>(begin + length), TokenKind::user);
     if (turn % 2 == 0) continue;
     std::fill(document.kinds.begin() + begin + 1, document.kinds.end(), TokenKind::assistant);
-    document.spans.push_back({.begin = begin,
+    document.spans.push_back({.from = begin - length,
+                              .begin = begin,
                               .end = begin + length,
                               .query_begin = begin - length,
                               .query_end = begin,

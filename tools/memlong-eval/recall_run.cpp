@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "common/error.h"
+#include "engine/answer_spans.h"
 #include "engine/dialog_memory.h"
-#include "engine/session_store.h"
 #include "ops/top_k.h"
 #include "tools/memlong-eval/scores.h"
 #include "tools/memlong-eval/text_memory.h"
@@ -55,7 +55,7 @@ void judge(engine::Stream& stream, int64_t chunk, Outcome& outcome) {
   std::shared_ptr<const engine::RetrievedSet> set;
   int64_t window_start = stream.window_start();
   stream.on_segment([&](const engine::SegmentRecord& segment) {
-    if (segment.position != answer.begin) return;
+    if (segment.position > answer.begin) return;
     set = segment.set;
     window_start = segment.window_start;
   });
