@@ -263,8 +263,8 @@ class Memory:
 
 def retrieval_points(dialog, settings, begin, end):
     """(token, queries) for the segments of window begin..end: the completed chunk at every chunk
-    boundary; from an answered message's first token to its answer's first the message alone, found
-    once; beside the chunk from there until the user speaks again."""
+    boundary; an answered message alone, once, from its first token until its answer is a chunk long;
+    beside the chunk from there until the user speaks again."""
     points = {}
     for at in range(begin, end, settings.chunk):
         points[at] = [dialog.ids[at - settings.chunk:at]]
@@ -275,10 +275,10 @@ def retrieval_points(dialog, settings, begin, end):
         if role != "assistant" or message is None:
             continue
         for at in list(points):
-            if turn_begin < at < turn_end:
-                points[at].append(message)
-            elif start <= at <= turn_begin:
+            if start <= at < turn_begin + settings.chunk and at < turn_end:
                 del points[at]
+            elif turn_begin < at < turn_end:
+                points[at].append(message)
         if begin <= turn_begin and start < end:
             points[max(begin, start)] = [message]
         start = turn_end  # another answer to the same message begins with itself

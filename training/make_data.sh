@@ -61,9 +61,9 @@ if ((${#lexicon[@]})); then
   write dense-echo "${count[dense-echo]}" "$((seed + 2))" --mode dense --tokens 256 --facts 6-11 --changed 0.3 --never 0.10 \
     "${lexicon[@]}" --strange 0.4 --echo 0.3
   write strange-3k "${count[strange-3k]}" "$seed" --mode mixed --tokens 1500-4000 --facts-per-1k 13 --asks-per-fact 1.6 \
-    --changed 0.25 --never 0.18 "${lexicon[@]}" --strange 0.3
+    --changed 0.25 --never 0.10 "${lexicon[@]}" --strange 0.3
   write strange-8k "${count[strange-8k]}" "$seed" --mode mixed --tokens 6000-14000 --facts-per-1k 10 --asks-per-fact 1.5 \
-    --changed 0.22 --never 0.18 "${lexicon[@]}" --strange 0.3
+    --changed 0.22 --never 0.10 "${lexicon[@]}" --strange 0.3
   write echo-3k "${count[echo-3k]}" "$((seed + 2))" --mode mixed --tokens 1500-4000 --facts-per-1k 13 --asks-per-fact 1.6 \
     --changed 0.35 --never 0.22 "${lexicon[@]}" --strange 0.3 --echo 0.12
 fi

@@ -46,7 +46,7 @@ bool is_retrieval_point(std::span<const AnswerSpan> spans, int64_t position, int
   const int64_t at = span_at(spans, position);
   if (at >= 0) {
     const AnswerSpan& span = spans[static_cast<size_t>(at)];
-    if (position <= span.begin) return position == span.from;
+    if (position < span.begin + chunk) return position == span.from;
   }
   return position % chunk == 0;
 }
@@ -58,7 +58,7 @@ RetrievalQueries queries_at(std::span<const AnswerSpan> spans, int64_t position,
     const AnswerSpan& span = spans[static_cast<size_t>(at)];
     if (span.query_end > span.query_begin) {
       queries.span = at;
-      queries.message_alone = position <= span.begin;
+      queries.message_alone = position < span.begin + chunk;
     }
   }
   const int64_t done = position / chunk * chunk;

@@ -2,8 +2,8 @@
 //
 // At every chunk boundary the chunk before it is the query. Before the assistant speaks the user's
 // whole message is known, and nothing of it is predicted any more: it is the only query for its own
-// tokens, so that the question is read in the light of what it finds, and for the first of the
-// answer; until the user speaks again it stays a second query beside each completed chunk.
+// tokens, so that the question is read in the light of what it finds, and for as many of the answer
+// as a chunk has; until the user speaks again it stays a second query beside each completed chunk.
 #pragma once
 
 #include <cstdint>

@@ -18,9 +18,9 @@ membank::Turn turn(const char* role, int64_t begin, int64_t end, bool marked = t
   return turn;
 }
 
-/// A message of tokens [20, 50), answered from 50 to 70; then one of [70, 75), not answered yet.
+/// A message of tokens [20, 50), answered from 50 to 90; then one of [90, 95), not answered yet.
 std::vector<AnswerSpan> one_answer() {
-  return answer_spans({turn("user", 20, 50), turn("assistant", 50, 70), turn("user", 70, 75)});
+  return answer_spans({turn("user", 20, 50), turn("assistant", 50, 90), turn("user", 90, 95)});
 }
 
 std::vector<int64_t> points(const std::vector<AnswerSpan>& spans, int64_t window, int64_t end) {
@@ -36,7 +36,7 @@ TEST(AnswerSpans, BeginWithTheMessageAndEndWhereTheUserSpeaksAgain) {
   ASSERT_EQ(spans.size(), 1U);
   EXPECT_EQ(spans[0].from, 20);
   EXPECT_EQ(spans[0].begin, 50);
-  EXPECT_EQ(spans[0].end, 70);
+  EXPECT_EQ(spans[0].end, 90);
   EXPECT_EQ(spans[0].query_begin, 20);
   EXPECT_EQ(spans[0].query_end, 50);
 }
@@ -63,28 +63,28 @@ TEST(AnswerSpans, WithoutAMarkTheTokenBeforeIsTheAnswers) {
   EXPECT_TRUE(answer_spans({turn("assistant", 0, 30)}).empty()) << "nobody asked";
 }
 
-TEST(AnswerSpans, AMessageIsReadWithOneSet) {
+TEST(AnswerSpans, AMessageAndAChunkOfItsAnswerAreReadWithOneSet) {
   const std::vector<AnswerSpan> spans = one_answer();
-  EXPECT_THAT(points(spans, 0, 96), ElementsAre(0, 16, 20, 64, 80))
-      << "32 and 48 stand in the message";
-  EXPECT_THAT(points(spans, 40, 96), ElementsAre(40, 64, 80)) << "its end alone in the window";
-  EXPECT_THAT(points(spans, 50, 96), ElementsAre(50, 64, 80));
+  EXPECT_THAT(points(spans, 0, 112), ElementsAre(0, 16, 20, 80, 96))
+      << "32, 48 stand in the message, 64 in the first 16 tokens of the answer";
+  EXPECT_THAT(points(spans, 40, 112), ElementsAre(40, 80, 96)) << "its end alone in the window";
+  EXPECT_THAT(points(spans, 64, 112), ElementsAre(64, 80, 96));
   EXPECT_THAT(points({}, 0, 60), ElementsAre(0, 16, 32, 48));
 }
 
-TEST(AnswerSpans, ChunksAskBesideTheMessageOnlyBehindTheFirstToken) {
+TEST(AnswerSpans, ChunksAskBesideTheMessageOnceTheAnswerIsAChunkLong) {
   const std::vector<AnswerSpan> spans = one_answer();
-  for (const int64_t at : {20, 40, 50}) {
+  for (const int64_t at : {20, 40, 50, 65}) {
     const RetrievalQueries queries = queries_at(spans, at, kChunk);
     EXPECT_EQ(queries.span, 0) << at;
     EXPECT_TRUE(queries.message_alone) << at;
   }
-  const RetrievalQueries later = queries_at(spans, 64, kChunk);
+  const RetrievalQueries later = queries_at(spans, 80, kChunk);
   EXPECT_EQ(later.span, 0);
   EXPECT_FALSE(later.message_alone);
-  EXPECT_EQ(later.chunk.begin, 48);
-  EXPECT_EQ(later.chunk.end, 64);
-  for (const int64_t at : {19, 70, 80}) EXPECT_EQ(queries_at(spans, at, kChunk).span, -1) << at;
+  EXPECT_EQ(later.chunk.begin, 64);
+  EXPECT_EQ(later.chunk.end, 80);
+  for (const int64_t at : {19, 90, 96}) EXPECT_EQ(queries_at(spans, at, kChunk).span, -1) << at;
   EXPECT_TRUE(queries_at(spans, 15, kChunk).chunk.empty());
 }
 

@@ -77,13 +77,13 @@ TEST(Stream, PiecesAndSingleTokensGiveWhatOneReadGives) {
     worst = std::max(worst, relative_difference(pieces.stream.logits(), rows));
     at += count;
   }
-  EXPECT_LE(worst, 2e-5);
+  EXPECT_LE(worst, 4e-5);
   for (size_t at = 0; at < ids.size(); ++at) {
     single.stream.read(std::span(ids).subspan(at, 1), at % 100 == 99 ? Want::last : Want::nothing);
     if (at % 100 != 99) continue;
     const auto row =
         whole.stream.logits().slice(0, static_cast<int64_t>(at), static_cast<int64_t>(at) + 1);
-    EXPECT_LE(relative_difference(single.stream.logits(), row), 2e-5) << at;
+    EXPECT_LE(relative_difference(single.stream.logits(), row), 4e-5) << at;
   }
   ASSERT_EQ(single.segments.size(), whole.segments.size());
   ASSERT_EQ(pieces.segments.size(), whole.segments.size());
