@@ -279,8 +279,9 @@ def retrieval_points(dialog, settings, begin, end):
                 del points[at]
             elif turn_begin < at < turn_end:
                 points[at].append(message)
-        if begin <= turn_begin and start < end:
-            points[max(begin, start)] = [message]
+        first = max(begin, start)
+        if first < min(turn_begin + settings.chunk, turn_end, end):
+            points[first] = [message]
         start = turn_end  # another answer to the same message begins with itself
     return sorted(points.items())
 
