@@ -83,6 +83,7 @@ class Settings:
         self.memory_layer, self.reading = memory["layer"], set(memory["reading_layers"])
         self.chunk, self.top_k = memory["chunk"], memory["top_k"]
         self.neighbours = memory.get("neighbours", 0)
+        self.query_chunks, self.recent_chunks = memory.get("query_chunks", 1), memory.get("recent_chunks", 0)
         self.window, self.overlap = window["size"], window["overlap"]
         self.adapter = toml.get("adapter", {}).get("path")
 
@@ -230,15 +231,18 @@ class Memory:
         x = x - (x @ self.component) / (self.component @ self.component) * self.component
         return x / np.linalg.norm(x)
 
-    def search(self, queries, eligible, where):
-        """The best chunks of those before `eligible`, best first, with scores."""
+    def search(self, queries, eligible, recent, where):
+        """The best chunks of those before `eligible`, best first, then the last `recent` of these, which are
+        not among the best; with scores."""
+        recent = min(recent, eligible)
         scores = np.max([self.vectors[:eligible] @ self.embed(q) for q in queries], axis=0)
-        order = np.argsort(-scores, kind="stable")
+        order = np.argsort(-scores[:eligible - recent], kind="stable")
         best = self.with_neighbours(order)
         out = next((rank for rank, chunk in enumerate(order) if chunk not in best), 0)
         if out > 0 and scores[order[out - 1]] - scores[order[out]] < CLOSE_SCORES:
             print(f"{where}: chunks {order[out - 1]} and {order[out]} have scores "
                   f"{scores[order[out - 1]]:.6f} and {scores[order[out]]:.6f}", file=sys.stderr)
+        best = np.concatenate([best, np.arange(eligible - recent, eligible)]).astype(int)
         return best.tolist(), scores[best].tolist()
 
     def with_neighbours(self, order):
@@ -262,12 +266,13 @@ class Memory:
 
 
 def retrieval_points(dialog, settings, begin, end):
-    """(token, queries) for the segments of window begin..end: the completed chunk at every chunk
-    boundary; an answered message alone, once, from its first token until its answer is a chunk long;
-    beside the chunk from there until the user speaks again."""
+    """(token, queries, whether recent chunks are read) for the segments of window begin..end: the last
+    completed chunks at every chunk boundary; an answered message alone, once, from its first token until
+    its answer is a chunk long; beside these chunks from there until the user speaks again."""
     points = {}
     for at in range(begin, end, settings.chunk):
-        points[at] = [dialog.ids[at - settings.chunk:at]]
+        points[at] = [dialog.ids[max(0, at - settings.query_chunks * settings.chunk):at]]
+    alone = set()
     message, start = None, None
     for role, turn_begin, turn_end in dialog.turns:
         if role == "user":
@@ -282,8 +287,9 @@ def retrieval_points(dialog, settings, begin, end):
         first = max(begin, start)
         if first < min(turn_begin + settings.chunk, turn_end, end):
             points[first] = [message]
+            alone.add(first)
         start = turn_end  # another answer to the same message begins with itself
-    return sorted(points.items())
+    return [(at, queries, at not in alone) for at, queries in sorted(points.items())]
 
 
 # Rows
@@ -303,8 +309,9 @@ def ask(network, memory, dialog, probe, row):
     begin = max(0, answer_end - ANSWER_SPAN) // s.chunk * s.chunk
     segments, asked = [], None
     points = retrieval_points(dialog, s, begin, answer_end)
-    for (at, queries), after in zip(points, [p[0] for p in points[1:]] + [answer_end]):
-        found = memory.search(queries, begin // s.chunk, f"turn {probe['turn']}, token {at}")
+    for (at, queries, text), after in zip(points, [p[0] for p in points[1:]] + [answer_end]):
+        recent = s.recent_chunks if text else 0
+        found = memory.search(queries, begin // s.chunk, recent, f"turn {probe['turn']}, token {at}")
         segments.append((at - begin, after - begin, *memory.gather(found[0])))
         if at <= answer_start:
             asked = found

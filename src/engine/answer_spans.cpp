@@ -51,7 +51,8 @@ bool is_retrieval_point(std::span<const AnswerSpan> spans, int64_t position, int
   return position % chunk == 0;
 }
 
-RetrievalQueries queries_at(std::span<const AnswerSpan> spans, int64_t position, int64_t chunk) {
+RetrievalQueries queries_at(std::span<const AnswerSpan> spans, int64_t position, int64_t chunk,
+                            int64_t query_chunks) {
   RetrievalQueries queries;
   const int64_t at = span_at(spans, position);
   if (at >= 0) {
@@ -62,7 +63,7 @@ RetrievalQueries queries_at(std::span<const AnswerSpan> spans, int64_t position,
     }
   }
   const int64_t done = position / chunk * chunk;
-  if (done >= chunk) queries.chunk = {.begin = done - chunk, .end = done};
+  queries.text = {.begin = std::max<int64_t>(0, done - query_chunks * chunk), .end = done};
   return queries;
 }
 

@@ -1,9 +1,10 @@
 // Where a dialog turns to its memory, and with which tokens as query (DESIGN section 3).
 //
-// At every chunk boundary the chunk before it is the query. Before the assistant speaks the user's
-// whole message is known, and nothing of it is predicted any more: it is the only query for its own
-// tokens, so that the question is read in the light of what it finds, and for as many of the answer
-// as a chunk has; until the user speaks again it stays a second query beside each completed chunk.
+// At every chunk boundary the last chunks before it are the query, and what stood right before the
+// window may be read besides. Before the assistant speaks the user's whole message is known, and
+// nothing of it is predicted any more: it is the only query for its own tokens, so that the
+// question is read in the light of what it finds, and for as many of the answer as a chunk has;
+// until the user speaks again it stays a second query beside the last chunks.
 #pragma once
 
 #include <cstdint>
@@ -53,9 +54,11 @@ bool is_retrieval_point(std::span<const AnswerSpan> spans, int64_t position, int
 /// What is asked there.
 struct RetrievalQueries {
   int64_t span = -1;           ///< the message of this span; -1: none
-  bool message_alone = false;  ///< the chunk is asked with only where the message has no vector
-  TokenRange chunk;            ///< the whole chunk before `position`; may be empty
+  bool message_alone = false;  ///< the text is asked with only where the message has no vector
+  TokenRange text;             ///< the last whole chunks before `position`; may be empty
 };
-RetrievalQueries queries_at(std::span<const AnswerSpan> spans, int64_t position, int64_t chunk);
+/// With at most `query_chunks` chunks of `chunk` tokens as text.
+RetrievalQueries queries_at(std::span<const AnswerSpan> spans, int64_t position, int64_t chunk,
+                            int64_t query_chunks);
 
 }  // namespace memlong::engine

@@ -32,7 +32,7 @@ void Decoder::make_room(int64_t groups, int64_t tokens, int64_t dim) {
   context_.activate();
   if (!large_enough) {
     const model::MemorySettings& settings = model_->settings;
-    const int64_t most = std::max(tokens, settings.top_k * settings.chunk);
+    const int64_t most = std::max(tokens, settings.set_chunks() * settings.chunk);
     set_ = Tensor({2, most * row}, model_->weights->dtype, context_.device());
   }
   probe_.mass.clear();

@@ -41,19 +41,12 @@ DialogMemory::DialogMemory(Context& context, std::shared_ptr<const LoadedModel> 
                  .dtype = model_->weights->dtype},
                 cached_chunks) {}
 
-std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(
-    std::span<const std::vector<float>> queries, int64_t /*position*/, int64_t window_start) {
-  std::vector<RetrievedChunk> found = stored_candidates(queries, window_start);
-  add_pending_candidates(queries, window_start, found);
-  std::stable_sort(
-      found.begin(), found.end(),
-      [](const RetrievedChunk& a, const RetrievedChunk& b) { return a.score > b.score; });
-  found = retriever::with_neighbours(
-      std::span<const RetrievedChunk>(found), model_->settings.top_k, model_->settings.neighbours,
-      [](const RetrievedChunk& a, const RetrievedChunk& b) {
-        return a.id == b.id && (a.id != 0 || a.begin == b.begin);
-      },
-      [&](const RetrievedChunk& chunk) { return beside(queries, window_start, chunk); });
+std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(const SetRequest& request) {
+  if (memory_ != nullptr) memory_->refresh();
+  std::vector<RetrievedChunk> found = recent(request);
+  const int64_t own_end = found.empty() ? request.window_start : found.back().begin;
+  const std::vector<RetrievedChunk> others = nearest(request.queries, own_end);
+  found.insert(found.end(), others.begin(), others.end());
   std::sort(found.begin(), found.end(), older);
 
   // All is read from one state of the bank.
@@ -68,6 +61,38 @@ std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(
   }
   if (!hits.empty()) memory_->bank().count_hits(hits);
   return set;
+}
+
+std::vector<RetrievedChunk> DialogMemory::recent(const SetRequest& request) const {
+  std::vector<RetrievedChunk> found;
+  const auto most = static_cast<size_t>(request.recent ? model_->settings.recent_chunks : 0);
+  if (most == 0) return found;
+  std::optional<RetrievedChunk> chunk;
+  if (!pending_.empty()) {
+    chunk = as_retrieved(pending_.back(), request.queries);
+  } else if (memory_ != nullptr && document_ != 0) {
+    chunk = as_retrieved(memory_->last_of(document_), request.queries);
+  }
+  while (chunk && found.size() < most) {
+    if (chunk->begin + chunk->tokens <= request.window_start) found.push_back(*chunk);
+    chunk = next_to(*chunk, -1, request.queries);
+  }
+  return found;
+}
+
+std::vector<RetrievedChunk> DialogMemory::nearest(std::span<const std::vector<float>> queries,
+                                                  int64_t own_end) const {
+  std::vector<RetrievedChunk> found = stored_candidates(queries, own_end);
+  add_pending_candidates(queries, own_end, found);
+  std::stable_sort(
+      found.begin(), found.end(),
+      [](const RetrievedChunk& a, const RetrievedChunk& b) { return a.score > b.score; });
+  return retriever::with_neighbours(
+      std::span<const RetrievedChunk>(found), model_->settings.top_k, model_->settings.neighbours,
+      [](const RetrievedChunk& a, const RetrievedChunk& b) {
+        return a.id == b.id && (a.id != 0 || a.begin == b.begin);
+      },
+      [&](const RetrievedChunk& chunk) { return beside(queries, own_end, chunk); });
 }
 
 /// From the bank, or from what is not in it yet.
@@ -108,7 +133,6 @@ std::vector<RetrievedChunk> DialogMemory::stored_candidates(
     std::span<const std::vector<float>> queries, int64_t window_start) const {
   std::vector<RetrievedChunk> found;
   if (memory_ == nullptr) return found;
-  memory_->refresh();
   const ChunkFilter others = memory_->scope_filter(scope_);
   const auto filter = [&](const membank::ChunkInfo& info) {
     if (document_ != 0 && info.document == document_) {
@@ -145,41 +169,48 @@ RetrievedChunk DialogMemory::as_retrieved(const EncodedChunk& chunk,
           .score = best_score(queries, chunk.vector)};
 }
 
+std::optional<RetrievedChunk> DialogMemory::as_retrieved(
+    const membank::ChunkInfo* stored, std::span<const std::vector<float>> queries) const {
+  if (stored == nullptr) return std::nullopt;
+  const std::vector<float> vector = memory_->vector(stored->id);
+  if (vector.empty()) return std::nullopt;  // gone by now
+  return RetrievedChunk{.id = stored->id,
+                        .document = stored->document,
+                        .begin = stored->begin,
+                        .tokens = stored->tokens,
+                        .score = best_score(queries, vector)};
+}
+
 std::vector<RetrievedChunk> DialogMemory::beside(std::span<const std::vector<float>> queries,
-                                                 int64_t window_start,
+                                                 int64_t own_end,
                                                  const RetrievedChunk& chunk) const {
   std::vector<RetrievedChunk> found;
   const bool own = chunk.document == document_;
   for (const int step : {-1, 1}) {
-    const int64_t begin =
-        step < 0 ? chunk.begin - model_->settings.chunk : chunk.begin + chunk.tokens;
-    std::optional<RetrievedChunk> next;
-    if (const EncodedChunk* pending = own ? pending_at(begin) : nullptr) {
-      next = as_retrieved(*pending, queries);
-    } else if ((next = stored_beside(chunk, step))) {
-      const std::vector<float> vector = memory_->vector(next->id);
-      if (vector.empty()) continue;  // gone by now
-      next->score = best_score(queries, vector);
-    }
-    if (next && (!own || next->begin + next->tokens <= window_start)) found.push_back(*next);
+    const std::optional<RetrievedChunk> next = next_to(chunk, step, queries);
+    if (next && (!own || next->begin + next->tokens <= own_end)) found.push_back(*next);
   }
   return found;
 }
 
-/// Of the bank. The first chunk that is not in it yet follows the dialog's last that is.
-std::optional<RetrievedChunk> DialogMemory::stored_beside(const RetrievedChunk& chunk,
-                                                          int step) const {
-  if (memory_ == nullptr) return std::nullopt;
-  const membank::ChunkInfo* info = nullptr;
-  if (chunk.id != 0) {
-    info = memory_->beside(chunk.id, step);
-  } else if (step < 0 && document_ != 0) {
-    info = memory_->last_of(document_);
-    if (info != nullptr && info->begin + info->tokens != chunk.begin) info = nullptr;
+std::optional<RetrievedChunk> DialogMemory::next_to(
+    const RetrievedChunk& chunk, int step, std::span<const std::vector<float>> queries) const {
+  const int64_t begin =
+      step < 0 ? chunk.begin - model_->settings.chunk : chunk.begin + chunk.tokens;
+  const bool own = chunk.document == document_;
+  if (const EncodedChunk* pending = own ? pending_at(begin) : nullptr) {
+    return as_retrieved(*pending, queries);
   }
-  if (info == nullptr) return std::nullopt;
-  return RetrievedChunk{
-      .id = info->id, .document = info->document, .begin = info->begin, .tokens = info->tokens};
+  return as_retrieved(stored_beside(chunk, step), queries);
+}
+
+/// Of the bank. The first chunk that is not in it yet follows the dialog's last that is.
+const membank::ChunkInfo* DialogMemory::stored_beside(const RetrievedChunk& chunk, int step) const {
+  if (memory_ == nullptr) return nullptr;
+  if (chunk.id != 0) return memory_->beside(chunk.id, step);
+  if (step > 0 || document_ == 0) return nullptr;
+  const membank::ChunkInfo* last = memory_->last_of(document_);
+  return last != nullptr && last->begin + last->tokens == chunk.begin ? last : nullptr;
 }
 
 const EncodedChunk* DialogMemory::pending_at(int64_t begin) const {

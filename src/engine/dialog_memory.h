@@ -24,8 +24,7 @@ class DialogMemory : public SetSource {
   DialogMemory(Context& context, std::shared_ptr<const LoadedModel> model,
                std::shared_ptr<Memory> memory, const ReadScope& scope, int64_t cached_chunks = 0);
 
-  std::shared_ptr<const RetrievedSet> retrieve(std::span<const std::vector<float>> queries,
-                                               int64_t position, int64_t window_start) override;
+  std::shared_ptr<const RetrievedSet> retrieve(const SetRequest& request) override;
   void completed(EncodedChunk&& chunk) override;
   void dropped(int64_t begin) override;
   std::vector<float> known_vector(int64_t begin) override;
@@ -43,19 +42,31 @@ class DialogMemory : public SetSource {
  private:
   std::vector<bool> read(const membank::Snapshot* now, std::span<const ChunkPlace> places);
   void drop_removed(const membank::Snapshot& now);
+  /// The own chunks right before the window, newest first, as far as there is no gap.
+  [[nodiscard]] std::vector<RetrievedChunk> recent(const SetRequest& request) const;
+  /// What is like the queries; of the own chunks those that end at `own_end` or before.
+  [[nodiscard]] std::vector<RetrievedChunk> nearest(std::span<const std::vector<float>> queries,
+                                                    int64_t own_end) const;
   [[nodiscard]] std::vector<RetrievedChunk> stored_candidates(
-      std::span<const std::vector<float>> queries, int64_t window_start) const;
-  void add_pending_candidates(std::span<const std::vector<float>> queries, int64_t window_start,
+      std::span<const std::vector<float>> queries, int64_t own_end) const;
+  void add_pending_candidates(std::span<const std::vector<float>> queries, int64_t own_end,
                               std::vector<RetrievedChunk>& found) const;
   /// One of pending().
   [[nodiscard]] RetrievedChunk as_retrieved(const EncodedChunk& chunk,
                                             std::span<const std::vector<float>> queries) const;
-  /// The chunks right before and behind one, of those that the window may read.
+  /// One of the bank; null: none.
+  [[nodiscard]] std::optional<RetrievedChunk> as_retrieved(
+      const membank::ChunkInfo* stored, std::span<const std::vector<float>> queries) const;
+  /// The chunks right before and behind one; of the own chunks those that end at `own_end` or
+  /// before.
   [[nodiscard]] std::vector<RetrievedChunk> beside(std::span<const std::vector<float>> queries,
-                                                   int64_t window_start,
+                                                   int64_t own_end,
                                                    const RetrievedChunk& chunk) const;
-  [[nodiscard]] std::optional<RetrievedChunk> stored_beside(const RetrievedChunk& chunk,
-                                                            int step) const;
+  /// The chunk right before (-1) or behind (1) one, in the bank or not yet.
+  [[nodiscard]] std::optional<RetrievedChunk> next_to(
+      const RetrievedChunk& chunk, int step, std::span<const std::vector<float>> queries) const;
+  [[nodiscard]] const membank::ChunkInfo* stored_beside(const RetrievedChunk& chunk,
+                                                        int step) const;
   [[nodiscard]] const EncodedChunk* pending_at(int64_t begin) const;
 
   Context host_;  ///< for copies within main memory

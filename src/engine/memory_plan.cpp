@@ -88,9 +88,9 @@ MemoryPart memory(const ModelConfig& config, const MemorySettings& settings,
   const int64_t segments = (settings.window + settings.chunk - 1) / settings.chunk + 1;
   const int64_t sets = segments + (options.device == Device::cuda ? 1 : 0);  // the decoder's copy
   const int64_t copies = options.device == Device::cuda ? 2 : 1;
-  const int64_t tokens = copies * sets * settings.top_k * settings.chunk;
+  const int64_t tokens = copies * sets * settings.set_chunks() * settings.chunk;
   return {"retrieved chunks",
-          count(segments, "segment") + " x " + std::to_string(settings.top_k) + " x " +
+          count(segments, "segment") + " x " + std::to_string(settings.set_chunks()) + " x " +
               count(settings.chunk, "token"),
           tokens * token_bytes(config, options.dtype), "--memory-top-k"};
 }
@@ -183,7 +183,7 @@ MemoryPlanOptions choose_open(const ModelConfig& config, const MemorySettings& s
     options.windows = many ? std::max<int64_t>(1, kBusyRows / settings.window) : 1;
   }
   if (open_chunks) {
-    options.cached_chunks = gpu && options.retrieves() ? kSetsAtHand * settings.top_k : 0;
+    options.cached_chunks = gpu && options.retrieves() ? kSetsAtHand * settings.set_chunks() : 0;
   }
   const auto fits = [&] { return plan_memory(config, settings, options).bytes() <= room; };
   while (open_chunks && options.cached_chunks > 0 && !fits()) options.cached_chunks /= 2;

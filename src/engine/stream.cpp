@@ -198,32 +198,36 @@ Stream::Plan Stream::plan_segments(int64_t begin, int64_t count, int64_t lead) {
 }
 
 void Stream::open_segment(int64_t position) {
-  const std::vector<std::vector<float>> queries = queries_at(position);
+  const SetRequest request = request_at(position);
   segment_ = {.position = position, .window_start = window_start_, .set = nullptr};
-  if (!queries.empty()) segment_.set = source_.retrieve(queries, position, window_start_);
+  if (!request.queries.empty()) segment_.set = source_.retrieve(request);
   if (on_segment_) on_segment_(segment_);
 }
 
-std::vector<std::vector<float>> Stream::queries_at(int64_t position) {
-  const int64_t tau = model_->settings.chunk;
-  std::vector<std::vector<float>> queries;
-  const auto add = [&queries](std::vector<float> query) {
-    if (any(query)) queries.push_back(std::move(query));
+SetRequest Stream::request_at(int64_t position) {
+  const model::MemorySettings& settings = model_->settings;
+  const int64_t tau = settings.chunk;
+  SetRequest request{.queries = {}, .window_start = window_start_, .recent = true};
+  const auto add = [&request](std::vector<float> query) {
+    if (any(query)) request.queries.push_back(std::move(query));
   };
   if (options_.self_query) {
     const int64_t end = std::min(known_, (position / tau + 1) * tau);
     add(embed(position, end));
-    return queries;
+    return request;
   }
-  const RetrievalQueries asked = engine::queries_at(spans_, position, tau);
+  const RetrievalQueries asked = queries_at(spans_, position, tau, settings.query_chunks);
   if (asked.span >= 0) {
     AnswerSpan& span = spans_[static_cast<size_t>(asked.span)];
     if (span.query.empty()) span.query = embed(span.query_begin, span.query_end);
     add(span.query);
   }
-  if (asked.message_alone && !queries.empty()) return queries;
-  if (!asked.chunk.empty()) add(embed(asked.chunk.begin, asked.chunk.end));
-  return queries;
+  if (asked.message_alone && !request.queries.empty()) {
+    request.recent = false;
+  } else if (!asked.text.empty()) {
+    add(embed(asked.text.begin, asked.text.end));
+  }
+  return request;
 }
 
 std::vector<float> Stream::embed(int64_t begin, int64_t end) {
@@ -231,9 +235,11 @@ std::vector<float> Stream::embed(int64_t begin, int64_t end) {
   TensorView hidden;
   Tensor kept;
   if (embedder_->needs_hidden()) {
-    if (begin < window_start_) {
-      std::vector<float> known = source_.known_vector(begin);
-      if (!known.empty() && end - begin == model_->settings.chunk) return known;
+    // Of what the window does not hold, only vectors of chunks are known: the last one's.
+    const int64_t last = end - model_->settings.chunk;
+    if (begin <= last && last < window_start_) {
+      std::vector<float> known = source_.known_vector(last);
+      if (!known.empty()) return known;
     }
     begin = std::max(begin, window_start_);
     end = std::min(end, known_);

@@ -45,6 +45,13 @@ struct RetrievedSet {
   Tensor v;
 };
 
+/// What a segment asks for.
+struct SetRequest {
+  std::vector<std::vector<float>> queries;  ///< a chunk's best score over them counts
+  int64_t window_start = 0;  ///< of the own stream nothing at or after it may be in the set
+  bool recent = false;       ///< the own stream's chunks right before the window are read besides
+};
+
 /// Where sets come from and chunks go to.
 class SetSource {
  public:
@@ -52,10 +59,7 @@ class SetSource {
   SetSource(const SetSource&) = delete;
   SetSource& operator=(const SetSource&) = delete;
   virtual ~SetSource() = default;
-  /// The set for a segment that begins at token `position` of a window that begins at token
-  /// `window_start`: nothing of the own stream at or after window_start may be in it.
-  virtual std::shared_ptr<const RetrievedSet> retrieve(std::span<const std::vector<float>> queries,
-                                                       int64_t position, int64_t window_start) = 0;
+  virtual std::shared_ptr<const RetrievedSet> retrieve(const SetRequest& request) = 0;
   /// A chunk of the own stream was completed for the first time.
   virtual void completed(EncodedChunk&& chunk) = 0;
   /// The newest completed chunk, which begins at `begin`, is no longer part of the stream.
@@ -166,7 +170,7 @@ class Stream {
   Plan plan_segments(int64_t begin, int64_t count, int64_t lead);
   [[nodiscard]] bool is_boundary(int64_t position) const;
   void open_segment(int64_t position);
-  std::vector<std::vector<float>> queries_at(int64_t position);
+  SetRequest request_at(int64_t position);
   std::vector<float> embed(int64_t begin, int64_t end);
   void complete_chunks();
   void send_chunks();

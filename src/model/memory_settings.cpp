@@ -54,6 +54,14 @@ void check_settings(const MemorySettings& settings, const ModelConfig& config) {
     refuse(settings, "[memory] neighbours is " + text(settings.neighbours) +
                          "; it must be from 0 to top_k, " + text(settings.top_k));
   }
+  if (settings.query_chunks < 1 || settings.query_chunks > 4096) {
+    refuse(settings, "[memory] query_chunks is " + text(settings.query_chunks) +
+                         "; it must be from 1 to 4096");
+  }
+  if (settings.recent_chunks < 0 || settings.recent_chunks > 4096) {
+    refuse(settings, "[memory] recent_chunks is " + text(settings.recent_chunks) +
+                         "; it must be from 0 to 4096");
+  }
   if (settings.embedder != "sif" && settings.embedder != "pooled") {
     refuse(settings,
            "[memory] embedder is \"" + settings.embedder + "\"; known are sif and pooled");

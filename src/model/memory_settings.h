@@ -17,6 +17,8 @@ struct MemorySettings {
   int64_t chunk = 128;                  ///< tau, tokens
   int64_t top_k = 8;                    ///< chunks retrieved for a segment
   int64_t neighbours = 0;               ///< of these so many bring the chunks beside them
+  int64_t query_chunks = 1;             ///< whole chunks before a segment of text that ask for it
+  int64_t recent_chunks = 0;            ///< chunks right before the window that text reads besides
   std::string embedder = "sif";         ///< "sif" or "pooled"
   int64_t window = 2048;                ///< W, tokens
   int64_t overlap = 512;                ///< tokens of a window that the next one reads again
@@ -24,6 +26,9 @@ struct MemorySettings {
   std::filesystem::path adapter;        ///< default adapter, absolute; empty: none
   std::string chat_template;            ///< empty: recognised from tokenizer_config.json
   std::string origin;                   ///< the file they come from, for messages and --dump-config
+
+  /// The most chunks that a segment reads.
+  [[nodiscard]] int64_t set_chunks() const { return top_k + recent_chunks; }
 };
 
 /// Reads the [memory], [window], [adapter], [chat] tables of a TOML file, over `base`. An unknown
@@ -41,8 +46,8 @@ MemorySettings find_settings(const std::filesystem::path& folder, const ModelCon
                              const std::filesystem::path& configs);
 
 /// Checks them against the model and each other: m < L, reading layers in [m, L), chunk <= overlap
-/// < window, top_k >= 1, neighbours <= top_k, window a whole number of tokens that leaves room to
-/// advance ... Errors: config, naming the key.
+/// < window, top_k >= 1, neighbours <= top_k, query_chunks >= 1, recent_chunks >= 0, window a whole
+/// number of tokens that leaves room to advance ... Errors: config, naming the key.
 void check_settings(const MemorySettings& settings, const ModelConfig& config);
 
 }  // namespace memlong::model

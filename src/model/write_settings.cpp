@@ -12,7 +12,8 @@ std::string settings_text(const MemorySettings& settings) {
     out << (i == 0 ? "" : ", ") << settings.reading_layers[i];
   }
   out << "]\nchunk = " << settings.chunk << "\ntop_k = " << settings.top_k
-      << "\nneighbours = " << settings.neighbours << "\nembedder = \"" << settings.embedder
+      << "\nneighbours = " << settings.neighbours << "\nquery_chunks = " << settings.query_chunks
+      << "\nrecent_chunks = " << settings.recent_chunks << "\nembedder = \"" << settings.embedder
       << "\"\n\n[window]\nsize = " << settings.window << "\noverlap = " << settings.overlap
       << "\nbos = " << (settings.window_bos ? "true" : "false") << "\n";
   if (!settings.chat_template.empty()) {

@@ -182,7 +182,7 @@ BatchExtent batch_extent(const DataOptions& data, const MemorySettings& settings
   if (data.form == ItemForm::streams) {
     const int64_t segments = (settings.window + settings.chunk - 1) / settings.chunk + 1;
     extent.rows = data.rows * settings.window;
-    extent.memory = data.rows * segments * settings.top_k * settings.chunk;
+    extent.memory = data.rows * segments * settings.set_chunks() * settings.chunk;
     extent.kept = data.rows * kept_tokens(data, settings, corpus);
     return extent;
   }

@@ -55,32 +55,34 @@ std::vector<RetrievalPoint> StreamRow::points() const {
   for (int64_t position = window_; position < window_end(); ++position) {
     const int64_t row = lead + position - window_;
     if (engine::is_retrieval_point(document_->spans, position, window_, model_->settings.chunk)) {
-      points.push_back({.position = position,
-                        .begin = points.empty() ? 0 : row,
-                        .end = row,
-                        .queries = queries_at(position)});
+      points.push_back(point_at(position));
+      points.back().begin = points.size() == 1 ? 0 : row;
     }
     points.back().end = row + 1;
   }
   return points;
 }
 
-std::vector<Query> StreamRow::queries_at(int64_t position) const {
-  std::vector<Query> queries;
+RetrievalPoint StreamRow::point_at(int64_t position) const {
+  const model::MemorySettings& settings = model_->settings;
+  RetrievalPoint point{.position = position, .queries = {}, .recent = true};
   const auto add = [&](int64_t begin, int64_t end) {
     Query query = embed(begin, end);
     const bool any = std::ranges::any_of(query, [](float value) { return value != 0.0F; });
-    if (any) queries.push_back(std::move(query));
+    if (any) point.queries.push_back(std::move(query));
   };
   const engine::RetrievalQueries asked =
-      engine::queries_at(document_->spans, position, model_->settings.chunk);
+      engine::queries_at(document_->spans, position, settings.chunk, settings.query_chunks);
   if (asked.span >= 0) {
     const engine::AnswerSpan& span = document_->spans[static_cast<size_t>(asked.span)];
     add(span.query_begin, span.query_end);
   }
-  if (asked.message_alone && !queries.empty()) return queries;
-  if (!asked.chunk.empty()) add(asked.chunk.begin, asked.chunk.end);
-  return queries;
+  if (asked.message_alone && !point.queries.empty()) {
+    point.recent = false;
+  } else if (!asked.text.empty()) {
+    add(asked.text.begin, asked.text.end);
+  }
+  return point;
 }
 
 Query StreamRow::embed(int64_t begin, int64_t end) const {
@@ -99,14 +101,16 @@ int64_t StreamRow::searchable() const {
   return first - chunks_.begin();
 }
 
-std::vector<const EncodedChunk*> StreamRow::retrieve(std::span<const Query> queries, int64_t count,
+std::vector<const EncodedChunk*> StreamRow::retrieve(const RetrievalPoint& point, int64_t count,
                                                      int64_t newest) const {
-  const int64_t end = searchable();
-  const int64_t begin = newest > 0 ? std::max<int64_t>(0, end - newest) : 0;
+  const int64_t last = searchable();
+  const int64_t begin = newest > 0 ? std::max<int64_t>(0, last - newest) : 0;
+  const int64_t recent = point.recent ? model_->settings.recent_chunks : 0;
+  const int64_t end = std::max(begin, last - recent);
   std::vector<std::pair<float, const EncodedChunk*>> found;
   for (int64_t i = begin; i < end; ++i) {
     const EncodedChunk& chunk = chunks_[static_cast<size_t>(i)];
-    found.emplace_back(best_score(queries, chunk), &chunk);
+    found.emplace_back(best_score(point.queries, chunk), &chunk);
   }
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
@@ -123,6 +127,7 @@ std::vector<const EncodedChunk*> StreamRow::retrieve(std::span<const Query> quer
         std::ranges::sort(beside, {}, [](const EncodedChunk* other) { return other->begin; });
         return beside;
       });
+  for (int64_t i = end; i < last; ++i) chunks.push_back(&chunks_[static_cast<size_t>(i)]);
   std::ranges::sort(chunks, {}, [](const EncodedChunk* chunk) { return chunk->begin; });
   return chunks;
 }

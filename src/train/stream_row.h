@@ -26,6 +26,7 @@ struct RetrievalPoint {
   int64_t begin = 0;
   int64_t end = 0;
   std::vector<Query> queries;  ///< empty: nothing is read
+  bool recent = false;         ///< what stood right before the window is read besides
 };
 
 /// The best score of a chunk over several queries, as retrieval in use computes it.
@@ -53,9 +54,10 @@ class StreamRow {
   [[nodiscard]] std::vector<int32_t> window_ids() const;  ///< BOS in front where windows open so
   [[nodiscard]] std::vector<RetrievalPoint> points() const;
 
-  /// The `count` best chunks that lie wholly before the window, oldest first; of those only the
-  /// newest `newest` are looked at (0: all).
-  [[nodiscard]] std::vector<const engine::EncodedChunk*> retrieve(std::span<const Query> queries,
+  /// What a point reads of the chunks that lie wholly before the window, oldest first: the `count`
+  /// best, and the recent ones where it wants them; only the newest `newest` are looked at (0:
+  /// all).
+  [[nodiscard]] std::vector<const engine::EncodedChunk*> retrieve(const RetrievalPoint& point,
                                                                   int64_t count,
                                                                   int64_t newest) const;
   /// All that it keeps, oldest first.
@@ -73,7 +75,7 @@ class StreamRow {
  private:
   [[nodiscard]] int64_t overlap() const { return model_->settings.overlap; }
   [[nodiscard]] int64_t size() const { return to_ - from_; }
-  [[nodiscard]] std::vector<Query> queries_at(int64_t position) const;
+  [[nodiscard]] RetrievalPoint point_at(int64_t position) const;
   [[nodiscard]] Query embed(int64_t begin, int64_t end) const;
   [[nodiscard]] int64_t searchable() const;
 

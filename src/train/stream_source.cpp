@@ -158,7 +158,7 @@ class StreamSource final : public BatchSource {
     for (const RetrievalPoint& point : row.points()) {
       if (point.queries.empty()) continue;
       SegmentPlan segment{.begin = point.begin, .end = point.end, .parts = {}};
-      for (const EncodedChunk* chunk : chunks_for(index, point.queries, step)) {
+      for (const EncodedChunk* chunk : chunks_for(index, point, step)) {
         segment.parts.push_back(
             {.past = -1, .begin = 0, .end = chunk->k.dim(1), .k = chunk->k, .v = chunk->v});
       }
@@ -168,11 +168,11 @@ class StreamSource final : public BatchSource {
   }
 
   /// Distractors first: what belongs to another document counts as older.
-  std::vector<const EncodedChunk*> chunks_for(size_t index, std::span<const Query> queries,
+  std::vector<const EncodedChunk*> chunks_for(size_t index, const RetrievalPoint& point,
                                               int64_t step) {
     std::vector<const EncodedChunk*> chunks =
-        distractors_for(index, queries, options_.distractors.count_at(step));
-    const auto own = rows_[index].retrieve(queries, top_k_ - static_cast<int64_t>(chunks.size()),
+        distractors_for(index, point.queries, options_.distractors.count_at(step));
+    const auto own = rows_[index].retrieve(point, top_k_ - static_cast<int64_t>(chunks.size()),
                                            options_.memory_chunks.count_at(step));
     chunks.insert(chunks.end(), own.begin(), own.end());
     return chunks;

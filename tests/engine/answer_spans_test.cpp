@@ -75,17 +75,27 @@ TEST(AnswerSpans, AMessageAndAChunkOfItsAnswerAreReadWithOneSet) {
 TEST(AnswerSpans, ChunksAskBesideTheMessageOnceTheAnswerIsAChunkLong) {
   const std::vector<AnswerSpan> spans = one_answer();
   for (const int64_t at : {20, 40, 50, 65}) {
-    const RetrievalQueries queries = queries_at(spans, at, kChunk);
+    const RetrievalQueries queries = queries_at(spans, at, kChunk, 1);
     EXPECT_EQ(queries.span, 0) << at;
     EXPECT_TRUE(queries.message_alone) << at;
   }
-  const RetrievalQueries later = queries_at(spans, 80, kChunk);
+  const RetrievalQueries later = queries_at(spans, 80, kChunk, 1);
   EXPECT_EQ(later.span, 0);
   EXPECT_FALSE(later.message_alone);
-  EXPECT_EQ(later.chunk.begin, 64);
-  EXPECT_EQ(later.chunk.end, 80);
-  for (const int64_t at : {19, 90, 96}) EXPECT_EQ(queries_at(spans, at, kChunk).span, -1) << at;
-  EXPECT_TRUE(queries_at(spans, 15, kChunk).chunk.empty());
+  EXPECT_EQ(later.text.begin, 64);
+  EXPECT_EQ(later.text.end, 80);
+  for (const int64_t at : {19, 90, 96}) EXPECT_EQ(queries_at(spans, at, kChunk, 1).span, -1) << at;
+}
+
+TEST(AnswerSpans, TextAsksWithItsLastWholeChunks) {
+  const auto text_at = [](int64_t position, int64_t query_chunks) {
+    const TokenRange text = queries_at({}, position, kChunk, query_chunks).text;
+    return std::pair(text.begin, text.end);
+  };
+  EXPECT_EQ(text_at(100, 1), std::pair(int64_t{80}, int64_t{96}));
+  EXPECT_EQ(text_at(96, 3), std::pair(int64_t{48}, int64_t{96}));
+  EXPECT_EQ(text_at(40, 3), std::pair(int64_t{0}, int64_t{32})) << "there are only two";
+  EXPECT_TRUE(queries_at({}, 15, kChunk, 3).text.empty());
 }
 
 }  // namespace

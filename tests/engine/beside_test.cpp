@@ -1,4 +1,5 @@
-// Chunks beside those that were found: in the bank, not in it yet, and across the border.
+// Chunks beside those that were found and chunks right before the window: in the bank, not in it
+// yet, and across the border.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -68,8 +69,9 @@ class Beside : public testing::Test {
 
   /// Where the chunks begin that a window reads which asks for what lies at `place`; in chunks.
   static std::vector<int64_t> places(DialogMemory& memory, const std::vector<float>& asked,
-                                     int64_t window_start) {
-    const auto set = memory.retrieve(std::span(&asked, 1), window_start, window_start);
+                                     int64_t window_start, bool recent = false) {
+    const auto set =
+        memory.retrieve({.queries = {asked}, .window_start = window_start, .recent = recent});
     std::vector<int64_t> places;
     for (const RetrievedChunk& chunk : set->chunks) places.push_back(chunk.begin / kTokens);
     return places;
@@ -83,7 +85,7 @@ class Beside : public testing::Test {
 
   Context context_;
   const test::TempFolder folder_;
-  std::shared_ptr<const LoadedModel> model_;
+  std::shared_ptr<LoadedModel> model_;
   std::shared_ptr<membank::Bank> bank_;
 };
 
@@ -144,6 +146,61 @@ TEST_F(Beside, AcrossTheBorderOfWhatIsStored) {
 TEST_F(Beside, NothingInAnEmptyMemory) {
   const auto own = dialog(memory(), 0);
   EXPECT_THAT(places(*own, query(1), kFar), IsEmpty());
+}
+
+class Recent : public Beside {
+ protected:
+  void SetUp() override {
+    Beside::SetUp();
+    model_->settings.top_k = 1;
+    model_->settings.neighbours = 0;
+    model_->settings.recent_chunks = 2;
+  }
+};
+
+TEST_F(Recent, AreReadBesideWhatIsFound) {
+  const DocumentId one = create("one");
+  const DocumentId two = create("two");
+  for (int64_t place = 0; place < 6; ++place) {
+    store(one, place);
+    store(two, place + 10);  // newer, but of another document
+  }
+  const auto own = dialog(memory(), one);
+  EXPECT_THAT(places(*own, query(1), kFar, true), ElementsAre(1, 4, 5));
+  EXPECT_THAT(places(*own, query(1), 4 * kTokens, true), ElementsAre(1, 2, 3));
+  EXPECT_THAT(places(*own, query(1), 4 * kTokens + 7, true), ElementsAre(1, 2, 3));
+  EXPECT_THAT(places(*own, query(1), kFar, false), ElementsAre(1)) << "a question does not";
+}
+
+TEST_F(Recent, TakeNoPlaceOfWhatIsFound) {
+  const auto own = dialog(nullptr, 0);
+  for (int64_t place = 0; place < 6; ++place) own->completed(made(place));
+  EXPECT_THAT(places(*own, query(5), kFar, true), ElementsAre(0, 4, 5))
+      << "5 is there already, and of the others none is better than the first";
+  EXPECT_THAT(places(*own, query(0), 2 * kTokens, true), ElementsAre(0, 1)) << "there are no more";
+}
+
+TEST_F(Recent, AcrossTheBorderOfWhatIsStored) {
+  const DocumentId one = create("one");
+  for (int64_t place = 0; place < 3; ++place) store(one, place);
+  const auto own = dialog(memory(), one);
+  for (int64_t place = 3; place < 6; ++place) own->completed(made(place));
+  EXPECT_THAT(places(*own, query(0), 4 * kTokens, true), ElementsAre(0, 2, 3));
+  EXPECT_THAT(places(*own, query(0), 3 * kTokens, true), ElementsAre(0, 1, 2));
+}
+
+TEST_F(Recent, EndWhereAChunkIsMissing) {
+  const DocumentId one = create("one");
+  std::vector<ChunkId> ids;
+  for (int64_t place = 0; place < 6; ++place) ids.push_back(store(one, place));
+  bank_->remove_chunks(std::span(&ids[4], 1));
+  const auto own = dialog(memory(), one);
+  EXPECT_THAT(places(*own, query(1), kFar, true), ElementsAre(1, 5));
+}
+
+TEST_F(Recent, NothingInAnEmptyMemory) {
+  EXPECT_THAT(places(*dialog(memory(), 0), query(1), kFar, true), IsEmpty());
+  EXPECT_THAT(places(*dialog(memory(), create("one")), query(1), kFar, true), IsEmpty());
 }
 
 }  // namespace

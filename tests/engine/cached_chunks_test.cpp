@@ -54,9 +54,8 @@ class CachedChunks : public testing::Test {
 
   /// What is retrieved at the start of a window far behind: the first key of each chunk.
   std::vector<float> retrieve(DialogMemory& memory) const {
-    std::vector<std::vector<float>> queries(1);
-    queries[0].assign(static_cast<size_t>(model_->fingerprint().embedder_dim), 0.1F);
-    const auto set = memory.retrieve(queries, 1000, 1000);
+    const std::vector<float> query(static_cast<size_t>(model_->fingerprint().embedder_dim), 0.1F);
+    const auto set = memory.retrieve({.queries = {query}, .window_start = 1000});
     std::vector<float> keys;
     int64_t at = 0;
     for (const RetrievedChunk& chunk : set->chunks) {

@@ -41,6 +41,8 @@ TEST(Settings, EveryKeyIsRead) {
     chunk = 64
     top_k = 3
     neighbours = 2
+    query_chunks = 5
+    recent_chunks = 6
     embedder = "pooled"
     [window]
     size = 512
@@ -57,6 +59,9 @@ TEST(Settings, EveryKeyIsRead) {
   EXPECT_EQ(settings.chunk, 64);
   EXPECT_EQ(settings.top_k, 3);
   EXPECT_EQ(settings.neighbours, 2);
+  EXPECT_EQ(settings.query_chunks, 5);
+  EXPECT_EQ(settings.recent_chunks, 6);
+  EXPECT_EQ(settings.set_chunks(), 9);
   EXPECT_EQ(settings.embedder, "pooled");
   EXPECT_EQ(settings.window, 512);
   EXPECT_EQ(settings.overlap, 128);
@@ -87,6 +92,8 @@ TEST(Settings, TextOfThemIsReadAgain) {
   settings.chunk = 32;
   settings.top_k = 3;
   settings.neighbours = 1;
+  settings.query_chunks = 4;
+  settings.recent_chunks = 7;
   settings.embedder = "pooled";
   settings.window = 640;
   settings.overlap = 64;
@@ -100,6 +107,8 @@ TEST(Settings, TextOfThemIsReadAgain) {
   EXPECT_EQ(back.chunk, 32);
   EXPECT_EQ(back.top_k, 3);
   EXPECT_EQ(back.neighbours, 1);
+  EXPECT_EQ(back.query_chunks, 4);
+  EXPECT_EQ(back.recent_chunks, 7);
   EXPECT_EQ(back.embedder, "pooled");
   EXPECT_EQ(back.window, 640);
   EXPECT_EQ(back.overlap, 64);
@@ -222,6 +231,10 @@ TEST(Settings, WhatDoesNotFitTheModelIsRefused) {
   EXPECT_THAT(refused([](S& s) { s.chunk = 0; }), HasSubstr("[memory] chunk"));
   EXPECT_THAT(refused([](S& s) { s.chunk = 513; }), HasSubstr("[window] overlap"));
   EXPECT_THAT(refused([](S& s) { s.top_k = 0; }), HasSubstr("[memory] top_k"));
+  EXPECT_THAT(refused([](S& s) { s.query_chunks = 0; }), HasSubstr("[memory] query_chunks is 0"));
+  EXPECT_THAT(refused([](S& s) { s.query_chunks = 4097; }), HasSubstr("from 1 to 4096"));
+  EXPECT_THAT(refused([](S& s) { s.recent_chunks = -1; }), HasSubstr("[memory] recent_chunks is"));
+  EXPECT_THAT(refused([](S& s) { s.recent_chunks = 4097; }), HasSubstr("from 0 to 4096"));
   EXPECT_THAT(refused([](S& s) { s.neighbours = -1; }), HasSubstr("[memory] neighbours"));
   EXPECT_THAT(refused([](S& s) { s.neighbours = s.top_k + 1; }), HasSubstr("[memory] neighbours"));
   EXPECT_THAT(refused([](S& s) { s.embedder = "bge"; }), HasSubstr("[memory] embedder"));

@@ -20,10 +20,17 @@ TEST(ModelOptions, FlagsFillTheCommonOptions) {
   add_model_options(set, common);
   add_memory_options(set, common, "memory-top-k");
   add_output_options(set, common);
-  const std::vector<const char*> argv = {
-      "memlong-x", "-m",           "dir",     "--dtype", "f32",    "--reading-layers",
-      "5,4",       "--window-bos", "--chunk", "32",      "--json", "--memory-top-k",
-      "3",         "--neighbours", "1",       "-t",      "2"};
+  const std::vector<const char*> argv = {"memlong-x", "-m",
+                                         "dir",       "--dtype",
+                                         "f32",       "--reading-layers",
+                                         "5,4",       "--window-bos",
+                                         "--chunk",   "32",
+                                         "--json",    "--memory-top-k",
+                                         "3",         "--neighbours",
+                                         "1",         "--query-chunks",
+                                         "4",         "--recent-chunks",
+                                         "6",         "-t",
+                                         "2"};
   ASSERT_TRUE(set.parse(static_cast<int>(argv.size()), argv.data()));
   EXPECT_EQ(common.model, "dir");
   EXPECT_EQ(compute_dtype(common), DType::f32);
@@ -32,6 +39,8 @@ TEST(ModelOptions, FlagsFillTheCommonOptions) {
   EXPECT_EQ(common.chunk, 32);
   EXPECT_EQ(common.top_k, 3);
   EXPECT_EQ(common.neighbours, 1);
+  EXPECT_EQ(common.query_chunks, 4);
+  EXPECT_EQ(common.recent_chunks, 6);
   EXPECT_FALSE(common.overlap.has_value());
   EXPECT_EQ(context_options(common).threads, 2);
   EXPECT_TRUE(common.json);

@@ -91,17 +91,26 @@ int64_t begin_of(Context& context, const MemoryPart& part,
   return -1;
 }
 
-/// Of the chunks that are retrieved, so many bring those beside them.
-class StreamInUse : public testing::TestWithParam<int64_t> {};
-INSTANTIATE_TEST_SUITE_P(Neighbours, StreamInUse, testing::Values(0, 1),
-                         testing::PrintToStringParamName());
+struct Reading {
+  const char* name;
+  int64_t neighbours;
+  int64_t query_chunks;
+  int64_t recent_chunks;
+};
+class StreamInUse : public testing::TestWithParam<Reading> {};
+INSTANTIATE_TEST_SUITE_P(Reading, StreamInUse,
+                         testing::Values(Reading{"Plain", 0, 1, 0}, Reading{"Neighbours", 1, 1, 0},
+                                         Reading{"Recent", 1, 3, 2}),
+                         [](const auto& reading) { return reading.param.name; });
 
 TEST_P(StreamInUse, SegmentsChunksAndLossAreThoseOfASession) {
   Context context;
   const auto changed =
       std::make_shared<engine::LoadedModel>(*memlong::test::reference_model(context, DType::f32));
   changed->settings.top_k = 4;
-  changed->settings.neighbours = GetParam();
+  changed->settings.neighbours = GetParam().neighbours;
+  changed->settings.query_chunks = GetParam().query_chunks;
+  changed->settings.recent_chunks = GetParam().recent_chunks;
   const std::shared_ptr<const engine::LoadedModel> model = changed;
   nlohmann::json json = {{"messages", nlohmann::json::array()}};
   for (const tokenizer::Message& message : memlong::test::small_talk(25)) {

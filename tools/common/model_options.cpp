@@ -55,6 +55,16 @@ void add_memory_options(OptionSet& options, CommonOptions& common, const std::st
            "the N best of these bring the chunks right before and behind them, in place of the "
            "last ones")
       .range(0, 1e6);
+  options
+      .add("query-chunks", &common.query_chunks,
+           "whole chunks before a segment of text that are its query")
+      .range(1, 1e6);
+  options
+      .add(
+          "recent-chunks", &common.recent_chunks,
+          "chunks right before the window that a segment of text reads besides; a question and its "
+          "answer do not")
+      .range(0, 1e6);
   options.add("window", &common.window, "tokens of a window").range(2, 1e9);
   options.add("overlap", &common.overlap, "tokens of a window that the next one reads again")
       .range(1, 1e9);
@@ -172,13 +182,16 @@ model::MemorySettings resolve_settings(const CommonOptions& common,
   if (common.chunk) settings.chunk = *common.chunk;
   if (common.top_k) settings.top_k = *common.top_k;
   if (common.neighbours) settings.neighbours = *common.neighbours;
+  if (common.query_chunks) settings.query_chunks = *common.query_chunks;
+  if (common.recent_chunks) settings.recent_chunks = *common.recent_chunks;
   if (common.window) settings.window = *common.window;
   if (common.overlap) settings.overlap = *common.overlap;
   if (!common.embedder.empty()) settings.embedder = common.embedder;
   if (common.window_bos) settings.window_bos = *common.window_bos;
   if (!common.chat_template.empty()) settings.chat_template = common.chat_template;
   const bool changed = common.memory_layer || !common.reading_layers.empty() || common.chunk ||
-                       common.top_k || common.neighbours || common.window || common.overlap ||
+                       common.top_k || common.neighbours || common.query_chunks ||
+                       common.recent_chunks || common.window || common.overlap ||
                        !common.embedder.empty() || common.window_bos;
   if (changed) settings.origin = "options over " + settings.origin;  // a message must not mislead
   if (common.adapter == "none") {

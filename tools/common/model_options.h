@@ -33,6 +33,8 @@ struct CommonOptions {
   std::optional<int64_t> chunk;
   std::optional<int64_t> top_k;
   std::optional<int64_t> neighbours;
+  std::optional<int64_t> query_chunks;
+  std::optional<int64_t> recent_chunks;
   std::optional<int64_t> window;
   std::optional<int64_t> overlap;
   std::string embedder;

@@ -25,16 +25,15 @@ std::vector<engine::EncodedChunk> encode_text(
   return chunks;
 }
 
-std::vector<engine::RetrievedChunk> TextMemory::rank(std::span<const std::vector<float>> queries,
-                                                     int64_t window_start) {
+std::vector<engine::RetrievedChunk> TextMemory::rank(const engine::SetRequest& request) {
   std::vector<engine::RetrievedChunk> found;
   for (const engine::EncodedChunk& chunk : chunks_) {
     const auto tokens = static_cast<int64_t>(chunk.ids.size());
     if (chunk.begin < from_) continue;
-    if (chunk.begin + tokens > window_start) break;
+    if (chunk.begin + tokens > request.window_start) break;
     float best = -2.0F;
     if (choice_ == Choice::nearest) {
-      for (const std::vector<float>& query : queries) {
+      for (const std::vector<float>& query : request.queries) {
         best = std::max(best,
                         std::inner_product(query.begin(), query.end(), chunk.vector.begin(), 0.0F));
       }
@@ -51,22 +50,31 @@ std::vector<engine::RetrievedChunk> TextMemory::rank(std::span<const std::vector
   return found;
 }
 
-/// What was ranked becomes a set: what is handed over, then the best with the chunks beside them.
-std::vector<engine::RetrievedChunk> TextMemory::choose(
-    std::vector<engine::RetrievedChunk> ranked) const {
+/// What was ranked becomes a set: what is handed over, what stood right before the window, then the
+/// best with the chunks beside them.
+std::vector<engine::RetrievedChunk> TextMemory::choose(std::vector<engine::RetrievedChunk> ranked,
+                                                       const engine::SetRequest& request) const {
   if (choice_ == Choice::all) return ranked;
-  const auto rest = std::stable_partition(
+  const auto unhanded = std::stable_partition(
       ranked.begin(), ranked.end(), [this](const engine::RetrievedChunk& chunk) {
         return chunk.begin < handed_end_ && chunk.begin + chunk.tokens > handed_begin_;
       });
-  std::vector<engine::RetrievedChunk> chosen(ranked.begin(), rest);
-  const int64_t top_k = model_->settings.top_k;
-  if (static_cast<int64_t>(chosen.size()) > top_k) chosen.resize(static_cast<size_t>(top_k));
-  const int64_t tau = model_->settings.chunk;
+  std::vector<engine::RetrievedChunk> chosen(ranked.begin(), unhanded);
+  const model::MemorySettings& settings = model_->settings;
+  const bool nearest = choice_ == Choice::nearest;
+  const int64_t recent = request.recent ? settings.recent_chunks : 0;
+  const int64_t most = settings.top_k + (nearest ? 0 : recent);
+  if (static_cast<int64_t>(chosen.size()) > most) chosen.resize(static_cast<size_t>(most));
+  const int64_t left = most - static_cast<int64_t>(chosen.size());
+  const int64_t tau = settings.chunk;
+  const int64_t recent_begin = (request.window_start / tau - recent) * tau;
+  const auto rest = std::stable_partition(
+      unhanded, ranked.end(),
+      [&](const engine::RetrievedChunk& chunk) { return nearest && chunk.begin >= recent_begin; });
+  chosen.insert(chosen.end(), unhanded, rest);
   const auto others = retriever::with_neighbours(
-      std::span<const engine::RetrievedChunk>(rest, ranked.end()),
-      top_k - static_cast<int64_t>(chosen.size()),
-      choice_ == Choice::nearest ? model_->settings.neighbours : 0,
+      std::span<const engine::RetrievedChunk>(rest, ranked.end()), left,
+      nearest ? settings.neighbours : 0,
       [](const auto& a, const auto& b) { return a.begin == b.begin; },
       [&](const engine::RetrievedChunk& chunk) {
         std::vector<engine::RetrievedChunk> beside;
@@ -81,8 +89,8 @@ std::vector<engine::RetrievedChunk> TextMemory::choose(
 }
 
 std::shared_ptr<const engine::RetrievedSet> TextMemory::retrieve(
-    std::span<const std::vector<float>> queries, int64_t /*position*/, int64_t window_start) {
-  std::vector<engine::RetrievedChunk> found = choose(rank(queries, window_start));
+    const engine::SetRequest& request) {
+  std::vector<engine::RetrievedChunk> found = choose(rank(request), request);
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.begin < b.begin; });
   const auto same = [](const auto& a, const auto& b) { return a.begin == b.begin; };

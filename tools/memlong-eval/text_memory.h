@@ -22,8 +22,8 @@ std::vector<engine::EncodedChunk> encode_text(
 
 enum class Choice : uint8_t {
   nearest,
-  random,
-  all  ///< every chunk, whatever top_k says: dense attention to the whole past
+  random,  ///< as many as are read otherwise
+  all      ///< every chunk, whatever top_k says: dense attention to the whole past
 };
 
 /// Offers the chunks that begin at or after `from` and end at or before the window's start.
@@ -49,18 +49,15 @@ class TextMemory : public engine::SetSource {
     generator_.seed(seed);
   }
 
-  std::shared_ptr<const engine::RetrievedSet> retrieve(std::span<const std::vector<float>> queries,
-                                                       int64_t position,
-                                                       int64_t window_start) override;
+  std::shared_ptr<const engine::RetrievedSet> retrieve(const engine::SetRequest& request) override;
   void completed(engine::EncodedChunk&& /*chunk*/) override {}
   void dropped(int64_t /*begin*/) override {}
   std::vector<float> known_vector(int64_t begin) override;
 
  private:
-  [[nodiscard]] std::vector<engine::RetrievedChunk> rank(
-      std::span<const std::vector<float>> queries, int64_t window_start);
+  [[nodiscard]] std::vector<engine::RetrievedChunk> rank(const engine::SetRequest& request);
   [[nodiscard]] std::vector<engine::RetrievedChunk> choose(
-      std::vector<engine::RetrievedChunk> ranked) const;
+      std::vector<engine::RetrievedChunk> ranked, const engine::SetRequest& request) const;
 
   Context host_;  ///< for copies within main memory
   std::shared_ptr<const engine::LoadedModel> model_;

@@ -86,6 +86,8 @@ void put_model(ordered_json& json, const engine::LoadedModel& model) {
   json["chunk"] = settings.chunk;
   json["top-k"] = settings.top_k;
   json["neighbours"] = settings.neighbours;
+  json["query-chunks"] = settings.query_chunks;
+  json["recent-chunks"] = settings.recent_chunks;
   json["window"] = settings.window;
   json["overlap"] = settings.overlap;
   json["window-bos"] = settings.window_bos;
