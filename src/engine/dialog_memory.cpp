@@ -57,7 +57,8 @@ std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(const SetRequest& req
       [&](std::span<const ChunkPlace> places) { return read(now.get(), places); }));
   std::vector<membank::ChunkId> hits;
   for (const RetrievedChunk& chunk : set->chunks) {
-    if (chunk.id != 0) hits.push_back(chunk.id);
+    const bool is_recent = chunk.document == document_ && chunk.begin >= own_end;
+    if (chunk.id != 0 && !is_recent) hits.push_back(chunk.id);  // that one was found
   }
   if (!hits.empty()) memory_->bank().count_hits(hits);
   return set;

@@ -13,6 +13,7 @@ using membank::ChunkId;
 using membank::DocumentId;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 constexpr int64_t kTokens = 64;  // of a chunk of the reference model
 
@@ -196,6 +197,28 @@ TEST_F(Recent, EndWhereAChunkIsMissing) {
   bank_->remove_chunks(std::span(&ids[4], 1));
   const auto own = dialog(memory(), one);
   EXPECT_THAT(places(*own, query(1), kFar, true), ElementsAre(1, 5));
+}
+
+TEST_F(Recent, AreNotCountedAsFound) {
+  const DocumentId one = create("one");
+  const DocumentId two = create("two");
+  std::vector<ChunkId> ids;
+  for (int64_t place = 0; place < 6; ++place) ids.push_back(store(one, place));
+  const ChunkId other = store(two, 9);
+  const auto own = dialog(memory(), one);
+  EXPECT_THAT(places(*own, query(1), kFar, true), ElementsAre(1, 4, 5));
+  EXPECT_THAT(places(*own, query(5), kFar, false), ElementsAre(5));
+  auto all = DialogMemory(context_, model_, memory(),
+                          {.name_spaces = {}, .documents = {}, .everything = true});
+  all.set_document(one);
+  EXPECT_THAT(places(all, query(9), kFar, true), UnorderedElementsAre(4, 5, 0))
+      << "the only one of its document";
+  bank_->flush_hits();
+  const auto now = bank_->snapshot();
+  std::vector<uint64_t> hits;
+  for (const ChunkId id : ids) hits.push_back(now->chunk(id)->hits);
+  EXPECT_THAT(hits, ElementsAre(0, 1, 0, 0, 0, 1));
+  EXPECT_EQ(now->chunk(other)->hits, 1U);
 }
 
 TEST_F(Recent, NothingInAnEmptyMemory) {
