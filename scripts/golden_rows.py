@@ -83,6 +83,7 @@ class Settings:
         self.memory_layer, self.reading = memory["layer"], set(memory["reading_layers"])
         self.chunk, self.top_k = memory["chunk"], memory["top_k"]
         self.neighbours = memory.get("neighbours", 0)
+        self.recency = memory.get("recency", 0.0)
         self.query_chunks, self.recent_chunks = memory.get("query_chunks", 1), memory.get("recent_chunks", 0)
         self.window, self.overlap = window["size"], window["overlap"]
         self.adapter = toml.get("adapter", {}).get("path")
@@ -231,17 +232,20 @@ class Memory:
         x = x - (x @ self.component) / (self.component @ self.component) * self.component
         return x / np.linalg.norm(x)
 
-    def search(self, queries, eligible, recent, where):
-        """The best chunks of those before `eligible`, best first, then the last `recent` of these, which are
-        not among the best; with scores."""
-        recent = min(recent, eligible)
+    def search(self, queries, begin, text, where):
+        """The best chunks of those before the window, best first; for text the nearer the better, and then
+        the last ones, which are not among the best. With scores."""
+        eligible = begin // self.s.chunk
+        recent = min(self.s.recent_chunks, eligible) if text else 0
         scores = np.max([self.vectors[:eligible] @ self.embed(q) for q in queries], axis=0)
-        order = np.argsort(-scores[:eligible - recent], kind="stable")
+        back = np.maximum(1, begin / self.s.chunk - np.arange(eligible))
+        ranks = scores - (self.s.recency * np.log2(back) if text else 0)
+        order = np.argsort(-ranks[:eligible - recent], kind="stable")
         best = self.with_neighbours(order)
         out = next((rank for rank, chunk in enumerate(order) if chunk not in best), 0)
-        if out > 0 and scores[order[out - 1]] - scores[order[out]] < CLOSE_SCORES:
+        if out > 0 and ranks[order[out - 1]] - ranks[order[out]] < CLOSE_SCORES:
             print(f"{where}: chunks {order[out - 1]} and {order[out]} have scores "
-                  f"{scores[order[out - 1]]:.6f} and {scores[order[out]]:.6f}", file=sys.stderr)
+                  f"{ranks[order[out - 1]]:.6f} and {ranks[order[out]]:.6f}", file=sys.stderr)
         best = np.concatenate([best, np.arange(eligible - recent, eligible)]).astype(int)
         return best.tolist(), scores[best].tolist()
 
@@ -310,8 +314,7 @@ def ask(network, memory, dialog, probe, row):
     segments, asked = [], None
     points = retrieval_points(dialog, s, begin, answer_end)
     for (at, queries, text), after in zip(points, [p[0] for p in points[1:]] + [answer_end]):
-        recent = s.recent_chunks if text else 0
-        found = memory.search(queries, begin // s.chunk, recent, f"turn {probe['turn']}, token {at}")
+        found = memory.search(queries, begin, text, f"turn {probe['turn']}, token {at}")
         segments.append((at - begin, after - begin, *memory.gather(found[0])))
         if at <= answer_start:
             asked = found

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Writes the recall dialogs that the reference model is trained on.
 #   make_data.sh OUT_DIR SGD_FILE [--books DIR] [--seed N] [--dense-short N] [--dense-long N]
-#               [--dense-hard N] [--dense-calm N] [--dense-strange N] [--dense-full N] [--dense-echo N]
+#               [--dense-hard N] [--dense-calm N] [--dense-strange N] [--dense-full N] [--dense-echo N] [--dense-alike N]
 #               [--mixed-2k N] [--mixed-8k N] [--full-3k N] [--full-8k N] [--strange-3k N] [--strange-8k N]
-#               [--echo-3k N] [--dev N]
+#               [--alike-8k N] [--echo-3k N] [--dev N]
 # SGD_FILE: the dialogs that fill the gaps, lines "User: ..." and "System: ...", a blank line between two.
 # --books: texts whose words stand in for known ones; without it dense-strange, dense-full,
-# dense-echo, strange-3k, strange-8k and echo-3k are left out.
+# dense-echo, dense-alike, strange-3k, strange-8k, alike-8k and echo-3k are left out.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -15,8 +15,8 @@ out=$1
 filler=$2
 shift 2
 declare -A count=([seed]=1 [dense-short]=40000 [dense-long]=60000 [dense-hard]=100000
-  [dense-calm]=150000 [dense-strange]=130000 [dense-full]=40000 [dense-echo]=34000
-  [mixed-2k]=6000 [mixed-8k]=1500 [full-3k]=1500 [full-8k]=600 [strange-3k]=1500 [strange-8k]=1000 [echo-3k]=1500 [dev]=300)
+  [dense-calm]=150000 [dense-strange]=130000 [dense-full]=40000 [dense-echo]=34000 [dense-alike]=30000
+  [mixed-2k]=6000 [mixed-8k]=1500 [full-3k]=1500 [full-8k]=600 [strange-3k]=1500 [strange-8k]=1000 [alike-8k]=1200 [echo-3k]=1500 [dev]=300)
 lexicon=()
 while (($#)); do
   if [[ $1 == --books && $# -ge 2 ]]; then
@@ -60,10 +60,15 @@ if ((${#lexicon[@]})); then
   # Words to repeat, long values, more that is told anew.
   write dense-echo "${count[dense-echo]}" "$((seed + 2))" --mode dense --tokens 256 --facts 6-11 --changed 0.3 --never 0.10 \
     "${lexicon[@]}" --strange 0.4 --echo 0.3
+  # Several codes, several animals: which is meant?
+  write dense-alike "${count[dense-alike]}" "$((seed + 10))" --mode dense --tokens 256 --facts 6-11 --changed 0.25 --never 0.10 \
+    "${lexicon[@]}" --strange 0.25 --echo 0.15 --alike 0.5
   write strange-3k "${count[strange-3k]}" "$seed" --mode mixed --tokens 1500-4000 --facts-per-1k 13 --asks-per-fact 1.6 \
     --changed 0.25 --never 0.10 "${lexicon[@]}" --strange 0.3
   write strange-8k "${count[strange-8k]}" "$seed" --mode mixed --tokens 6000-14000 --facts-per-1k 10 --asks-per-fact 1.5 \
     --changed 0.22 --never 0.10 "${lexicon[@]}" --strange 0.3
+  write alike-8k "${count[alike-8k]}" "$((seed + 10))" --mode mixed --tokens 6000-14000 --facts-per-1k 10 --asks-per-fact 1.5 \
+    --changed 0.22 --never 0.10 "${lexicon[@]}" --strange 0.15 --alike 0.5
   write echo-3k "${count[echo-3k]}" "$((seed + 2))" --mode mixed --tokens 1500-4000 --facts-per-1k 13 --asks-per-fact 1.6 \
     --changed 0.35 --never 0.22 "${lexicon[@]}" --strange 0.3 --echo 0.12
 fi

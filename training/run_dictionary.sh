@@ -34,6 +34,7 @@ train() { # NAME RECIPE MODEL OPTIONS...
 data=short.jsonl train a a "$out/model"
 train with b "$out/a/model"
 train without b "$out/a/model" --distractors 0
+for model in with without; do cp "$out/model/memlong.toml" "$out/$model/model"; done  # windows as in use
 
 # Shares of 200 (of many records: 50) questions that are answered exactly: every chunk read, and the 32 that are retrieved.
 for records in 400 1600 6400 25600 102400; do

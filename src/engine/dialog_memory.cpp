@@ -1,15 +1,21 @@
 #include "engine/dialog_memory.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 #include <utility>
 
 #include "common/error.h"
 #include "ops/copy.h"
 #include "retriever/neighbours.h"
+#include "retriever/recency.h"
 
 namespace memlong::engine {
 namespace {
+
+/// Of the bank so many are looked at where those that are near may overtake those that are more
+/// alike.
+constexpr int64_t kCandidates = 1024;
 
 float dot(std::span<const float> a, std::span<const float> b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0F);
@@ -45,7 +51,7 @@ std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(const SetRequest& req
   if (memory_ != nullptr) memory_->refresh();
   std::vector<RetrievedChunk> found = recent(request);
   const int64_t own_end = found.empty() ? request.window_start : found.back().begin;
-  const std::vector<RetrievedChunk> others = nearest(request.queries, own_end);
+  const std::vector<RetrievedChunk> others = nearest(request, own_end);
   found.insert(found.end(), others.begin(), others.end());
   std::sort(found.begin(), found.end(), older);
 
@@ -81,15 +87,27 @@ std::vector<RetrievedChunk> DialogMemory::recent(const SetRequest& request) cons
   return found;
 }
 
-std::vector<RetrievedChunk> DialogMemory::nearest(std::span<const std::vector<float>> queries,
+/// What is of other documents counts as what came right before the own one.
+std::vector<RetrievedChunk> DialogMemory::nearest(const SetRequest& request,
                                                   int64_t own_end) const {
-  std::vector<RetrievedChunk> found = stored_candidates(queries, own_end);
+  const model::MemorySettings& settings = model_->settings;
+  const std::vector<std::vector<float>>& queries = request.queries;
+  const auto recency = static_cast<float>(request.recent ? settings.recency : 0.0);
+  const int64_t count = recency > 0.0F ? std::max(settings.top_k, kCandidates) : settings.top_k;
+  std::vector<RetrievedChunk> found = stored_candidates(queries, count, own_end);
   add_pending_candidates(queries, own_end, found);
-  std::stable_sort(
-      found.begin(), found.end(),
-      [](const RetrievedChunk& a, const RetrievedChunk& b) { return a.score > b.score; });
+  std::vector<std::pair<float, const RetrievedChunk*>> ranked;
+  for (const RetrievedChunk& chunk : found) {
+    const int64_t begin = chunk.document == document_ ? chunk.begin : -settings.chunk;
+    const float loss =
+        retriever::recency_loss(recency, request.window_start - begin, settings.chunk);
+    ranked.emplace_back(chunk.score - loss, &chunk);
+  }
+  std::ranges::stable_sort(ranked, std::greater(), [](const auto& entry) { return entry.first; });
+  std::vector<RetrievedChunk> best;
+  for (const auto& [score, chunk] : ranked) best.push_back(*chunk);
   return retriever::with_neighbours(
-      std::span<const RetrievedChunk>(found), model_->settings.top_k, model_->settings.neighbours,
+      std::span<const RetrievedChunk>(best), settings.top_k, settings.neighbours,
       [](const RetrievedChunk& a, const RetrievedChunk& b) {
         return a.id == b.id && (a.id != 0 || a.begin == b.begin);
       },
@@ -131,17 +149,17 @@ void DialogMemory::drop_removed(const membank::Snapshot& now) {
 }
 
 std::vector<RetrievedChunk> DialogMemory::stored_candidates(
-    std::span<const std::vector<float>> queries, int64_t window_start) const {
+    std::span<const std::vector<float>> queries, int64_t count, int64_t own_end) const {
   std::vector<RetrievedChunk> found;
   if (memory_ == nullptr) return found;
   const ChunkFilter others = memory_->scope_filter(scope_);
   const auto filter = [&](const membank::ChunkInfo& info) {
     if (document_ != 0 && info.document == document_) {
-      return info.begin + info.tokens <= window_start;
+      return info.begin + info.tokens <= own_end;
     }
     return others(info);
   };
-  for (const FoundChunk& hit : memory_->search(queries, model_->settings.top_k, filter)) {
+  for (const FoundChunk& hit : memory_->search(queries, count, filter)) {
     found.push_back({.id = hit.info.id,
                      .document = hit.info.document,
                      .begin = hit.info.begin,
@@ -152,11 +170,11 @@ std::vector<RetrievedChunk> DialogMemory::stored_candidates(
 }
 
 void DialogMemory::add_pending_candidates(std::span<const std::vector<float>> queries,
-                                          int64_t window_start,
+                                          int64_t own_end,
                                           std::vector<RetrievedChunk>& found) const {
   for (const EncodedChunk& chunk : pending_) {
     const auto tokens = static_cast<int64_t>(chunk.ids.size());
-    if (chunk.begin + tokens > window_start) break;
+    if (chunk.begin + tokens > own_end) break;
     found.push_back(as_retrieved(chunk, queries));
   }
 }

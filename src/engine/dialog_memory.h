@@ -45,10 +45,10 @@ class DialogMemory : public SetSource {
   /// The own chunks right before the window, newest first, as far as there is no gap.
   [[nodiscard]] std::vector<RetrievedChunk> recent(const SetRequest& request) const;
   /// What is like the queries; of the own chunks those that end at `own_end` or before.
-  [[nodiscard]] std::vector<RetrievedChunk> nearest(std::span<const std::vector<float>> queries,
+  [[nodiscard]] std::vector<RetrievedChunk> nearest(const SetRequest& request,
                                                     int64_t own_end) const;
   [[nodiscard]] std::vector<RetrievedChunk> stored_candidates(
-      std::span<const std::vector<float>> queries, int64_t own_end) const;
+      std::span<const std::vector<float>> queries, int64_t count, int64_t own_end) const;
   void add_pending_candidates(std::span<const std::vector<float>> queries, int64_t own_end,
                               std::vector<RetrievedChunk>& found) const;
   /// One of pending().

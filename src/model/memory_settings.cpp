@@ -62,6 +62,10 @@ void check_settings(const MemorySettings& settings, const ModelConfig& config) {
     refuse(settings, "[memory] recent_chunks is " + text(settings.recent_chunks) +
                          "; it must be from 0 to 4096");
   }
+  if (!(settings.recency >= 0.0 && settings.recency <= 1.0)) {
+    refuse(settings,
+           "[memory] recency is " + std::to_string(settings.recency) + "; it must be from 0 to 1");
+  }
   if (settings.embedder != "sif" && settings.embedder != "pooled") {
     refuse(settings,
            "[memory] embedder is \"" + settings.embedder + "\"; known are sif and pooled");

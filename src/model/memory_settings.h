@@ -19,6 +19,7 @@ struct MemorySettings {
   int64_t neighbours = 0;               ///< of these so many bring the chunks beside them
   int64_t query_chunks = 1;             ///< whole chunks before a segment of text that ask for it
   int64_t recent_chunks = 0;            ///< chunks right before the window that text reads besides
+  double recency = 0.0;                 ///< what a score loses there for each doubling of distance
   std::string embedder = "sif";         ///< "sif" or "pooled"
   int64_t window = 2048;                ///< W, tokens
   int64_t overlap = 512;                ///< tokens of a window that the next one reads again
@@ -46,8 +47,9 @@ MemorySettings find_settings(const std::filesystem::path& folder, const ModelCon
                              const std::filesystem::path& configs);
 
 /// Checks them against the model and each other: m < L, reading layers in [m, L), chunk <= overlap
-/// < window, top_k >= 1, neighbours <= top_k, query_chunks >= 1, recent_chunks >= 0, window a whole
-/// number of tokens that leaves room to advance ... Errors: config, naming the key.
+/// < window, top_k >= 1, neighbours <= top_k, query_chunks >= 1, recent_chunks >= 0, 0 <= recency
+/// <= 1, window a whole number of tokens that leaves room to advance ... Errors: config, naming the
+/// key.
 void check_settings(const MemorySettings& settings, const ModelConfig& config);
 
 }  // namespace memlong::model

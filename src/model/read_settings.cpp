@@ -96,6 +96,7 @@ void read_memory(Section section, MemorySettings& settings) {
   section.take_integer("neighbours", settings.neighbours);
   section.take_integer("query_chunks", settings.query_chunks);
   section.take_integer("recent_chunks", settings.recent_chunks);
+  section.take("recency", settings.recency, "a number");
   section.take("embedder", settings.embedder, "a string");
   section.finish();
   std::vector<int64_t>& layers = settings.reading_layers;

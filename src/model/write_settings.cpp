@@ -13,8 +13,9 @@ std::string settings_text(const MemorySettings& settings) {
   }
   out << "]\nchunk = " << settings.chunk << "\ntop_k = " << settings.top_k
       << "\nneighbours = " << settings.neighbours << "\nquery_chunks = " << settings.query_chunks
-      << "\nrecent_chunks = " << settings.recent_chunks << "\nembedder = \"" << settings.embedder
-      << "\"\n\n[window]\nsize = " << settings.window << "\noverlap = " << settings.overlap
+      << "\nrecent_chunks = " << settings.recent_chunks << "\nrecency = " << settings.recency
+      << "\nembedder = \"" << settings.embedder << "\"\n\n[window]\nsize = " << settings.window
+      << "\noverlap = " << settings.overlap
       << "\nbos = " << (settings.window_bos ? "true" : "false") << "\n";
   if (!settings.chat_template.empty()) {
     out << "\n[chat]\ntemplate = \"" << settings.chat_template << "\"\n";

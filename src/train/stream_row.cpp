@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "ops/copy.h"
 #include "retriever/neighbours.h"
+#include "retriever/recency.h"
 #include "train/sources.h"
 
 namespace memlong::train {
@@ -105,20 +106,23 @@ std::vector<const EncodedChunk*> StreamRow::retrieve(const RetrievalPoint& point
                                                      int64_t newest) const {
   const int64_t last = searchable();
   const int64_t begin = newest > 0 ? std::max<int64_t>(0, last - newest) : 0;
-  const int64_t recent = point.recent ? model_->settings.recent_chunks : 0;
+  const model::MemorySettings& settings = model_->settings;
+  const int64_t recent = point.recent ? settings.recent_chunks : 0;
+  const auto recency = static_cast<float>(point.recent ? settings.recency : 0.0);
   const int64_t end = std::max(begin, last - recent);
   std::vector<std::pair<float, const EncodedChunk*>> found;
   for (int64_t i = begin; i < end; ++i) {
     const EncodedChunk& chunk = chunks_[static_cast<size_t>(i)];
-    found.emplace_back(best_score(point.queries, chunk), &chunk);
+    const float loss = retriever::recency_loss(recency, window_ - chunk.begin, settings.chunk);
+    found.emplace_back(best_score(point.queries, chunk) - loss, &chunk);
   }
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   std::vector<const EncodedChunk*> best;
   for (const auto& [score, chunk] : found) best.push_back(chunk);
-  const int64_t tau = model_->settings.chunk;
+  const int64_t tau = settings.chunk;
   std::vector<const EncodedChunk*> chunks = retriever::with_neighbours(
-      std::span<const EncodedChunk* const>(best), count, model_->settings.neighbours,
+      std::span<const EncodedChunk* const>(best), count, settings.neighbours,
       std::ranges::equal_to(), [&](const EncodedChunk* chunk) {
         std::vector<const EncodedChunk*> beside;
         std::ranges::copy_if(best, std::back_inserter(beside), [&](const EncodedChunk* other) {

@@ -199,6 +199,31 @@ TEST_F(Recent, EndWhereAChunkIsMissing) {
   EXPECT_THAT(places(*own, query(1), kFar, true), ElementsAre(1, 5));
 }
 
+TEST_F(Recent, TheNearerOfEquallyLikeChunksIsFound) {
+  const DocumentId one = create("one");
+  const DocumentId two = create("two");
+  for (int64_t place = 0; place < 8; ++place) store(one, place);
+  bank_->update([&](membank::Transaction& change) {
+    const EncodedChunk chunk = made(20);
+    change.append_chunk(two, chunk.ids, chunk.vector, chunk.k, chunk.v);
+  });
+  const auto asked = [&](int64_t more, int64_t less) {
+    std::vector<float> vector = query(more);
+    vector[static_cast<size_t>(less)] = 0.9F;
+    return vector;
+  };
+  auto all = DialogMemory(context_, model_, memory(),
+                          {.name_spaces = {}, .documents = {}, .everything = true});
+  all.set_document(one);
+  model_->settings.recency = 0.08;  // 1 is 7 chunks back, 5 is 3: 0.08 log2(7 / 3) = 0.098
+  EXPECT_THAT(places(all, asked(1, 5), 8 * kTokens, true), ElementsAre(1, 6, 7));
+  model_->settings.recency = 0.083;  // 0.101
+  EXPECT_THAT(places(all, asked(1, 5), 8 * kTokens, true), ElementsAre(5, 6, 7));
+  EXPECT_THAT(places(all, asked(1, 5), 8 * kTokens, false), ElementsAre(1)) << "a question";
+  EXPECT_THAT(places(all, asked(20, 5), 8 * kTokens, true), ElementsAre(5, 6, 7))
+      << "another text is as far away as the beginning: 9 chunks";
+}
+
 TEST_F(Recent, AreNotCountedAsFound) {
   const DocumentId one = create("one");
   const DocumentId two = create("two");

@@ -1,5 +1,7 @@
 #include "model/memory_settings.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -43,6 +45,7 @@ TEST(Settings, EveryKeyIsRead) {
     neighbours = 2
     query_chunks = 5
     recent_chunks = 6
+    recency = 0.25
     embedder = "pooled"
     [window]
     size = 512
@@ -61,6 +64,7 @@ TEST(Settings, EveryKeyIsRead) {
   EXPECT_EQ(settings.neighbours, 2);
   EXPECT_EQ(settings.query_chunks, 5);
   EXPECT_EQ(settings.recent_chunks, 6);
+  EXPECT_EQ(settings.recency, 0.25);
   EXPECT_EQ(settings.set_chunks(), 9);
   EXPECT_EQ(settings.embedder, "pooled");
   EXPECT_EQ(settings.window, 512);
@@ -94,6 +98,7 @@ TEST(Settings, TextOfThemIsReadAgain) {
   settings.neighbours = 1;
   settings.query_chunks = 4;
   settings.recent_chunks = 7;
+  settings.recency = 0.03;
   settings.embedder = "pooled";
   settings.window = 640;
   settings.overlap = 64;
@@ -109,6 +114,7 @@ TEST(Settings, TextOfThemIsReadAgain) {
   EXPECT_EQ(back.neighbours, 1);
   EXPECT_EQ(back.query_chunks, 4);
   EXPECT_EQ(back.recent_chunks, 7);
+  EXPECT_EQ(back.recency, 0.03);
   EXPECT_EQ(back.embedder, "pooled");
   EXPECT_EQ(back.window, 640);
   EXPECT_EQ(back.overlap, 64);
@@ -201,6 +207,9 @@ TEST(Settings, TheFoldersOwnFileComesFirst) {
   EXPECT_EQ(copy.chunk, settings.chunk);
   EXPECT_EQ(copy.top_k, settings.top_k);
   EXPECT_EQ(copy.neighbours, settings.neighbours);
+  EXPECT_EQ(copy.query_chunks, settings.query_chunks);
+  EXPECT_EQ(copy.recent_chunks, settings.recent_chunks);
+  EXPECT_EQ(copy.recency, settings.recency);
   EXPECT_EQ(copy.window, settings.window);
   EXPECT_EQ(copy.overlap, settings.overlap);
   EXPECT_EQ(copy.window_bos, settings.window_bos);
@@ -233,6 +242,9 @@ TEST(Settings, WhatDoesNotFitTheModelIsRefused) {
   EXPECT_THAT(refused([](S& s) { s.top_k = 0; }), HasSubstr("[memory] top_k"));
   EXPECT_THAT(refused([](S& s) { s.query_chunks = 0; }), HasSubstr("[memory] query_chunks is 0"));
   EXPECT_THAT(refused([](S& s) { s.query_chunks = 4097; }), HasSubstr("from 1 to 4096"));
+  EXPECT_THAT(refused([](S& s) { s.recency = -0.1; }), HasSubstr("[memory] recency is -0.1"));
+  EXPECT_THAT(refused([](S& s) { s.recency = 1.1; }), HasSubstr("from 0 to 1"));
+  EXPECT_THAT(refused([](S& s) { s.recency = std::nan(""); }), HasSubstr("[memory] recency"));
   EXPECT_THAT(refused([](S& s) { s.recent_chunks = -1; }), HasSubstr("[memory] recent_chunks is"));
   EXPECT_THAT(refused([](S& s) { s.recent_chunks = 4097; }), HasSubstr("from 0 to 4096"));
   EXPECT_THAT(refused([](S& s) { s.neighbours = -1; }), HasSubstr("[memory] neighbours"));

@@ -27,7 +27,8 @@ TEST(ModelOptions, FlagsFillTheCommonOptions) {
                                          "--chunk",   "32",
                                          "--json",    "--memory-top-k",
                                          "3",         "--neighbours",
-                                         "1",         "--query-chunks",
+                                         "1",         "--recency",
+                                         "0.5",       "--query-chunks",
                                          "4",         "--recent-chunks",
                                          "6",         "-t",
                                          "2"};
@@ -41,6 +42,7 @@ TEST(ModelOptions, FlagsFillTheCommonOptions) {
   EXPECT_EQ(common.neighbours, 1);
   EXPECT_EQ(common.query_chunks, 4);
   EXPECT_EQ(common.recent_chunks, 6);
+  EXPECT_EQ(common.recency, 0.5);
   EXPECT_FALSE(common.overlap.has_value());
   EXPECT_EQ(context_options(common).threads, 2);
   EXPECT_TRUE(common.json);

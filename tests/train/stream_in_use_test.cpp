@@ -96,11 +96,13 @@ struct Reading {
   int64_t neighbours;
   int64_t query_chunks;
   int64_t recent_chunks;
+  double recency;
 };
 class StreamInUse : public testing::TestWithParam<Reading> {};
 INSTANTIATE_TEST_SUITE_P(Reading, StreamInUse,
-                         testing::Values(Reading{"Plain", 0, 1, 0}, Reading{"Neighbours", 1, 1, 0},
-                                         Reading{"Recent", 1, 3, 2}),
+                         testing::Values(Reading{"Plain", 0, 1, 0, 0.0},
+                                         Reading{"Neighbours", 1, 1, 0, 0.0},
+                                         Reading{"Recent", 1, 3, 2, 0.1}),
                          [](const auto& reading) { return reading.param.name; });
 
 TEST_P(StreamInUse, SegmentsChunksAndLossAreThoseOfASession) {
@@ -111,6 +113,7 @@ TEST_P(StreamInUse, SegmentsChunksAndLossAreThoseOfASession) {
   changed->settings.neighbours = GetParam().neighbours;
   changed->settings.query_chunks = GetParam().query_chunks;
   changed->settings.recent_chunks = GetParam().recent_chunks;
+  changed->settings.recency = GetParam().recency;
   const std::shared_ptr<const engine::LoadedModel> model = changed;
   nlohmann::json json = {{"messages", nlohmann::json::array()}};
   for (const tokenizer::Message& message : memlong::test::small_talk(25)) {

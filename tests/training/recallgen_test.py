@@ -259,6 +259,30 @@ class Echo(unittest.TestCase):
             self.assertFalse(any(p["kind"] == "echo" for p in write("dense", "train", seed, 256, 7)[0]["probes"]))
 
 
+class Alike(unittest.TestCase):
+    def shares(self, alike):
+        """Of the facts: with another of their family beside them; in the older generator's words."""
+        world = World("train", alike=alike)
+        talk, beside, classic, total = Talk(world), 0, 0, 0
+        for seed in range(60):
+            dialog = Dialog(world, talk, FILLER, random.Random(seed))
+            for _ in range(8):
+                dialog.new_fact()
+            facts = list(dialog.topics.values())
+            families = collections.Counter(fact.family.topic for fact in facts)
+            beside += sum(families[fact.family.topic] > 1 for fact in facts)
+            classic += sum(fact.classic for fact in facts)
+            total += len(facts)
+            self.assertEqual(len({fact.value for fact in facts}), len(facts))
+        return beside / total, classic / total
+
+    def test_facts_stand_beside_others_of_their_family(self):
+        few, classic = self.shares(0.0)
+        many, still = self.shares(0.6)
+        self.assertTrue(few < 0.45 < 0.75 < many, (few, many))
+        self.assertAlmostEqual(still, classic, delta=0.08)
+
+
 class Lexicon(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()

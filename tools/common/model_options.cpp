@@ -65,6 +65,10 @@ void add_memory_options(OptionSet& options, CommonOptions& common, const std::st
           "chunks right before the window that a segment of text reads besides; a question and its "
           "answer do not")
       .range(0, 1e6);
+  options
+      .add("recency", &common.recency,
+           "what the score of a chunk loses there for each doubling of its distance to the window")
+      .range(0, 1);
   options.add("window", &common.window, "tokens of a window").range(2, 1e9);
   options.add("overlap", &common.overlap, "tokens of a window that the next one reads again")
       .range(1, 1e9);
@@ -184,6 +188,7 @@ model::MemorySettings resolve_settings(const CommonOptions& common,
   if (common.neighbours) settings.neighbours = *common.neighbours;
   if (common.query_chunks) settings.query_chunks = *common.query_chunks;
   if (common.recent_chunks) settings.recent_chunks = *common.recent_chunks;
+  if (common.recency) settings.recency = *common.recency;
   if (common.window) settings.window = *common.window;
   if (common.overlap) settings.overlap = *common.overlap;
   if (!common.embedder.empty()) settings.embedder = common.embedder;
@@ -191,7 +196,7 @@ model::MemorySettings resolve_settings(const CommonOptions& common,
   if (!common.chat_template.empty()) settings.chat_template = common.chat_template;
   const bool changed = common.memory_layer || !common.reading_layers.empty() || common.chunk ||
                        common.top_k || common.neighbours || common.query_chunks ||
-                       common.recent_chunks || common.window || common.overlap ||
+                       common.recent_chunks || common.recency || common.window || common.overlap ||
                        !common.embedder.empty() || common.window_bos;
   if (changed) settings.origin = "options over " + settings.origin;  // a message must not mislead
   if (common.adapter == "none") {

@@ -35,6 +35,7 @@ struct CommonOptions {
   std::optional<int64_t> neighbours;
   std::optional<int64_t> query_chunks;
   std::optional<int64_t> recent_chunks;
+  std::optional<double> recency;
   std::optional<int64_t> window;
   std::optional<int64_t> overlap;
   std::string embedder;

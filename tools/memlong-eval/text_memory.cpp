@@ -1,12 +1,14 @@
 #include "tools/memlong-eval/text_memory.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <numeric>
 #include <utility>
 
 #include "ops/copy.h"
 #include "retriever/neighbours.h"
+#include "retriever/recency.h"
 
 namespace memlong::eval_tool {
 
@@ -26,6 +28,12 @@ std::vector<engine::EncodedChunk> encode_text(
 }
 
 std::vector<engine::RetrievedChunk> TextMemory::rank(const engine::SetRequest& request) {
+  const model::MemorySettings& settings = model_->settings;
+  const auto recency = static_cast<float>(request.recent ? settings.recency : 0.0);
+  const auto rank_of = [&](const engine::RetrievedChunk& chunk) {
+    const int64_t back = request.window_start - chunk.begin;
+    return chunk.score - retriever::recency_loss(recency, back, settings.chunk);
+  };
   std::vector<engine::RetrievedChunk> found;
   for (const engine::EncodedChunk& chunk : chunks_) {
     const auto tokens = static_cast<int64_t>(chunk.ids.size());
@@ -44,8 +52,7 @@ std::vector<engine::RetrievedChunk> TextMemory::rank(const engine::SetRequest& r
   if (choice_ == Choice::random) {
     std::shuffle(found.begin(), found.end(), generator_);
   } else if (choice_ == Choice::nearest) {
-    std::stable_sort(found.begin(), found.end(),
-                     [](const auto& a, const auto& b) { return a.score > b.score; });
+    std::ranges::stable_sort(found, std::greater(), rank_of);
   }
   return found;
 }

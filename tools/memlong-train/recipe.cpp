@@ -88,6 +88,7 @@ void put_model(ordered_json& json, const engine::LoadedModel& model) {
   json["neighbours"] = settings.neighbours;
   json["query-chunks"] = settings.query_chunks;
   json["recent-chunks"] = settings.recent_chunks;
+  json["recency"] = settings.recency;
   json["window"] = settings.window;
   json["overlap"] = settings.overlap;
   json["window-bos"] = settings.window_bos;

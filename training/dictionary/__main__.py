@@ -21,7 +21,8 @@ CONFIG = {
     "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 4, "hidden_act": "silu", "max_position_embeddings": 512,
     "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2, "torch_dtype": "bfloat16",
 }
-SETTINGS = """# A window holds 256 tokens, a record is a chunk of 10.
+# Training has spans of 28 to 112 tokens, two to eight questions and answers. In windows longer than these answers end too early.
+SETTINGS = """# A window holds 64 tokens, a record is a chunk of 10.
 [memory]
 layer = 2
 reading_layers = [2, 3]
@@ -30,7 +31,7 @@ top_k = 32
 embedder = "sif"
 
 [window]
-size = 256
+size = 64
 overlap = 16
 bos = false
 """

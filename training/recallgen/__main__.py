@@ -77,6 +77,13 @@ def arguments():
         metavar="SHARE",
         help="dense, mixed: requests to repeat words of the question itself, for each question (default 0)",
     )
+    p.add_argument(
+        "--alike",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="facts of the family of another fact of the dialog: several codes, several animals (default 0)",
+    )
     p.add_argument("--out", required=True, metavar="FILE.jsonl")
     options = p.parse_args()
     if options.strange is not None and not options.lexicon:
@@ -100,7 +107,8 @@ def write(options, rng, world, talk, filler):
 def main():
     options = arguments()
     world, filler = World(
-        options.split, options.changed, options.never, options.lexicon, 0.35 if options.strange is None else options.strange, options.echo
+        options.split, options.changed, options.never, options.lexicon, 0.35 if options.strange is None else options.strange, options.echo,
+        options.alike,
     ), Filler(load(options.filler))
     talk = Talk(world)
     with open(options.out, "w", encoding="utf-8") as out:

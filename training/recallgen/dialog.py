@@ -35,8 +35,10 @@ class Dialog:
 
     def new_fact(self, family=None, name=None):
         """A fact whose topic and value are not in the dialog yet; None when chance gives none."""
-        for _ in range(30):
-            fact = self.world.draw(self.rng, family, name)
+        alike = family is None and self.topics and self.world.alike and self.rng.random() < self.world.alike
+        for attempt in range(30):
+            like = of(self.rng, list(self.topics.values())) if alike and attempt < 10 else None
+            fact = self.world.draw_like(self.rng, like) if like else self.world.draw(self.rng, family, name)
             self._near_number(fact)
             if self._known(fact) or fact.value in self.values or (fact.name in self.values and name is None):
                 continue

@@ -50,16 +50,17 @@ class Fact:
 class World:
     """Draws facts for one split. Not for several threads; everything random comes from the rng given."""
 
-    def __init__(self, split, changed=None, never=None, lexicon=(), share=0.0, echo=0.0):
+    def __init__(self, split, changed=None, never=None, lexicon=(), share=0.0, echo=0.0, alike=0.0):
         """`changed`, `never`: shares of facts told anew and of questions for what was never said; None: the split's own.
         `lexicon`: files whose words stand in for that `share` of keys and plain values, and make families of
-        relations that mean nothing. `echo`: requests to repeat words, for each question."""
+        relations that mean nothing. `echo`: requests to repeat words, for each question. `alike`: share of facts
+        of the family of another fact of the dialog."""
         if split not in SPLITS:
             raise ValueError(f"no split {split}: {', '.join(SPLITS)}")
         self.split = split
         own = {"changed": (0.85, 0.0), "never": (0.05, 0.7)}.get(split, (CHANGED, NEVER))
         self.rates = (own[0] if changed is None else changed, own[1] if never is None else never)
-        self.echo = echo
+        self.echo, self.alike = echo, alike
         self.words = Words(split == "train")
         self.wrappers = load_wrappers()
         self.families = load_families(self.wrappers)
@@ -99,15 +100,8 @@ class World:
 
     def draw(self, rng, family=None, name=None):
         """A new fact; of a family, about a person, where given."""
-        classic = family is None and self.split != "held-relations" and rng.random() < CLASSIC_SHARE
-        if classic:
-            family = of(rng, self.classic)
-            word = of(rng, family.classic["keys"]) if family.classic["keys"] else ""
-            key = next(key for key in family.keys if key.text == (word or "-"))
-            value = make(family.classic["values"] or key.value, rng, self.words)
-            return Fact(
-                family, key, key.text, coined(rng, self.words) if family.subject else "", value, True, ""
-            )
+        if family is None and self.split != "held-relations" and rng.random() < CLASSIC_SHARE:
+            return self._draw_classic(rng, of(rng, self.classic))
         if family is None:
             x = rng.random()
             family, keys, _ = next(
@@ -129,6 +123,18 @@ class World:
         if family.subject:
             who = coined(rng) if family.subject == "coined" else name or person(rng, self.words)
         return Fact(family, key, word, who, make(key.value, rng, self.words), False, held)
+
+    def draw_like(self, rng, fact):
+        """Another fact of its family, in the older generator's words where it has them."""
+        return self._draw_classic(rng, fact.family) if fact.classic else self.draw(rng, fact.family)
+
+    def _draw_classic(self, rng, family):
+        word = of(rng, family.classic["keys"]) if family.classic["keys"] else ""
+        key = next(key for key in family.keys if key.text == (word or "-"))
+        value = make(family.classic["values"] or key.value, rng, self.words)
+        return Fact(
+            family, key, key.text, coined(rng, self.words) if family.subject else "", value, True, ""
+        )
 
     def new_value(self, rng, fact, taken):
         """Another value for a fact that is told: none of `taken`."""
