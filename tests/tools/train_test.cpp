@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "common/error.h"
 #include "model/config.h"
 #include "model/safetensors.h"
 #include "model/weights.h"
@@ -258,6 +259,48 @@ TEST_F(TrainTool, MergeWritesAPlainModel) {
     EXPECT_TRUE(fs::exists(merged / "tokenizer.model"));
     expect_error(run_tool("memlong-train", words), 2, "holds a model already");
   }
+}
+
+TEST_F(TrainTool, MergeTakesAShareAndLeavesTheWriterAlone) {
+  ASSERT_EQ(train("run", "upper", {"--save-dtype", "f32"}).code, 0);
+  const fs::path adapter = path("run") / "adapter";
+  const std::vector<std::string> words = {
+      "merge",        "--model", reference_model(), "--adapter", adapter.string(),
+      "--save-dtype", "f32",     "--upper",         "--share",   "0.25",
+      "--out",        "",        "--json"};
+  const auto merge = [&](const std::string& name) {
+    std::vector<std::string> with = words;
+    with[11] = path(name).string();
+    return run_tool("memlong-train", with);
+  };
+  const ToolResult run = merge("mean");
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(json::parse(run.out)["share"], 0.25);
+  EXPECT_FALSE(fs::exists(path("mean") / "config.json"));
+  const model::ModelConfig config = model::load_config(reference_model());
+  const model::WeightStore untuned = model::WeightStore::open(reference_model());
+  const auto writer = model::writer_tensor_names(untuned, 4);
+  const model::SafetensorsFile tuned(adapter / "upper_layers.safetensors");
+  const model::SafetensorsFile mean(path("mean") / "upper_layers.safetensors");
+  Context context;
+  size_t moved = 0;
+  for (const auto& [name, shape] : model::tensor_shapes(config)) {
+    if (std::ranges::binary_search(writer, name)) {
+      EXPECT_THROW((void)mean.get(name), memlong::Error) << name;
+      continue;
+    }
+    const Tensor a = ops::convert(context, untuned.get(name), DType::f32);
+    const TensorView b = tuned.get(name);
+    const TensorView got = mean.get(name);
+    ASSERT_EQ(got.shape(), shape) << name;
+    for (int64_t i = 0; i < got.elements(); ++i) {
+      const double want = 0.75 * a.data<float>()[i] + 0.25 * b.data<float>()[i];
+      ASSERT_NEAR(got.data<float>()[i], want, 1e-6) << name << " " << i;
+      moved += a.data<float>()[i] != b.data<float>()[i] ? 1 : 0;
+    }
+  }
+  EXPECT_GT(moved, 100'000U);
+  expect_error(merge("mean"), 2, "holds an adapter already");
 }
 
 TEST_F(TrainTool, SifIsEstimatedAnew) {

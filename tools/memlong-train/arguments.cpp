@@ -66,12 +66,20 @@ void add_plot(OptionSet& options, Arguments& a) {
 
 void add_merge(OptionSet& options, Arguments& a) {
   OptionSet& set = options.command(
-      "merge", "Writes a plain model folder with the adapter's weights in the model's.");
+      "merge",
+      "Writes a plain model folder with the adapter's weights in the model's, or the layers "
+      "above the writer alone.");
   set.group("Merge");
   set.add("out", &a.out, "folder to write; must hold no model yet").value("DIR").required();
   set.add("save-dtype", &a.merge_dtype, "dtype of the weights")
       .choices({"f32", "bf16", "f16"})
       .default_text("the model's");
+  set.add("share", &a.merge_share,
+          "how much of the way from the model's weights to those with the adapter; 0.5: their mean")
+      .range(0, 1);
+  set.add(
+      "upper", &a.merge_upper,
+      "write upper_layers.safetensors, an adapter that every bank of the model stays valid with");
 }
 
 void add_sif(OptionSet& options, Arguments& a) {

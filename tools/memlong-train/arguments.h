@@ -62,6 +62,8 @@ struct Arguments {
   std::filesystem::path run;
   std::filesystem::path out;
   std::string merge_dtype;
+  double merge_share = 1.0;
+  bool merge_upper = false;
   std::vector<std::filesystem::path> logs;
   std::vector<std::string> sif_data;
   std::vector<std::string> sif_eval_data;
