@@ -156,6 +156,7 @@ class Recent : public Beside {
     model_->settings.top_k = 1;
     model_->settings.neighbours = 0;
     model_->settings.recent_chunks = 2;
+    model_->settings.recency = 0.0;
   }
 };
 

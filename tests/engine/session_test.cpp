@@ -224,8 +224,8 @@ TEST_F(SessionTest, AnswersStopAtTheirEndOrWhenToldTo) {
   const auto session = open(nullptr, {});
   talk(*session, 3);
   session->add({"user", "Yes, please reserve it."});
-  const Answer answer = session->answer(greedy(60));
-  EXPECT_EQ(answer.reason, StopReason::end);
+  const Answer answer = session->answer(greedy(120));
+  EXPECT_EQ(answer.reason, StopReason::end) << answer.text;
   EXPECT_EQ(session->turns().back().content, answer.text);
   EXPECT_EQ(session->stream().tokens().back(), 6) << "an answer is closed with <|end|>";
   session->add({"user", "And what about Napa?"});

@@ -125,7 +125,7 @@ TEST(Stream, NothingInsideTheWindowIsRetrieved) {
   size_t chunks = 0;
   for (const SegmentRecord& record : reader.segments) {
     if (record.set == nullptr) continue;
-    EXPECT_LE(static_cast<int64_t>(record.set->chunks.size()), reader.model->settings.top_k);
+    EXPECT_LE(static_cast<int64_t>(record.set->chunks.size()), reader.model->settings.set_chunks());
     int64_t last = -1;
     for (const RetrievedChunk& chunk : record.set->chunks) {
       EXPECT_LE(chunk.begin + chunk.tokens, record.window_start);
