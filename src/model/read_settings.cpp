@@ -50,6 +50,14 @@ class Section {
   bool take_integer(const std::string& key, int64_t& value) {
     return take(key, value, "a whole number");
   }
+  /// Of a whole number, too.
+  bool take_number(const std::string& key, double& value) {
+    const toml::node* node = find(key);
+    if (node == nullptr) return false;
+    if (!node->is_number()) refuse_kind(key, "a number");
+    value = *node->value<double>();
+    return true;
+  }
   bool take_integers(const std::string& key, std::vector<int64_t>& values) {
     const toml::node* node = find(key);
     if (node == nullptr) return false;
@@ -96,7 +104,7 @@ void read_memory(Section section, MemorySettings& settings) {
   section.take_integer("neighbours", settings.neighbours);
   section.take_integer("query_chunks", settings.query_chunks);
   section.take_integer("recent_chunks", settings.recent_chunks);
-  section.take("recency", settings.recency, "a number");
+  section.take_number("recency", settings.recency);
   section.take("embedder", settings.embedder, "a string");
   section.finish();
   std::vector<int64_t>& layers = settings.reading_layers;

@@ -1,8 +1,18 @@
+#include <charconv>
 #include <sstream>
 
 #include "model/memory_settings.h"
 
 namespace memlong::model {
+namespace {
+
+/// The shortest text that is read as the same number.
+std::string text_of(double number) {
+  char buffer[32];
+  return {std::begin(buffer), std::to_chars(std::begin(buffer), std::end(buffer), number).ptr};
+}
+
+}  // namespace
 
 std::string settings_text(const MemorySettings& settings) {
   std::ostringstream out;
@@ -13,9 +23,9 @@ std::string settings_text(const MemorySettings& settings) {
   }
   out << "]\nchunk = " << settings.chunk << "\ntop_k = " << settings.top_k
       << "\nneighbours = " << settings.neighbours << "\nquery_chunks = " << settings.query_chunks
-      << "\nrecent_chunks = " << settings.recent_chunks << "\nrecency = " << settings.recency
-      << "\nembedder = \"" << settings.embedder << "\"\n\n[window]\nsize = " << settings.window
-      << "\noverlap = " << settings.overlap
+      << "\nrecent_chunks = " << settings.recent_chunks
+      << "\nrecency = " << text_of(settings.recency) << "\nembedder = \"" << settings.embedder
+      << "\"\n\n[window]\nsize = " << settings.window << "\noverlap = " << settings.overlap
       << "\nbos = " << (settings.window_bos ? "true" : "false") << "\n";
   if (!settings.chat_template.empty()) {
     out << "\n[chat]\ntemplate = \"" << settings.chat_template << "\"\n";

@@ -120,8 +120,9 @@ void check_settings(const std::string& file) {
   const auto again = model::read_settings(folder().write("again.toml", model::settings_text(*read)),
                                           model::MemorySettings());
   const auto values = [](const model::MemorySettings& s) {
-    return std::tie(s.memory_layer, s.reading_layers, s.chunk, s.top_k, s.embedder, s.window,
-                    s.overlap, s.window_bos, s.chat_template);
+    return std::tie(s.memory_layer, s.reading_layers, s.chunk, s.top_k, s.neighbours,
+                    s.query_chunks, s.recent_chunks, s.recency, s.embedder, s.window, s.overlap,
+                    s.window_bos, s.chat_template);
   };
   require(values(again) == values(*read), "settings changed on the way");
 }

@@ -75,6 +75,22 @@ TEST(Settings, EveryKeyIsRead) {
   EXPECT_EQ(settings.origin, file.string());
 }
 
+TEST(Settings, RecencyIsAnyNumberAndKeepsItsDigits) {
+  const TempFolder folder;
+  const auto read = [&folder](const std::string& value) {
+    return read_settings(folder.write("a.toml", "[memory]\nrecency = " + value), {}).recency;
+  };
+  EXPECT_EQ(read("1"), 1.0);
+  EXPECT_EQ(read("0"), 0.0);
+  EXPECT_EQ(read("3e-2"), 0.03);
+  EXPECT_THROW(read("\"near\""), Error);
+  for (const double recency : {0.0, 1.0, 0.1 + 0.2, 1e-20}) {
+    MemorySettings settings;
+    settings.recency = recency;
+    EXPECT_EQ(read_settings(folder.write("b.toml", settings_text(settings)), {}).recency, recency);
+  }
+}
+
 TEST(Settings, WhatIsNotNamedStaysAsItWas) {
   const TempFolder folder;
   MemorySettings base;
