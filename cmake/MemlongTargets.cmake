@@ -73,14 +73,18 @@ function(memlong_test name)
     TIMEOUT ${MEMLONG_TEST_SECONDS} ENVIRONMENT GOMP_SPINCOUNT=1000)
 endfunction()
 
-# memlong_tool(name DEPS folder... LIBS library...): the executable memlong-<name> of the folder.
+# memlong_tool(name DEPS folder... LIBS library...): the executable memlong-<name> of the folder. All but
+# its main() is the library memlong_<name>_tool, so that tests can call it.
 function(memlong_tool name)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cpp)
-  add_executable(memlong-${name} ${sources} ${sanitizer_options})
-  target_link_libraries(memlong-${name} PRIVATE memlong_tools ${ARG_LIBS})
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  add_library(memlong_${name}_tool STATIC ${sources})
+  target_link_libraries(memlong_${name}_tool PUBLIC memlong_tools ${ARG_LIBS})
   foreach(dep ${ARG_DEPS})
-    target_link_libraries(memlong-${name} PRIVATE memlong_${dep})
+    target_link_libraries(memlong_${name}_tool PUBLIC memlong_${dep})
   endforeach()
+  add_executable(memlong-${name} main.cpp ${sanitizer_options})
+  target_link_libraries(memlong-${name} PRIVATE memlong_${name}_tool)
   install(TARGETS memlong-${name})
 endfunction()

@@ -236,6 +236,8 @@ class Memory:
         """The best chunks of those before the window, best first; for text the nearer the better, and then
         the last ones, which are not among the best. With scores."""
         eligible = begin // self.s.chunk
+        if eligible == 0:
+            return [], []
         recent = min(self.s.recent_chunks, eligible) if text else 0
         scores = np.max([self.vectors[:eligible] @ self.embed(q) for q in queries], axis=0)
         back = np.maximum(1, begin / self.s.chunk - np.arange(eligible))
@@ -266,6 +268,8 @@ class Memory:
 
     def gather(self, chunks):
         """Keys and values of a set, oldest first."""
+        if not chunks:
+            return [np.empty((self.s.kv_heads, 0, self.s.head_dim))] * 2
         return [np.concatenate([self.chunk_kv[c][i] for c in sorted(chunks)], 1) for i in (0, 1)]
 
 

@@ -2,34 +2,28 @@
 
 #include <algorithm>
 #include <functional>
-#include <numeric>
 #include <utility>
 
 #include "common/error.h"
 #include "ops/copy.h"
+#include "retriever/best_score.h"
 #include "retriever/neighbours.h"
 #include "retriever/recency.h"
 
 namespace memlong::engine {
 namespace {
 
-/// Of the bank so many are looked at where those that are near may overtake those that are more
-/// alike.
-constexpr int64_t kCandidates = 1024;
-
-float dot(std::span<const float> a, std::span<const float> b) {
-  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0F);
-}
-
-float best_score(std::span<const std::vector<float>> queries, std::span<const float> vector) {
-  float best = dot(queries.front(), vector);
-  for (const std::vector<float>& query : queries) best = std::max(best, dot(query, vector));
-  return best;
-}
-
 bool older(const RetrievedChunk& a, const RetrievedChunk& b) {
   if ((a.id == 0) != (b.id == 0)) return b.id == 0;  // what the bank lacks is the newest
   return a.id != b.id ? a.id < b.id : a.begin < b.begin;
+}
+
+RetrievedChunk stored_chunk(const membank::ChunkInfo& info, float score) {
+  return {.id = info.id,
+          .document = info.document,
+          .begin = info.begin,
+          .tokens = info.tokens,
+          .score = score};
 }
 
 }  // namespace
@@ -72,7 +66,7 @@ std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(const SetRequest& req
 
 std::vector<RetrievedChunk> DialogMemory::recent(const SetRequest& request) const {
   std::vector<RetrievedChunk> found;
-  const auto most = static_cast<size_t>(request.recent ? model_->settings.recent_chunks : 0);
+  const auto most = static_cast<size_t>(request.as_text ? model_->settings.recent_chunks : 0);
   if (most == 0) return found;
   std::optional<RetrievedChunk> chunk;
   if (!pending_.empty()) {
@@ -81,7 +75,9 @@ std::vector<RetrievedChunk> DialogMemory::recent(const SetRequest& request) cons
     chunk = as_retrieved(memory_->last_of(document_), request.queries);
   }
   while (chunk && found.size() < most) {
-    if (chunk->begin + chunk->tokens <= request.window_start) found.push_back(*chunk);
+    const int64_t gap = request.window_start - chunk->begin - chunk->tokens;
+    if (found.empty() && gap >= model_->settings.chunk) break;  // what was between is forgotten
+    if (gap >= 0) found.push_back(*chunk);
     chunk = next_to(*chunk, -1, request.queries);
   }
   return found;
@@ -92,22 +88,15 @@ std::vector<RetrievedChunk> DialogMemory::nearest(const SetRequest& request,
                                                   int64_t own_end) const {
   const model::MemorySettings& settings = model_->settings;
   const std::vector<std::vector<float>>& queries = request.queries;
-  const auto recency = static_cast<float>(request.recent ? settings.recency : 0.0);
-  const int64_t count = recency > 0.0F ? std::max(settings.top_k, kCandidates) : settings.top_k;
-  std::vector<RetrievedChunk> found = stored_candidates(queries, count, own_end);
+  const retriever::Recency recency{static_cast<float>(request.as_text ? settings.recency : 0.0),
+                                   request.window_start, settings.chunk};
+  std::vector<RetrievedChunk> found = stored_candidates(queries, own_end, recency);
   add_pending_candidates(queries, own_end, found);
-  std::vector<std::pair<float, const RetrievedChunk*>> ranked;
-  for (const RetrievedChunk& chunk : found) {
-    const int64_t begin = chunk.document == document_ ? chunk.begin : -settings.chunk;
-    const float loss =
-        retriever::recency_loss(recency, request.window_start - begin, settings.chunk);
-    ranked.emplace_back(chunk.score - loss, &chunk);
-  }
-  std::ranges::stable_sort(ranked, std::greater(), [](const auto& entry) { return entry.first; });
-  std::vector<RetrievedChunk> best;
-  for (const auto& [score, chunk] : ranked) best.push_back(*chunk);
+  std::ranges::stable_sort(found, std::greater(), [&](const RetrievedChunk& chunk) {
+    return chunk.score - recency.loss(chunk.document == document_ ? chunk.begin : -settings.chunk);
+  });
   return retriever::with_neighbours(
-      std::span<const RetrievedChunk>(best), settings.top_k, settings.neighbours,
+      std::span<const RetrievedChunk>(found), settings.top_k, settings.neighbours,
       [](const RetrievedChunk& a, const RetrievedChunk& b) {
         return a.id == b.id && (a.id != 0 || a.begin == b.begin);
       },
@@ -149,24 +138,49 @@ void DialogMemory::drop_removed(const membank::Snapshot& now) {
 }
 
 std::vector<RetrievedChunk> DialogMemory::stored_candidates(
-    std::span<const std::vector<float>> queries, int64_t count, int64_t own_end) const {
+    std::span<const std::vector<float>> queries, int64_t own_end,
+    const retriever::Recency& recency) const {
   std::vector<RetrievedChunk> found;
   if (memory_ == nullptr) return found;
-  const ChunkFilter others = memory_->scope_filter(scope_);
-  const auto filter = [&](const membank::ChunkInfo& info) {
-    if (document_ != 0 && info.document == document_) {
-      return info.begin + info.tokens <= own_end;
-    }
-    return others(info);
+  const ChunkFilter in_scope = memory_->scope_filter(scope_);
+  const auto is_own = [&](const membank::ChunkInfo& info) {
+    return document_ != 0 && info.document == document_;
   };
-  for (const FoundChunk& hit : memory_->search(queries, count, filter)) {
-    found.push_back({.id = hit.info.id,
-                     .document = hit.info.document,
-                     .begin = hit.info.begin,
-                     .tokens = hit.info.tokens,
-                     .score = hit.score});
+  const bool apart = document_ != 0 && recency.per_doubling > 0.0F;
+  const auto filter = [&](const membank::ChunkInfo& info) {
+    if (is_own(info)) return !apart && info.begin + info.tokens <= own_end;
+    return in_scope(info);
+  };
+  // The chunks of others all lose the same, so that the likest are the best.
+  for (const FoundChunk& hit : memory_->search(queries, model_->settings.top_k, filter)) {
+    found.push_back(stored_chunk(hit.info, hit.score));
+  }
+  if (!apart) return found;
+  const auto own = [&](const membank::ChunkInfo& info) {
+    return is_own(info) && info.begin + info.tokens <= own_end;
+  };
+  for (const FoundChunk& hit : nearest_own(queries, own_end, recency, own)) {
+    found.push_back(stored_chunk(hit.info, hit.score));
   }
   return found;
+}
+
+/// More and more of the likest, until none that is left out can be among the best: it is no more
+/// like than the last one, and loses at least what a chunk at `own_end` does.
+std::vector<FoundChunk> DialogMemory::nearest_own(std::span<const std::vector<float>> queries,
+                                                  int64_t own_end,
+                                                  const retriever::Recency& recency,
+                                                  const ChunkFilter& own) const {
+  const int64_t top_k = model_->settings.top_k;
+  for (int64_t count = 4 * top_k;; count *= 4) {
+    std::vector<FoundChunk> found = memory_->search(queries, count, own);
+    if (static_cast<int64_t>(found.size()) < count) return found;
+    const float others = found.back().score - recency.loss(own_end);
+    const auto better = std::ranges::count_if(found, [&](const FoundChunk& hit) {
+      return hit.score - recency.loss(hit.info.begin) >= others;
+    });
+    if (better >= top_k) return found;
+  }
 }
 
 void DialogMemory::add_pending_candidates(std::span<const std::vector<float>> queries,
@@ -185,7 +199,7 @@ RetrievedChunk DialogMemory::as_retrieved(const EncodedChunk& chunk,
           .document = document_,
           .begin = chunk.begin,
           .tokens = static_cast<int64_t>(chunk.ids.size()),
-          .score = best_score(queries, chunk.vector)};
+          .score = retriever::best_score(queries, chunk.vector)};
 }
 
 std::optional<RetrievedChunk> DialogMemory::as_retrieved(
@@ -193,11 +207,7 @@ std::optional<RetrievedChunk> DialogMemory::as_retrieved(
   if (stored == nullptr) return std::nullopt;
   const std::vector<float> vector = memory_->vector(stored->id);
   if (vector.empty()) return std::nullopt;  // gone by now
-  return RetrievedChunk{.id = stored->id,
-                        .document = stored->document,
-                        .begin = stored->begin,
-                        .tokens = stored->tokens,
-                        .score = best_score(queries, vector)};
+  return stored_chunk(*stored, retriever::best_score(queries, vector));
 }
 
 std::vector<RetrievedChunk> DialogMemory::beside(std::span<const std::vector<float>> queries,

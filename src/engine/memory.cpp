@@ -11,8 +11,6 @@
 namespace memlong::engine {
 namespace {
 
-constexpr int64_t kFarthest = 4096;  ///< chunks that are looked at for one of the same document
-
 std::filesystem::path snapshot_name(const std::filesystem::path& folder,
                                     retriever::IndexKind kind) {
   return folder / ("index." + std::string(retriever::index_kind_name(kind)) + ".snapshot");
@@ -71,10 +69,10 @@ bool Memory::load(const membank::Snapshot& snapshot) {
   index_ = std::move(loaded.index);
   const uint64_t last = index_->last_id();
   snapshot.for_each_chunk(0, [&](const membank::ChunkInfo& info) {
-    if (info.id <= last) chunks_.push_back(info);
+    if (info.id <= last) append(info);
   });
   if (index_->size() == static_cast<int64_t>(chunks_.size())) return true;
-  chunks_.clear();  // an index of another history of this bank, for instance of a restored copy
+  forget_chunks();  // an index of another history of this bank, for instance of a restored copy
   return false;
 }
 
@@ -98,7 +96,7 @@ std::filesystem::path Memory::snapshot_path() const {
 
 void Memory::rebuild(const membank::Snapshot& snapshot) {
   index_ = retriever::make_index(bank_->fingerprint().embedder_dim, options_);
-  chunks_.clear();
+  forget_chunks();
   append_new(snapshot);
   generation_ = snapshot.generation();
 }
@@ -106,7 +104,7 @@ void Memory::rebuild(const membank::Snapshot& snapshot) {
 void Memory::append_new(const membank::Snapshot& snapshot) {
   name_spaces_ = snapshot.name_spaces();
   const membank::ChunkId last = chunks_.empty() ? 0 : chunks_.back().id;
-  snapshot.for_each_chunk(last, [&](const membank::ChunkInfo& info) { chunks_.push_back(info); });
+  snapshot.for_each_chunk(last, [&](const membank::ChunkInfo& info) { append(info); });
   std::vector<uint64_t> ids;
   std::vector<float> vectors;
   snapshot.for_each_vector(last, [&](membank::ChunkId id, std::span<const float> vector) {
@@ -120,6 +118,21 @@ void Memory::append_new(const membank::Snapshot& snapshot) {
     }
   });
   if (!ids.empty()) index_->add(ids, vectors);
+}
+
+void Memory::append(const membank::ChunkInfo& info) {
+  const auto place = static_cast<int64_t>(chunks_.size());
+  const auto [last, is_first] = last_.try_emplace(info.document, -1);
+  const int64_t before = std::exchange(last->second, place);
+  chunks_.push_back(info);
+  beside_.push_back({.before = before});
+  if (before >= 0) beside_[static_cast<size_t>(before)].behind = place;
+}
+
+void Memory::forget_chunks() {
+  chunks_.clear();
+  beside_.clear();
+  last_.clear();
 }
 
 void Memory::refresh() {
@@ -141,26 +154,20 @@ const membank::ChunkInfo* Memory::info(membank::ChunkId id) const {
 }
 
 const membank::ChunkInfo* Memory::last_of(membank::DocumentId document) const {
-  const auto first = chunks_.size() > kFarthest ? chunks_.end() - kFarthest : chunks_.begin();
-  for (auto at = chunks_.end(); at != first;) {
-    if ((--at)->document == document) return &*at;
-  }
-  return nullptr;
+  const auto last = last_.find(document);
+  return last == last_.end() ? nullptr : &chunks_[static_cast<size_t>(last->second)];
 }
 
 const membank::ChunkInfo* Memory::beside(membank::ChunkId id, int step) const {
   const membank::ChunkInfo* from = info(id);
   if (from == nullptr) return nullptr;
-  const auto count = static_cast<int64_t>(chunks_.size());
-  int64_t at = from - chunks_.data() + step;
-  for (int64_t far = 1; at >= 0 && at < count && far <= kFarthest; at += step, ++far) {
-    const membank::ChunkInfo& other = chunks_[static_cast<size_t>(at)];
-    if (other.document != from->document) continue;
-    const membank::ChunkInfo& first = step < 0 ? other : *from;
-    const membank::ChunkInfo& second = step < 0 ? *from : other;
-    return first.begin + first.tokens == second.begin ? &other : nullptr;
-  }
-  return nullptr;
+  const Beside& places = beside_[static_cast<size_t>(from - chunks_.data())];
+  const int64_t place = step < 0 ? places.before : places.behind;
+  if (place < 0) return nullptr;
+  const membank::ChunkInfo& other = chunks_[static_cast<size_t>(place)];
+  const membank::ChunkInfo& first = step < 0 ? other : *from;
+  const membank::ChunkInfo& second = step < 0 ? *from : other;
+  return first.begin + first.tokens == second.begin ? &other : nullptr;
 }
 
 std::vector<FoundChunk> Memory::search(std::span<const std::vector<float>> queries, int64_t k,

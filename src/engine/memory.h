@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/loaded_model.h"
@@ -56,10 +57,10 @@ class Memory {
   /// The stored vector of a chunk; empty when it is gone.
   [[nodiscard]] std::vector<float> vector(membank::ChunkId id) const;
   [[nodiscard]] const membank::ChunkInfo* info(membank::ChunkId id) const;
-  /// The newest chunk of a document, where it is among the last thousands of the bank.
+  /// The newest chunk of a document; null: it has none.
   [[nodiscard]] const membank::ChunkInfo* last_of(membank::DocumentId document) const;
   /// The chunk of the same document right before (step -1) or behind (1) a chunk; null where there
-  /// is none, or thousands of chunks of others were stored between the two.
+  /// is none, or it was forgotten.
   [[nodiscard]] const membank::ChunkInfo* beside(membank::ChunkId id, int step) const;
   [[nodiscard]] const std::vector<membank::ChunkInfo>& chunks() const { return chunks_; }
 
@@ -68,12 +69,22 @@ class Memory {
   void save() const;
   void rebuild(const membank::Snapshot& snapshot);
   void append_new(const membank::Snapshot& snapshot);
+  void append(const membank::ChunkInfo& info);
+  void forget_chunks();
   [[nodiscard]] std::filesystem::path snapshot_path() const;
 
   std::shared_ptr<membank::Bank> bank_;
   retriever::IndexOptions options_;
   std::unique_ptr<retriever::VectorIndex> index_;
-  std::vector<membank::ChunkInfo> chunks_;       ///< by id
+  /// Where the chunks of the same document lie that were stored before and after one; -1: none.
+  struct Beside {
+    int64_t before = -1;
+    int64_t behind = -1;
+  };
+  std::vector<membank::ChunkInfo> chunks_;  ///< by id
+  std::vector<Beside> beside_;              ///< of each chunk
+  std::unordered_map<membank::DocumentId, int64_t>
+      last_;                                     ///< places of the documents' newest chunks
   std::map<std::string, uint32_t> name_spaces_;  ///< of these chunks
   uint64_t generation_ = 0;
 };

@@ -92,7 +92,8 @@ MemoryPart memory(const ModelConfig& config, const MemorySettings& settings,
   return {"retrieved chunks",
           count(segments, "segment") + " x " + std::to_string(settings.set_chunks()) + " x " +
               count(settings.chunk, "token"),
-          tokens * token_bytes(config, options.dtype), "--memory-top-k"};
+          tokens * token_bytes(config, options.dtype),
+          settings.recent_chunks > settings.top_k ? "--recent-chunks" : "--memory-top-k"};
 }
 
 MemoryPart recent(const ModelConfig& config, const MemorySettings& settings,

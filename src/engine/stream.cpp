@@ -207,7 +207,7 @@ void Stream::open_segment(int64_t position) {
 SetRequest Stream::request_at(int64_t position) {
   const model::MemorySettings& settings = model_->settings;
   const int64_t tau = settings.chunk;
-  SetRequest request{.queries = {}, .window_start = window_start_, .recent = true};
+  SetRequest request{.queries = {}, .window_start = window_start_, .as_text = true};
   const auto add = [&request](std::vector<float> query) {
     if (any(query)) request.queries.push_back(std::move(query));
   };
@@ -223,9 +223,10 @@ SetRequest Stream::request_at(int64_t position) {
     add(span.query);
   }
   if (asked.message_alone && !request.queries.empty()) {
-    request.recent = false;
-  } else if (!asked.text.empty()) {
-    add(embed(asked.text.begin, asked.text.end));
+    request.as_text = false;
+  } else if (const int64_t begin = std::max(asked.text.begin, options_.asks_from);
+             begin < asked.text.end) {
+    add(embed(begin, asked.text.end));
   }
   return request;
 }

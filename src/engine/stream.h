@@ -34,7 +34,7 @@ struct RetrievedChunk {
   membank::DocumentId document = 0;  ///< 0: the own stream, not in a bank (yet)
   int64_t begin = 0;                 ///< position of its first token in its document
   int64_t tokens = 0;
-  float score = 0.0F;
+  float score = 0.0F;      ///< of the likest query; recency is not taken off
   double attention = 0.0;  ///< mean share of attention it got (where measured)
 };
 
@@ -47,9 +47,9 @@ struct RetrievedSet {
 
 /// What a segment asks for.
 struct SetRequest {
-  std::vector<std::vector<float>> queries;  ///< a chunk's best score over them counts
+  std::vector<std::vector<float>> queries;  ///< unit vectors [E]; a chunk's best score counts
   int64_t window_start = 0;  ///< of the own stream nothing at or after it may be in the set
-  bool recent = false;       ///< the own stream's chunks right before the window are read besides
+  bool as_text = false;      ///< no answered message: recent_chunks and recency hold
 };
 
 /// Where sets come from and chunks go to.
@@ -73,6 +73,7 @@ struct StreamOptions {
   bool use_memory = true;        ///< false: no segment reads anything
   bool self_query = false;       ///< the published protocol: a segment is queried by its own text
   int64_t first_window = -1;     ///< >= 0: one window that begins at this token (evaluation)
+  int64_t asks_from = 0;         ///< text before this token is in no query (evaluation)
   DType kv_dtype = DType::bf16;  ///< of completed chunks
 };
 

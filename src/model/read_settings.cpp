@@ -54,8 +54,13 @@ class Section {
   bool take_number(const std::string& key, double& value) {
     const toml::node* node = find(key);
     if (node == nullptr) return false;
-    if (!node->is_number()) refuse_kind(key, "a number");
-    value = *node->value<double>();
+    if (const auto whole = node->value_exact<int64_t>()) {
+      value = static_cast<double>(*whole);
+    } else if (const auto number = node->value_exact<double>()) {
+      value = *number;
+    } else {
+      refuse_kind(key, "a number");
+    }
     return true;
   }
   bool take_integers(const std::string& key, std::vector<int64_t>& values) {

@@ -4,11 +4,11 @@
 #include <cstdlib>
 #include <functional>
 #include <iterator>
-#include <numeric>
 #include <utility>
 
 #include "common/error.h"
 #include "ops/copy.h"
+#include "retriever/best_score.h"
 #include "retriever/neighbours.h"
 #include "retriever/recency.h"
 #include "train/sources.h"
@@ -16,15 +16,6 @@
 namespace memlong::train {
 
 using engine::EncodedChunk;
-
-float best_score(std::span<const Query> queries, const EncodedChunk& chunk) {
-  float best = -2.0F;
-  for (const Query& query : queries) {
-    best =
-        std::max(best, std::inner_product(query.begin(), query.end(), chunk.vector.begin(), 0.0F));
-  }
-  return best;
-}
 
 void StreamRow::begin(const DocumentPlace& place, const Document& document, int64_t from,
                       int64_t to) {
@@ -66,7 +57,7 @@ std::vector<RetrievalPoint> StreamRow::points() const {
 
 RetrievalPoint StreamRow::point_at(int64_t position) const {
   const model::MemorySettings& settings = model_->settings;
-  RetrievalPoint point{.position = position, .queries = {}, .recent = true};
+  RetrievalPoint point{.position = position, .queries = {}, .as_text = true};
   const auto add = [&](int64_t begin, int64_t end) {
     Query query = embed(begin, end);
     const bool any = std::ranges::any_of(query, [](float value) { return value != 0.0F; });
@@ -79,7 +70,7 @@ RetrievalPoint StreamRow::point_at(int64_t position) const {
     add(span.query_begin, span.query_end);
   }
   if (asked.message_alone && !point.queries.empty()) {
-    point.recent = false;
+    point.as_text = false;
   } else if (!asked.text.empty()) {
     add(asked.text.begin, asked.text.end);
   }
@@ -107,14 +98,15 @@ std::vector<const EncodedChunk*> StreamRow::retrieve(const RetrievalPoint& point
   const int64_t last = searchable();
   const int64_t begin = newest > 0 ? std::max<int64_t>(0, last - newest) : 0;
   const model::MemorySettings& settings = model_->settings;
-  const int64_t recent = point.recent ? settings.recent_chunks : 0;
-  const auto recency = static_cast<float>(point.recent ? settings.recency : 0.0);
+  const int64_t recent = point.as_text ? settings.recent_chunks : 0;
+  const retriever::Recency recency{static_cast<float>(point.as_text ? settings.recency : 0.0),
+                                   window_, settings.chunk};
   const int64_t end = std::max(begin, last - recent);
   std::vector<std::pair<float, const EncodedChunk*>> found;
   for (int64_t i = begin; i < end; ++i) {
     const EncodedChunk& chunk = chunks_[static_cast<size_t>(i)];
-    const float loss = retriever::recency_loss(recency, window_ - chunk.begin, settings.chunk);
-    found.emplace_back(best_score(point.queries, chunk) - loss, &chunk);
+    const float score = retriever::best_score(point.queries, chunk.vector);
+    found.emplace_back(score - recency.loss(chunk.begin), &chunk);
   }
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });

@@ -26,11 +26,8 @@ struct RetrievalPoint {
   int64_t begin = 0;
   int64_t end = 0;
   std::vector<Query> queries;  ///< empty: nothing is read
-  bool recent = false;         ///< what stood right before the window is read besides
+  bool as_text = false;        ///< as engine::SetRequest has it
 };
-
-/// The best score of a chunk over several queries, as retrieval in use computes it.
-float best_score(std::span<const Query> queries, const engine::EncodedChunk& chunk);
 
 /// Tokens [from, to) of a document are the stream; positions count from `from`. Not thread-safe.
 class StreamRow {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "retriever/best_score.h"
 #include "train/cut.h"
 #include "train/document_order.h"
 #include "train/sources.h"
@@ -189,7 +190,7 @@ class StreamSource final : public BatchSource {
     for (int64_t i = 0; i < count; ++i) best += static_cast<int64_t>(random_.below(uint64_t{2}));
     std::vector<std::pair<float, size_t>> scores;
     for (size_t i = 0; best > 0 && i < pool.size(); ++i) {
-      scores.emplace_back(-best_score(queries, *pool[i]), i);
+      scores.emplace_back(-retriever::best_score(queries, pool[i]->vector), i);
     }
     std::sort(scores.begin(), scores.end());
     std::vector<const EncodedChunk*> chosen;

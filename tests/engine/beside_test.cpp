@@ -1,5 +1,7 @@
 // Chunks beside those that were found and chunks right before the window: in the bank, not in it
 // yet, and across the border.
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -70,9 +72,9 @@ class Beside : public testing::Test {
 
   /// Where the chunks begin that a window reads which asks for what lies at `place`; in chunks.
   static std::vector<int64_t> places(DialogMemory& memory, const std::vector<float>& asked,
-                                     int64_t window_start, bool recent = false) {
+                                     int64_t window_start, bool as_text = false) {
     const auto set =
-        memory.retrieve({.queries = {asked}, .window_start = window_start, .recent = recent});
+        memory.retrieve({.queries = {asked}, .window_start = window_start, .as_text = as_text});
     std::vector<int64_t> places;
     for (const RetrievedChunk& chunk : set->chunks) places.push_back(chunk.begin / kTokens);
     return places;
@@ -168,7 +170,7 @@ TEST_F(Recent, AreReadBesideWhatIsFound) {
     store(two, place + 10);  // newer, but of another document
   }
   const auto own = dialog(memory(), one);
-  EXPECT_THAT(places(*own, query(1), kFar, true), ElementsAre(1, 4, 5));
+  EXPECT_THAT(places(*own, query(1), 6 * kTokens, true), ElementsAre(1, 4, 5));
   EXPECT_THAT(places(*own, query(1), 4 * kTokens, true), ElementsAre(1, 2, 3));
   EXPECT_THAT(places(*own, query(1), 4 * kTokens + 7, true), ElementsAre(1, 2, 3));
   EXPECT_THAT(places(*own, query(1), kFar, false), ElementsAre(1)) << "a question does not";
@@ -177,7 +179,7 @@ TEST_F(Recent, AreReadBesideWhatIsFound) {
 TEST_F(Recent, TakeNoPlaceOfWhatIsFound) {
   const auto own = dialog(nullptr, 0);
   for (int64_t place = 0; place < 6; ++place) own->completed(made(place));
-  EXPECT_THAT(places(*own, query(5), kFar, true), ElementsAre(0, 4, 5))
+  EXPECT_THAT(places(*own, query(5), 6 * kTokens, true), ElementsAre(0, 4, 5))
       << "5 is there already, and of the others none is better than the first";
   EXPECT_THAT(places(*own, query(0), 2 * kTokens, true), ElementsAre(0, 1)) << "there are no more";
 }
@@ -196,8 +198,12 @@ TEST_F(Recent, EndWhereAChunkIsMissing) {
   std::vector<ChunkId> ids;
   for (int64_t place = 0; place < 6; ++place) ids.push_back(store(one, place));
   bank_->remove_chunks(std::span(&ids[4], 1));
-  const auto own = dialog(memory(), one);
-  EXPECT_THAT(places(*own, query(1), kFar, true), ElementsAre(1, 5));
+  EXPECT_THAT(places(*dialog(memory(), one), query(1), 6 * kTokens, true), ElementsAre(1, 5));
+  bank_->remove_chunks(std::span(&ids[5], 1));
+  EXPECT_THAT(places(*dialog(memory(), one), query(1), 6 * kTokens, true), ElementsAre(1))
+      << "3 is not right before the window";
+  EXPECT_THAT(places(*dialog(memory(), one), query(1), 4 * kTokens + 63, true),
+              ElementsAre(1, 2, 3));
 }
 
 TEST_F(Recent, TheNearerOfEquallyLikeChunksIsFound) {
@@ -225,6 +231,40 @@ TEST_F(Recent, TheNearerOfEquallyLikeChunksIsFound) {
       << "another text is as far away as the beginning: 9 chunks";
 }
 
+TEST_F(Recent, ANearChunkOvertakesAnyNumberOfLikerOnes) {
+  const DocumentId one = create("one");
+  const DocumentId two = create("two");
+  const auto add = [&](membank::Transaction& change, DocumentId document, int64_t place,
+                       float like) {
+    EncodedChunk chunk = made(place);
+    chunk.vector = query(200);
+    chunk.vector[200] = std::sqrt(1.0F - like * like);
+    chunk.vector[0] = like;
+    change.append_chunk(document, chunk.ids, chunk.vector, chunk.k, chunk.v);
+  };
+  bank_->update([&](membank::Transaction& change) {
+    for (int64_t place = 0; place < 120; ++place) {
+      add(change, one, place, place < 60 ? 0.9F : 0.0F);
+      add(change, two, place, 0.95F);
+    }
+    add(change, one, 120, 0.8F);
+  });
+  auto all = DialogMemory(context_, model_, memory(),
+                          {.name_spaces = {}, .documents = {}, .everything = true});
+  all.set_document(one);
+  model_->settings.recent_chunks = 0;
+  const int64_t end = 121 * kTokens;
+  EXPECT_THAT(places(all, query(0), end, false), ElementsAre(0)) << "of the other text";
+  model_->settings.recency = 0.05;  // 62 chunks back lose 0.30, the other text 0.35
+  EXPECT_THAT(places(all, query(0), end, true), ElementsAre(120));
+  model_->settings.recency = 0.015;  // 0.089; 0.104
+  EXPECT_THAT(places(all, query(0), end, true), ElementsAre(0)) << "0.846 of the other text";
+  model_->settings.recency = 0.018;  // 0.107; 0.125
+  EXPECT_THAT(places(all, query(0), end, true), ElementsAre(0)) << "0.825 of the other text";
+  model_->settings.recency = 0.022;  // 0.130; 0.153: 0.797
+  EXPECT_THAT(places(all, query(0), end, true), ElementsAre(120));
+}
+
 TEST_F(Recent, AreNotCountedAsFound) {
   const DocumentId one = create("one");
   const DocumentId two = create("two");
@@ -232,12 +272,12 @@ TEST_F(Recent, AreNotCountedAsFound) {
   for (int64_t place = 0; place < 6; ++place) ids.push_back(store(one, place));
   const ChunkId other = store(two, 9);
   const auto own = dialog(memory(), one);
-  EXPECT_THAT(places(*own, query(1), kFar, true), ElementsAre(1, 4, 5));
+  EXPECT_THAT(places(*own, query(1), 6 * kTokens, true), ElementsAre(1, 4, 5));
   EXPECT_THAT(places(*own, query(5), kFar, false), ElementsAre(5));
   auto all = DialogMemory(context_, model_, memory(),
                           {.name_spaces = {}, .documents = {}, .everything = true});
   all.set_document(one);
-  EXPECT_THAT(places(all, query(9), kFar, true), UnorderedElementsAre(4, 5, 0))
+  EXPECT_THAT(places(all, query(9), 6 * kTokens, true), UnorderedElementsAre(4, 5, 0))
       << "the only one of its document";
   bank_->flush_hits();
   const auto now = bank_->snapshot();
@@ -248,8 +288,8 @@ TEST_F(Recent, AreNotCountedAsFound) {
 }
 
 TEST_F(Recent, NothingInAnEmptyMemory) {
-  EXPECT_THAT(places(*dialog(memory(), 0), query(1), kFar, true), IsEmpty());
-  EXPECT_THAT(places(*dialog(memory(), create("one")), query(1), kFar, true), IsEmpty());
+  EXPECT_THAT(places(*dialog(memory(), 0), query(1), 6 * kTokens, true), IsEmpty());
+  EXPECT_THAT(places(*dialog(memory(), create("one")), query(1), 6 * kTokens, true), IsEmpty());
 }
 
 }  // namespace

@@ -72,6 +72,22 @@ TEST(MemoryPlan, AModelOf3BFitsA24GbCardAndNotAnOldOne) {
   }
 }
 
+TEST(MemoryPlan, RecentChunksAreNamedWhereTheyAreMoreThanThoseThatAreFound) {
+  const model::ModelConfig config = llama_3b();
+  model::MemorySettings settings = settings_of(config);
+  const int64_t found = bytes_of(plan_memory(config, settings, kGpu), "retrieved chunks");
+  settings.recent_chunks = 24;  // of 32
+  const MemoryPlan plan = plan_memory(config, settings, kGpu);
+  EXPECT_EQ(bytes_of(plan, "retrieved chunks"), 4 * found);
+  try {
+    check_plan(plan, "cuda:0", int64_t{6} << 30, 0);
+    FAIL() << "7 GiB do not fit into 6";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("--recent-chunks"));
+    EXPECT_THAT(error.what(), Not(HasSubstr("--memory-top-k")));
+  }
+}
+
 TEST(MemoryPlan, TheUsersLimitIsNamedWhereItIsTheNarrowerOne) {
   const model::ModelConfig config = llama_3b();
   const MemoryPlan plan = plan_memory(config, settings_of(config), kGpu);

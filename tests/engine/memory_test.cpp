@@ -70,6 +70,31 @@ class MemoryTest : public testing::TestWithParam<retriever::IndexKind> {
   std::shared_ptr<membank::Bank> bank_;
 };
 
+TEST_P(MemoryTest, ChunksOfOneDocumentAreFoundAcrossThousandsOfOthers) {
+  const membank::DocumentId dialog = add_document(2);
+  add_document(5000);
+  const std::vector<int32_t> ids = {1, 2, 3, 4};
+  const Tensor kv = Tensor::zeros({1, 4, 2}, DType::bf16);
+  Memory memory(bank_, options());
+  ASSERT_NE(memory.last_of(dialog), nullptr);
+  const membank::ChunkId before = memory.last_of(dialog)->id;
+  EXPECT_EQ(memory.last_of(dialog)->begin, 4);
+  membank::ChunkId id = 0;
+  bank_->update([&](membank::Transaction& transaction) {
+    id = transaction.append_chunk(dialog, ids, random_vector(), kv, kv);
+  });
+  memory.refresh();
+  EXPECT_EQ(memory.last_of(dialog)->id, id);
+  ASSERT_NE(memory.beside(id, -1), nullptr);
+  EXPECT_EQ(memory.beside(id, -1)->id, before);
+  EXPECT_EQ(memory.beside(before, 1)->id, id);
+  EXPECT_EQ(memory.beside(id, 1), nullptr);
+  bank_->remove_chunks(std::span(&before, 1));
+  memory.refresh();
+  EXPECT_EQ(memory.beside(id, -1), nullptr) << "the one before that is not right before";
+  EXPECT_EQ(memory.last_of(dialog)->id, id);
+}
+
 TEST_P(MemoryTest, GrownIsTheSameAsRebuilt) {
   add_document(30);
   Memory grown(bank_, options());

@@ -70,7 +70,18 @@ TEST_F(StreamRequest, TextAsksWithItsLastChunksAndReadsRecentOnes) {
   EXPECT_EQ(asked_.requests[3].window_start, 0);
   EXPECT_THAT(asked_.requests[4].queries, ElementsAre(vector_of(0, 192)));
   EXPECT_EQ(asked_.requests[4].window_start, 192);
-  for (const SetRequest& request : asked_.requests) EXPECT_TRUE(request.recent);
+  for (const SetRequest& request : asked_.requests) EXPECT_TRUE(request.as_text);
+}
+
+TEST_F(StreamRequest, AsksWithNothingBeforeWhatItMayKnow) {
+  Stream stream(context_, model_, make_embedder(context_, *model_), asked_,
+                {.first_window = 192, .asks_from = 100});
+  stream.restore({ids_.begin(), ids_.begin() + 192}, {}, 448);
+  read(stream, 192, 448);
+  ASSERT_EQ(asked_.requests.size(), 4U);
+  EXPECT_THAT(asked_.requests[0].queries, ElementsAre(vector_of(100, 192)));
+  EXPECT_THAT(asked_.requests[1].queries, ElementsAre(vector_of(100, 256)));
+  EXPECT_THAT(asked_.requests[2].queries, ElementsAre(vector_of(128, 320)));
 }
 
 TEST_F(StreamRequest, AMessageAsksAloneAndReadsNoRecentOnes) {
@@ -81,9 +92,9 @@ TEST_F(StreamRequest, AMessageAsksAloneAndReadsNoRecentOnes) {
   read(stream, 150, 260);
   ASSERT_EQ(asked_.requests.size(), 2U) << "for the message and its answer; and at 256";
   EXPECT_THAT(asked_.requests[0].queries, ElementsAre(vector_of(100, 150)));
-  EXPECT_FALSE(asked_.requests[0].recent);
+  EXPECT_FALSE(asked_.requests[0].as_text);
   EXPECT_THAT(asked_.requests[1].queries, ElementsAre(vector_of(100, 150), vector_of(64, 256)));
-  EXPECT_TRUE(asked_.requests[1].recent);
+  EXPECT_TRUE(asked_.requests[1].as_text);
 }
 
 TEST_F(StreamRequest, WhereHiddenStatesAreNeededTheLastChunkIsKnownBeforeTheWindow) {

@@ -84,6 +84,8 @@ TEST(Settings, RecencyIsAnyNumberAndKeepsItsDigits) {
   EXPECT_EQ(read("0"), 0.0);
   EXPECT_EQ(read("3e-2"), 0.03);
   EXPECT_THROW(read("\"near\""), Error);
+  EXPECT_EQ(read("9223372036854775807"), 0x1p63)
+      << "the nearest double; refused as too large later";
   for (const double recency : {0.0, 1.0, 0.1 + 0.2, 1e-20}) {
     MemorySettings settings;
     settings.recency = recency;

@@ -1,11 +1,10 @@
 #include <algorithm>
-#include <limits>
-#include <numeric>
 #include <set>
 
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "retriever/best_score.h"
 #include "tokenizer/readable_text.h"
 #include "tools/common/output.h"
 #include "tools/common/run.h"
@@ -26,14 +25,6 @@ struct Found {
   }
 };
 
-float best_score(std::span<const float> vector, const std::vector<std::vector<float>>& queries) {
-  float best = -std::numeric_limits<float>::infinity();
-  for (const std::vector<float>& query : queries) {
-    best = std::max(best, std::inner_product(vector.begin(), vector.end(), query.begin(), 0.0F));
-  }
-  return best;
-}
-
 /// The best chunks by inner product, best first; every vector is looked at.
 std::vector<Found> scan(const membank::Snapshot& snapshot,
                         const std::vector<std::vector<float>>& queries,
@@ -48,7 +39,7 @@ std::vector<Found> scan(const membank::Snapshot& snapshot,
   snapshot.for_each_vector(0, [&](membank::ChunkId id, std::span<const float> vector) {
     tools::throw_if_stopped();
     if (!name_spaces.empty() && !allowed.contains(id)) return;
-    const Found found{best_score(vector, queries), id};
+    const Found found{retriever::best_score(queries, vector), id};
     if (best.size() == limit && !(found < best.back())) return;
     best.insert(std::lower_bound(best.begin(), best.end(), found), found);
     if (best.size() > limit) best.pop_back();

@@ -133,7 +133,7 @@ class Measurement {
           memory.limit(end - length);
           memory.choose(choice_of(arguments_.memory[m]),
                         arguments_.seed + static_cast<uint64_t>(end));
-          nats = score(ids, end, window, !off, embedder, memory);
+          nats = score(ids, end, length, !off, embedder, memory);
           if (off) without[key] = nats;
         }
         const int64_t scored = std::min(arguments_.last, window - 1);
@@ -147,15 +147,18 @@ class Measurement {
     }
   }
 
-  /// Nats of the last tokens before `end`, in a window of `window` tokens that ends there.
-  double score(const std::vector<int32_t>& ids, int64_t end, int64_t window, bool use_memory,
+  /// Nats of the last tokens before `end`, in a window that ends there; nothing is known of what
+  /// lies more than `length` tokens before.
+  double score(const std::vector<int32_t>& ids, int64_t end, int64_t length, bool use_memory,
                const std::shared_ptr<const retriever::Embedder>& embedder, TextMemory& memory) {
+    const int64_t window = std::min(length, model_->window_capacity());
     const int64_t scored = std::min(arguments_.last, window - 1);
     const int64_t from = end - scored - 1;  // the first token whose successor is scored
     engine::Stream stream(context_, model_, embedder, memory,
                           {.use_memory = use_memory,
                            .self_query = arguments_.query == "self",
-                           .first_window = end - window});
+                           .first_window = end - window,
+                           .asks_from = end - length});
     const auto place = [&ids](int64_t at) { return ids.begin() + at; };
     stream.restore({place(0), place(from)}, {}, end);
     const std::vector<int32_t> last(place(from), place(end - 1));

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <functional>
 #include <iterator>
-#include <numeric>
 #include <utility>
 
 #include "ops/copy.h"
+#include "retriever/best_score.h"
 #include "retriever/neighbours.h"
 #include "retriever/recency.h"
 
@@ -29,25 +29,20 @@ std::vector<engine::EncodedChunk> encode_text(
 
 std::vector<engine::RetrievedChunk> TextMemory::rank(const engine::SetRequest& request) {
   const model::MemorySettings& settings = model_->settings;
-  const auto recency = static_cast<float>(request.recent ? settings.recency : 0.0);
+  const retriever::Recency recency{static_cast<float>(request.as_text ? settings.recency : 0.0),
+                                   request.window_start, settings.chunk};
   const auto rank_of = [&](const engine::RetrievedChunk& chunk) {
-    const int64_t back = request.window_start - chunk.begin;
-    return chunk.score - retriever::recency_loss(recency, back, settings.chunk);
+    return chunk.score - recency.loss(chunk.begin);
   };
   std::vector<engine::RetrievedChunk> found;
   for (const engine::EncodedChunk& chunk : chunks_) {
     const auto tokens = static_cast<int64_t>(chunk.ids.size());
     if (chunk.begin < from_) continue;
     if (chunk.begin + tokens > request.window_start) break;
-    float best = -2.0F;
-    if (choice_ == Choice::nearest) {
-      for (const std::vector<float>& query : request.queries) {
-        best = std::max(best,
-                        std::inner_product(query.begin(), query.end(), chunk.vector.begin(), 0.0F));
-      }
-    }
+    const bool scored = choice_ == Choice::nearest;
+    const float score = scored ? retriever::best_score(request.queries, chunk.vector) : 0.0F;
     found.push_back(
-        {.id = 0, .document = 0, .begin = chunk.begin, .tokens = tokens, .score = best});
+        {.id = 0, .document = 0, .begin = chunk.begin, .tokens = tokens, .score = score});
   }
   if (choice_ == Choice::random) {
     std::shuffle(found.begin(), found.end(), generator_);
@@ -69,7 +64,7 @@ std::vector<engine::RetrievedChunk> TextMemory::choose(std::vector<engine::Retri
   std::vector<engine::RetrievedChunk> chosen(ranked.begin(), unhanded);
   const model::MemorySettings& settings = model_->settings;
   const bool nearest = choice_ == Choice::nearest;
-  const int64_t recent = request.recent ? settings.recent_chunks : 0;
+  const int64_t recent = request.as_text ? settings.recent_chunks : 0;
   const int64_t most = settings.top_k + (nearest ? 0 : recent);
   if (static_cast<int64_t>(chosen.size()) > most) chosen.resize(static_cast<size_t>(most));
   const int64_t left = most - static_cast<int64_t>(chosen.size());

@@ -86,9 +86,11 @@ void put_model(ordered_json& json, const engine::LoadedModel& model) {
   json["chunk"] = settings.chunk;
   json["top-k"] = settings.top_k;
   json["neighbours"] = settings.neighbours;
-  json["query-chunks"] = settings.query_chunks;
-  json["recent-chunks"] = settings.recent_chunks;
-  json["recency"] = settings.recency;
+  // Runs that were begun before these settings came go on where they are not used.
+  const model::MemorySettings unset;
+  if (settings.query_chunks != unset.query_chunks) json["query-chunks"] = settings.query_chunks;
+  if (settings.recent_chunks != unset.recent_chunks) json["recent-chunks"] = settings.recent_chunks;
+  if (settings.recency != unset.recency) json["recency"] = settings.recency;
   json["window"] = settings.window;
   json["overlap"] = settings.overlap;
   json["window-bos"] = settings.window_bos;
