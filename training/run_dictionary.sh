@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The dictionary of the Focused Transformer: trains a model from nothing, with strangers' records among those it reads
-# and without, and asks both among 4 thousand to a million tokens. Training takes ten minutes on two cores, a million tokens longer.
+# and without, and asks both among 4 thousand to a million tokens. Training takes about twelve minutes on two cores, a million tokens longer.
 #   run_dictionary.sh [OUT_DIR [BIN_DIR]]        (runs/dictionary, build/release/bin)
 # What is there already is kept: a second run goes on where the first was stopped.
 set -euo pipefail
