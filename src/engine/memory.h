@@ -81,11 +81,10 @@ class Memory {
     int64_t before = -1;
     int64_t behind = -1;
   };
-  std::vector<membank::ChunkInfo> chunks_;  ///< by id
-  std::vector<Beside> beside_;              ///< of each chunk
-  std::unordered_map<membank::DocumentId, int64_t>
-      last_;                                     ///< places of the documents' newest chunks
-  std::map<std::string, uint32_t> name_spaces_;  ///< of these chunks
+  std::vector<membank::ChunkInfo> chunks_;                 ///< by id
+  std::vector<Beside> beside_;                             ///< of each chunk
+  std::unordered_map<membank::DocumentId, int64_t> last_;  ///< place of its newest chunk
+  std::map<std::string, uint32_t> name_spaces_;            ///< of these chunks
   uint64_t generation_ = 0;
 };
 
