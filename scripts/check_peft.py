@@ -3,7 +3,7 @@
 
   scripts/check_peft.py --bin build/release/bin                        the base, adapters that peft writes
   scripts/check_peft.py --bin build/release/bin --adapter RUN/adapter  an adapter that memlong wrote, too
-  scripts/check_peft.py --bin build/release/bin --merged FOLDER        a merged model, too
+  scripts/check_peft.py --bin build/release/bin --merged FOLDER        a merged model (in f32), too
 
 Needs the packages torch, transformers and peft, and no network. Not part of the tests. Exit code 1
 when a difference is larger than --tolerance.
@@ -55,7 +55,7 @@ class Check:
             ids.write_text(" ".join(str(i) for i in self.ids[0].tolist()))
             done = subprocess.run(
                 [self.eval, "logits", "--model", str(model), "--adapter", str(adapter), "--dtype",
-                 "f32", "--memory-layer", str(self.memory_layer), "--ids", str(ids), "--out",
+                 "f32", "--device", "cpu", "--memory-layer", str(self.memory_layer), "--ids", str(ids), "--out",
                  str(out)], capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 return done.stderr.strip()
@@ -180,7 +180,7 @@ def main():
     parser.add_argument("--model", default=root / "models/reference", help="base model")
     parser.add_argument("--memory-layer", type=int, help="default: what its memlong.toml says")
     parser.add_argument("--adapter", help="a PEFT folder that memlong wrote for that base")
-    parser.add_argument("--merged", help="a folder that 'memlong-train merge' wrote")
+    parser.add_argument("--merged", help="a folder that 'memlong-train merge --save-dtype f32' wrote")
     parser.add_argument("--tokens", type=int, default=96)
     parser.add_argument("--tolerance", type=float, default=1e-4, help="of a logit")
     args = parser.parse_args()
