@@ -34,6 +34,8 @@ class PackedFileWriter : public ops::PackedStorage {
   /// Takes room for so many bytes, until keep() gives back what is left of them; removes what
   /// writers left that were killed. Errors: capacity, when the disk is full; io.
   PackedFileWriter(const std::filesystem::path& path, size_t most_bytes);
+  PackedFileWriter(const PackedFileWriter&) = delete;
+  PackedFileWriter& operator=(const PackedFileWriter&) = delete;
   ~PackedFileWriter() override;
   /// Errors: capacity, when it is more than was spoken of.
   Place next(size_t bytes, const std::string& layout) override;

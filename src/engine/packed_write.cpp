@@ -23,8 +23,8 @@ size_t whole_pages(size_t bytes) { return (bytes + kPackedPage - 1) / kPackedPag
 
 /// 32 hexadecimal digits, "packed" and six random characters: nobody else's file.
 bool is_unfinished(const std::string& name) {
-  static const std::regex kName("[0-9a-f]{32}\\.packed\\.[0-9A-Za-z]{6}\\.part");
-  return std::regex_match(name, kName);
+  static const std::regex form("[0-9a-f]{32}\\.packed\\.[0-9A-Za-z]{6}\\.part");
+  return std::regex_match(name, form);
 }
 
 /// A writer holds a lock on what it has not finished: without one it was killed.

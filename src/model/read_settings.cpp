@@ -200,7 +200,7 @@ MemorySettings read_settings(const fs::path& file, const MemorySettings& base) {
 
 MemorySettings find_settings(const fs::path& folder, const ModelConfig& config,
                              const fs::path& configs) {
-  const MemorySettings base = defaults_for(config);
+  MemorySettings base = defaults_for(config);
   std::error_code ignored;
   const fs::path own = folder / "memlong.toml";
   if (fs::exists(own, ignored)) return read_settings(own, base);

@@ -111,6 +111,7 @@ std::vector<const EncodedChunk*> StreamRow::retrieve(const RetrievalPoint& point
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
   std::vector<const EncodedChunk*> best;
+  best.reserve(found.size());
   for (const auto& [score, chunk] : found) best.push_back(chunk);
   const int64_t tau = settings.chunk;
   std::vector<const EncodedChunk*> chunks = retriever::with_neighbours(

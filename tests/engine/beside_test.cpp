@@ -282,6 +282,7 @@ TEST_F(Recent, AreNotCountedAsFound) {
   bank_->flush_hits();
   const auto now = bank_->snapshot();
   std::vector<uint64_t> hits;
+  hits.reserve(ids.size());
   for (const ChunkId id : ids) hits.push_back(now->chunk(id)->hits);
   EXPECT_THAT(hits, ElementsAre(0, 1, 0, 0, 0, 1));
   EXPECT_EQ(now->chunk(other)->hits, 1U);
