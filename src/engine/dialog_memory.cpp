@@ -83,14 +83,15 @@ std::vector<RetrievedChunk> DialogMemory::recent(const SetRequest& request) cons
   return found;
 }
 
-/// What is of other documents counts as what came right before the own one.
+/// What is of other documents counts as what came right before the own one: it all loses the same.
 std::vector<RetrievedChunk> DialogMemory::nearest(const SetRequest& request,
                                                   int64_t own_end) const {
   const model::MemorySettings& settings = model_->settings;
   const std::vector<std::vector<float>>& queries = request.queries;
   const retriever::Recency recency{static_cast<float>(request.as_text ? settings.recency : 0.0),
                                    request.window_start, settings.chunk};
-  std::vector<RetrievedChunk> found = stored_candidates(queries, own_end, recency);
+  std::vector<RetrievedChunk> found =
+      stored_candidates(queries, own_end, recency.per_doubling > 0.0F);
   add_pending_candidates(queries, own_end, found);
   std::ranges::stable_sort(found, std::greater(), [&](const RetrievedChunk& chunk) {
     return chunk.score - recency.loss(chunk.document == document_ ? chunk.begin : -settings.chunk);
@@ -138,49 +139,23 @@ void DialogMemory::drop_removed(const membank::Snapshot& now) {
 }
 
 std::vector<RetrievedChunk> DialogMemory::stored_candidates(
-    std::span<const std::vector<float>> queries, int64_t own_end,
-    const retriever::Recency& recency) const {
+    std::span<const std::vector<float>> queries, int64_t own_end, bool all_own) const {
   std::vector<RetrievedChunk> found;
   if (memory_ == nullptr) return found;
   const ChunkFilter in_scope = memory_->scope_filter(scope_);
-  const auto is_own = [&](const membank::ChunkInfo& info) {
-    return document_ != 0 && info.document == document_;
-  };
-  const bool apart = document_ != 0 && recency.per_doubling > 0.0F;
   const auto filter = [&](const membank::ChunkInfo& info) {
-    if (is_own(info)) return !apart && info.begin + info.tokens <= own_end;
-    return in_scope(info);
+    if (document_ == 0 || info.document != document_) return in_scope(info);
+    return !all_own && info.begin + info.tokens <= own_end;
   };
-  // The chunks of others all lose the same, so that the likest are the best.
   for (const FoundChunk& hit : memory_->search(queries, model_->settings.top_k, filter)) {
     found.push_back(stored_chunk(hit.info, hit.score));
   }
-  if (!apart) return found;
-  const auto own = [&](const membank::ChunkInfo& info) {
-    return is_own(info) && info.begin + info.tokens <= own_end;
-  };
-  for (const FoundChunk& hit : nearest_own(queries, own_end, recency, own)) {
-    found.push_back(stored_chunk(hit.info, hit.score));
+  if (!all_own || document_ == 0) return found;
+  for (const FoundChunk& own : memory_->chunks_of(queries, document_)) {
+    if (own.info.begin + own.info.tokens > own_end) break;
+    found.push_back(stored_chunk(own.info, own.score));
   }
   return found;
-}
-
-/// More and more of the likest, until none that is left out can be among the best: it is no more
-/// like than the last one, and loses at least what a chunk at `own_end` does.
-std::vector<FoundChunk> DialogMemory::nearest_own(std::span<const std::vector<float>> queries,
-                                                  int64_t own_end,
-                                                  const retriever::Recency& recency,
-                                                  const ChunkFilter& own) const {
-  const int64_t top_k = model_->settings.top_k;
-  for (int64_t count = 4 * top_k;; count *= 4) {
-    std::vector<FoundChunk> found = memory_->search(queries, count, own);
-    if (static_cast<int64_t>(found.size()) < count) return found;
-    const float others = found.back().score - recency.loss(own_end);
-    const auto better = std::ranges::count_if(found, [&](const FoundChunk& hit) {
-      return hit.score - recency.loss(hit.info.begin) >= others;
-    });
-    if (better >= top_k) return found;
-  }
 }
 
 void DialogMemory::add_pending_candidates(std::span<const std::vector<float>> queries,
@@ -205,9 +180,7 @@ RetrievedChunk DialogMemory::as_retrieved(const EncodedChunk& chunk,
 std::optional<RetrievedChunk> DialogMemory::as_retrieved(
     const membank::ChunkInfo* stored, std::span<const std::vector<float>> queries) const {
   if (stored == nullptr) return std::nullopt;
-  const std::vector<float> vector = memory_->vector(stored->id);
-  if (vector.empty()) return std::nullopt;  // gone by now
-  return stored_chunk(*stored, retriever::best_score(queries, vector));
+  return stored_chunk(*stored, retriever::best_score(queries, memory_->vector(stored->id)));
 }
 
 std::vector<RetrievedChunk> DialogMemory::beside(std::span<const std::vector<float>> queries,
@@ -261,7 +234,9 @@ std::vector<float> DialogMemory::known_vector(int64_t begin) {
   if (const EncodedChunk* chunk = pending_at(begin)) return chunk->vector;
   if (memory_ == nullptr || document_ == 0) return {};
   for (const membank::ChunkInfo& info : memory_->chunks()) {
-    if (info.document == document_ && info.begin == begin) return memory_->vector(info.id);
+    if (info.document != document_ || info.begin != begin) continue;
+    const std::span<const float> vector = memory_->vector(info.id);
+    return {vector.begin(), vector.end()};
   }
   return {};
 }

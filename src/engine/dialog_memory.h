@@ -12,7 +12,6 @@
 #include "engine/memory.h"
 #include "engine/stream.h"
 #include "membank/bank.h"
-#include "retriever/recency.h"
 
 namespace memlong::engine {
 
@@ -48,16 +47,9 @@ class DialogMemory : public SetSource {
   /// What is like the queries; of the own chunks those that end at `own_end` or before.
   [[nodiscard]] std::vector<RetrievedChunk> nearest(const SetRequest& request,
                                                     int64_t own_end) const;
-  /// Of the bank; the best of all are among them, in no order.
+  /// Of the bank: the likest, and where near ones may overtake them all own ones.
   [[nodiscard]] std::vector<RetrievedChunk> stored_candidates(
-      std::span<const std::vector<float>> queries, int64_t own_end,
-      const retriever::Recency& recency) const;
-  /// The same of what passes `own`, the bank's chunks of this dialog that end at `own_end` or
-  /// before.
-  [[nodiscard]] std::vector<FoundChunk> nearest_own(std::span<const std::vector<float>> queries,
-                                                    int64_t own_end,
-                                                    const retriever::Recency& recency,
-                                                    const ChunkFilter& own) const;
+      std::span<const std::vector<float>> queries, int64_t own_end, bool all_own) const;
   void add_pending_candidates(std::span<const std::vector<float>> queries, int64_t own_end,
                               std::vector<RetrievedChunk>& found) const;
   /// One of pending().

@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "retriever/best_score.h"
 #include "retriever/merge.h"
 
 namespace memlong::engine {
@@ -185,6 +186,19 @@ std::vector<FoundChunk> Memory::search(std::span<const std::vector<float>> queri
   return found;
 }
 
+std::vector<FoundChunk> Memory::chunks_of(std::span<const std::vector<float>> queries,
+                                          membank::DocumentId document) const {
+  std::vector<FoundChunk> found;
+  const auto last = last_.find(document);
+  int64_t place = last == last_.end() ? -1 : last->second;
+  for (; place >= 0; place = beside_[static_cast<size_t>(place)].before) {
+    const membank::ChunkInfo& info = chunks_[static_cast<size_t>(place)];
+    found.push_back({info, retriever::best_score(queries, vector(info.id))});
+  }
+  std::ranges::reverse(found);
+  return found;
+}
+
 ChunkFilter Memory::scope_filter(const ReadScope& scope) const {
   if (scope.everything) return [](const membank::ChunkInfo&) { return true; };
   std::set<uint32_t> spaces;
@@ -196,10 +210,6 @@ ChunkFilter Memory::scope_filter(const ReadScope& scope) const {
   return [spaces, documents](const membank::ChunkInfo& info) {
     return spaces.contains(info.name_space_id) || documents.contains(info.document);
   };
-}
-
-std::vector<float> Memory::vector(membank::ChunkId id) const {
-  return bank_->snapshot()->chunk_vector(id);
 }
 
 void drop_index_snapshots(const std::filesystem::path& bank_folder) {

@@ -51,11 +51,19 @@ class Memory {
   [[nodiscard]] std::vector<FoundChunk> search(std::span<const std::vector<float>> queries,
                                                int64_t k, const ChunkFilter& filter) const;
 
+  /// All chunks of a document with their best scores over the queries, oldest first; exact,
+  /// whatever the index.
+  [[nodiscard]] std::vector<FoundChunk> chunks_of(std::span<const std::vector<float>> queries,
+                                                  membank::DocumentId document) const;
+
   /// Filter for a scope, by what the last refresh() found.
   [[nodiscard]] ChunkFilter scope_filter(const ReadScope& scope) const;
 
-  /// The stored vector of a chunk; empty when it is gone.
-  [[nodiscard]] std::vector<float> vector(membank::ChunkId id) const;
+  /// The stored vector of a chunk, by what the last refresh() found; empty: it has none. Valid
+  /// until the next refresh().
+  [[nodiscard]] std::span<const float> vector(membank::ChunkId id) const {
+    return index_->vector(id);
+  }
   [[nodiscard]] const membank::ChunkInfo* info(membank::ChunkId id) const;
   /// The newest chunk of a document; null: it has none.
   [[nodiscard]] const membank::ChunkInfo* last_of(membank::DocumentId document) const;

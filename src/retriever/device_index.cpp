@@ -27,6 +27,9 @@ class DeviceIndex : public VectorIndex {
   [[nodiscard]] int64_t dim() const override { return host_->dim(); }
   [[nodiscard]] int64_t size() const override { return host_->size(); }
   [[nodiscard]] uint64_t last_id() const override { return host_->last_id(); }
+  [[nodiscard]] std::span<const float> vector(uint64_t id) const override {
+    return host_->vector(id);
+  }
   void add(std::span<const uint64_t> ids, std::span<const float> vectors) override {
     host_->add(ids, vectors);
   }

@@ -82,14 +82,20 @@ void check_query(std::span<const float> query, int64_t dim) {
   MEMLONG_CHECK(static_cast<int64_t>(query.size()) == dim, "the query has another dimension");
 }
 
+/// The row of an id; -1: none.
+int64_t row_of(std::span<const uint64_t> ids, uint64_t id) {
+  const auto place = std::ranges::lower_bound(ids, id);
+  return place == ids.end() || *place != id ? -1 : place - ids.begin();
+}
+
 /// Marks the rows of `wanted` in `dead`, and says how many were alive.
 int64_t mark_dead(std::span<const uint64_t> ids, std::span<const uint64_t> wanted,
                   std::vector<uint8_t>& dead) {
   int64_t marked = 0;
   for (const uint64_t id : wanted) {
-    const auto place = std::ranges::lower_bound(ids, id);
-    if (place == ids.end() || *place != id) continue;
-    uint8_t& flag = dead[static_cast<size_t>(place - ids.begin())];
+    const int64_t row = row_of(ids, id);
+    if (row < 0) continue;
+    uint8_t& flag = dead[static_cast<size_t>(row)];
     marked += flag == 0 ? 1 : 0;
     flag = 1;
   }
@@ -118,6 +124,11 @@ class FlatIndex : public RowIndex {
   [[nodiscard]] int64_t dim() const override { return store_->d; }
   [[nodiscard]] int64_t size() const override { return static_cast<int64_t>(ids_.size()); }
   [[nodiscard]] uint64_t last_id() const override { return next_id_ == 0 ? 0 : next_id_ - 1; }
+  [[nodiscard]] std::span<const float> vector(uint64_t id) const override {
+    const int64_t row = row_of(ids_, id);
+    if (row < 0) return {};
+    return {store_->get_xb() + row * dim(), static_cast<size_t>(dim())};
+  }
 
   void add(std::span<const uint64_t> ids, std::span<const float> vectors) override {
     check_add(next_id_, ids, vectors, dim());
@@ -178,6 +189,11 @@ class HnswIndex : public VectorIndex {
   [[nodiscard]] int64_t size() const override { return graph_->ntotal - dead_count_; }
   [[nodiscard]] uint64_t last_id() const override { return next_id_ == 0 ? 0 : next_id_ - 1; }
 
+  [[nodiscard]] std::span<const float> vector(uint64_t id) const override {
+    const int64_t row = row_of(ids_, id);
+    if (row < 0 || dead_[static_cast<size_t>(row)] != 0) return {};
+    return {vectors() + row * dim(), static_cast<size_t>(dim())};
+  }
   void add(std::span<const uint64_t> ids, std::span<const float> vectors) override;
   void remove(std::span<const uint64_t> ids) override;
   [[nodiscard]] std::vector<Hit> search(std::span<const float> query, int64_t k,

@@ -46,6 +46,8 @@ class VectorIndex {
   [[nodiscard]] virtual int64_t size() const = 0;  ///< vectors that can be returned
   /// The largest id that was ever added; 0 when there was none.
   [[nodiscard]] virtual uint64_t last_id() const = 0;
+  /// [E], as it was added; empty: it is not there. Valid until the next change.
+  [[nodiscard]] virtual std::span<const float> vector(uint64_t id) const = 0;
   /// ids [n] rising and larger than any added before, vectors [n, E].
   virtual void add(std::span<const uint64_t> ids, std::span<const float> vectors) = 0;
   virtual void remove(std::span<const uint64_t> ids) = 0;  ///< unknown ids are ignored

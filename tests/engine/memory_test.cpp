@@ -92,6 +92,18 @@ TEST_P(MemoryTest, ChunksOfOneDocumentAreFoundAcrossThousandsOfOthers) {
   bank_->remove_chunks(std::span(&before, 1));
   memory.refresh();
   EXPECT_EQ(memory.beside(id, -1), nullptr) << "the one before that is not right before";
+  const std::vector<std::vector<float>> queries = {random_vector(), random_vector()};
+  const auto own = memory.chunks_of(queries, dialog);
+  ASSERT_EQ(own.size(), 2U);
+  EXPECT_EQ(own[0].info.begin, 0);
+  EXPECT_EQ(own[1].info.id, id);
+  const auto found = memory.search(
+      queries, 2, [dialog](const membank::ChunkInfo& info) { return info.document == dialog; });
+  for (const FoundChunk& chunk : own) {
+    const bool first = found[0].info.id == chunk.info.id;
+    EXPECT_EQ(chunk.score, found[first ? 0 : 1].score) << "what a search says";
+  }
+  EXPECT_TRUE(memory.chunks_of(queries, 77).empty());
   EXPECT_EQ(memory.last_of(dialog)->id, id);
 }
 

@@ -87,6 +87,21 @@ TEST_P(EveryKind, SearchGivesValuesByHand) {
   EXPECT_EQ(hits[2].score, 1.0F);
 }
 
+TEST_P(EveryKind, AVectorIsGivenBackUntilItIsRemoved) {
+  const auto index = make(GetParam().kind);
+  const std::vector<float> rows = random_directions(12, kDim, 3);
+  const std::vector<uint64_t> ids = {2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377};
+  index->add(ids, rows);
+  for (int64_t i = 0; i < 12; ++i) {
+    EXPECT_TRUE(std::ranges::equal(index->vector(ids[static_cast<size_t>(i)]), row(rows, i)));
+  }
+  EXPECT_TRUE(index->vector(4).empty());
+  EXPECT_TRUE(index->vector(1000).empty());
+  index->remove(std::vector<uint64_t>{5});
+  EXPECT_TRUE(index->vector(5).empty());
+  EXPECT_TRUE(std::ranges::equal(index->vector(8), row(rows, 3)));
+}
+
 TEST_P(EveryKind, EmptyIndexAndNoneWantedGiveNothing) {
   const auto index = make(GetParam());
   const std::vector<float> query = random_directions(1, kDim, 1);
