@@ -55,8 +55,8 @@ class Check:
             ids.write_text(" ".join(str(i) for i in self.ids[0].tolist()))
             done = subprocess.run(
                 [self.eval, "logits", "--model", str(model), "--adapter", str(adapter), "--dtype",
-                 "f32", "--device", "cpu", "--memory-layer", str(self.memory_layer), "--ids", str(ids), "--out",
-                 str(out)], capture_output=True, text=True, check=False)
+                 "f32", "--device", "cpu", "--memory-layer", str(self.memory_layer), "--ids", str(ids),
+                 "--out", str(out)], capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 return done.stderr.strip()
             return load_file(out)["logits"]
