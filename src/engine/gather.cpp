@@ -169,10 +169,4 @@ RetrievedSet SetGatherer::assemble(const std::vector<Part>& parts, const TensorV
   return set;
 }
 
-RetrievedSet gather_set(Context& context, std::vector<RetrievedChunk> chunks, int64_t kv_heads,
-                        int64_t head_dim, DType dtype, const ChunkReader& read) {
-  const KvLayout layout{.kv_heads = kv_heads, .head_dim = head_dim, .dtype = dtype};
-  return SetGatherer(context, layout).gather(std::move(chunks), read);
-}
-
 }  // namespace memlong::engine

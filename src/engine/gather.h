@@ -77,8 +77,4 @@ class SetGatherer {
   CopyQueue copies_;  // goes first: it may still read what is above
 };
 
-/// One set, by a gatherer of its own.
-RetrievedSet gather_set(Context& context, std::vector<RetrievedChunk> chunks, int64_t kv_heads,
-                        int64_t head_dim, DType dtype, const ChunkReader& read);
-
 }  // namespace memlong::engine

@@ -7,6 +7,7 @@
 #include "common/error.h"
 #include "engine/answer_spans.h"
 #include "engine/dialog_memory.h"
+#include "engine/next_token.h"
 #include "engine/session_store.h"
 #include "engine/stop_filter.h"
 #include "tokenizer/readable_text.h"
@@ -54,7 +55,6 @@ class Session::Impl {
   void take_back(int64_t begin);
   void read(std::span<const int32_t> ids, Want want = Want::nothing);
   void catch_up();
-  int32_t next_token(const ops::SamplingOptions& sampling);
   void generate(const GenerateOptions& options, const TextSink& sink, Answer& answer);
   void close_answer(int64_t begin, int64_t content_begin, const Answer& answer);
   bool emit(std::string_view text, const TextSink& sink, Answer& answer);
@@ -152,18 +152,6 @@ bool Session::Impl::emit(std::string_view text, const TextSink& sink, Answer& an
   return text.empty() || !sink || sink(text);
 }
 
-/// On a GPU the candidates are chosen there, so that they alone come over the bus.
-int32_t Session::Impl::next_token(const ops::SamplingOptions& sampling) {
-  const int64_t needed = ops::candidates_needed(sampling);
-  if (needed > 0 && context.device() == Device::cuda) {
-    return ops::sample_best(ops::top_k(context, stream.computed_logits(), needed), sampling,
-                            generator);
-  }
-  const auto* row = stream.logits().data<float>();
-  std::vector<float> logits(row, row + model->config.vocab);
-  return ops::sample(logits, stream.tokens(), sampling, generator);
-}
-
 void Session::Impl::generate(const GenerateOptions& generate_options, const TextSink& sink,
                              Answer& answer) {
   const tokenizer::Ids stop_ids = model->chat->stop_ids();
@@ -175,7 +163,7 @@ void Session::Impl::generate(const GenerateOptions& generate_options, const Text
   size_t text_size = 0;
   answer.reason = StopReason::length;
   for (int64_t count = 0; count < generate_options.max_tokens; ++count) {
-    const int32_t id = next_token(generate_options.sampling);
+    const int32_t id = next_token(context, stream, generate_options.sampling, generator);
     if (std::find(stop_ids.begin(), stop_ids.end(), id) != stop_ids.end()) {
       answer.reason = StopReason::end;
       break;

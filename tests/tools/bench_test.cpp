@@ -80,6 +80,28 @@ TEST(Bench, CountsTheWorkOfAPass) {
   EXPECT_EQ(decode_bytes_per_token(network, 9, 3, 0) - weights, 10 * 8 * 2 * 128 * 2);
 }
 
+TEST(Bench, CountsTheWorkOfATrainingStep) {
+  Context context({.device = Device::cpu, .threads = 1});
+  tools::CommonOptions common;
+  common.memory_layer = 4;
+  common.reading_layers = {4, 6};
+  common.chunk = 16;
+  common.top_k = 2;
+  common.neighbours = 0;
+  const Network network = open_network(context, common, "reference", 16);
+  // C 256, F 704, H 4, G 2, D 64, V 4096, L 8; the head is tied and does not learn.
+  const double mlp = 3 * 256 * 704;
+  const double block = 256 * (256 + 2 * 128) + 256 * 256 + mlp;
+  const double products = 4 * 256 * 256 + 6 * (256 * 256 + mlp) + 3 * 6 * block + 4 * 256.0 * 4096;
+  // One token alone: a key of the memory layer, whose keys do not learn, and of three others; two
+  // layers read 32 constant ones.
+  const double attention = 256 * (8 + 3 * 12) + 2 * 8 * 256 * 32;
+  EXPECT_EQ(train_flops(network, 1, 1), writer_flops_per_token(network, 1) + products + attention);
+  const double more = 256 * (8 + 3 * 12);  // of the mean of 1, 2 and 3 keys
+  EXPECT_EQ(train_flops(network, 5, 3),
+            15 * (writer_flops_per_token(network, 3) + products + attention + more));
+}
+
 TEST(Bench, CountsTheWorkOfAttention) {
   Context context({.device = Device::cpu, .threads = 1});
   const Network network = open_network(context, {}, "reference", 16);
@@ -250,6 +272,18 @@ TEST(Bench, MeasuresADialogThatGrowsAndHowAModelIsLoaded) {
   EXPECT_GT(second["read_seconds"], first["read_seconds"].get<double>());
   EXPECT_GT(second["resident_mib"], 1.0);
   EXPECT_GT(rows.at("load-again")["more"]["seconds"], 0.0);
+}
+
+TEST(Bench, MeasuresTheMachineAndAStepOfTraining) {
+  const auto rows =
+      rows_of({"--shape", "reference", "--tests", "machine,train", "--train-rows", "1", "--window",
+               "64", "--overlap", "32", "--chunk", "16", "--matmul-side", "256"});
+  expect_tests(rows, {"matmul", "read", "train1x64+m192"});
+  EXPECT_EQ(rows.at("matmul")["floor"], 0.0);
+  EXPECT_GT(rows.at("train1x64+m192")["floor"], 0.0);
+  // Three layers above the memory layer, of 0.73 M each, and what learns of that one: not its keys
+  // and values.
+  EXPECT_NEAR(rows.at("train1x64+m192")["more"]["learning_millions"], 2.886, 0.001);
 }
 
 TEST(Bench, MeasuresMoreTokensThanAModelsWindow) {

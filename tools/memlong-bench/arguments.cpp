@@ -14,6 +14,8 @@ constexpr const char* kEpilog =
     "  Every figure is a median and stands beside a floor: what the machine itself did between "
     "the\n"
     "  runs, in the same unit. share = value / floor.\n"
+    "  matmul      the floors: the rate of a large matmul; all threads reading 512 MiB (on a GPU\n"
+    "  read, copy  the driver's copy on the device, bytes read and bytes written)\n"
     "  ppT         T tokens read at once, logits of the last. Floor: the rate of a large matmul "
     "of\n"
     "              the same dtype over L*(2*P*T + 4*H*D*T*(T+1)/2) + R*4*H*D*T*M + 2*C*V\n"
@@ -21,6 +23,7 @@ constexpr const char* kEpilog =
     "  tgN         N tokens one after the other from an empty window. Floor: all threads reading "
     "as\n"
     "              many bytes as a token needs: weights, cached keys and values, memory\n"
+    "              (on a GPU always that copy of as many bytes)\n"
     "  tgN@D       the same behind D other tokens\n"
     "  ppT+mM      the same with M tokens of memory read by the R reading layers\n"
     "  load-first  start from a model folder that is not in the page cache: weights are packed\n"
@@ -35,6 +38,11 @@ constexpr const char* kEpilog =
     "              or bytes (T = 1) that memory adds\n"
     "  opT:NAME    one operator over all layers, of a pass of T tokens. Floor: matmul rate or\n"
     "              reading, whichever takes longer. part: of the time of the whole pass\n"
+    "  trainBxW+mM a step of training the layers from m on: B windows of W tokens, each token "
+    "reads\n"
+    "              M of constant memory; AdamW. Floor: the matmul rate over the operations that "
+    "are\n"
+    "              needed at least (tools/memlong-bench/work.h)\n"
     "  ingest      text into a fresh bank, with all stages of memlong-ingest. Floor: the matmul "
     "rate\n"
     "              over m*(2*P + 4*H*D*(W+1)/2) + 4*C*G*D operations a token (the tokens that\n"
@@ -43,7 +51,8 @@ constexpr const char* kEpilog =
     "              rate of a prompt of one window\n"
     "  dialog-N    tokens of an answer after N tokens of dialog, with windows, retrieval and\n"
     "              sampling, a window's worth of them. Floor: the same in the shortest dialog; of\n"
-    "              that one, reading as many bytes. read_seconds: to read the N tokens\n"
+    "              that one, reading as many bytes. read_seconds: to read the N tokens;\n"
+    "              device_mib: of the GPU's memory that is taken then, by whomever\n"
     "  bank-write  chunks into a fresh bank, synced. Floor: a plain file of the same bytes, "
     "synced\n"
     "  bank-read   all keys and values of a bank, checked. Floor: memcpy of the same bytes\n"
@@ -69,8 +78,8 @@ void add_options(tools::OptionSet& options, BenchArguments& arguments) {
   options.add("shape", &arguments.shape, "random weights of a well-known shape; needs no --model")
       .choices(shape_names());
   options.add("tests", &arguments.tests, "which tests")
-      .choices({"load", "prefill", "decode", "attention", "profile", "ingest", "dialog", "bank",
-                "gather", "search"});
+      .choices({"machine", "load", "prefill", "decode", "attention", "profile", "train", "ingest",
+                "dialog", "bank", "gather", "search"});
   options.add("prompt", &arguments.prompt, "tokens of a prompt").short_name('p').range(1, kMost);
   options.add("generate", &arguments.generate, "tokens to generate")
       .short_name('n')
@@ -80,6 +89,12 @@ void add_options(tools::OptionSet& options, BenchArguments& arguments) {
   options.add("ingest", &arguments.ingest_tokens, "tokens to ingest; 0: about two seconds of them")
       .range(0, kMost);
   options.add("dialog", &arguments.dialog, "lengths of a dialog, in tokens").range(64, kMost);
+  options.add("message", &arguments.message, "tokens of a message of the dialog").range(1, kMost);
+  options.add("train-rows", &arguments.train_rows, "windows of a training step").range(1, 4096);
+  options
+      .add("windows", &arguments.windows,
+           "windows that an ingest reads at once; 0: as memlong-ingest chooses")
+      .range(0, 4096);
   options.add("bank-mib", &arguments.bank_mib, "size of the bank to write and read")
       .range(1, 1 << 20);
   options.add("gather-mib", &arguments.gather_mib, "size of the bank to gather chunks from")
@@ -90,6 +105,10 @@ void add_options(tools::OptionSet& options, BenchArguments& arguments) {
            "HNSW too, over no more vectors than these (to build it takes long)")
       .range(0, kMost);
   options.add("repeat", &arguments.repeat, "runs of each test").short_name('r').range(1, 1000);
+  options
+      .add("matmul-side", &arguments.matmul_side,
+           "side of the matrix whose product is the floor; 0: 4096, on a GPU 8192")
+      .range(0, 1 << 16);
   options.add("folder", &arguments.folder, "where banks are written, and removed again")
       .value("DIR")
       .default_text("the folder for temporary files");

@@ -26,6 +26,10 @@ struct BenchArguments {
   std::vector<int64_t> vectors = {100000};
   int64_t hnsw_vectors = 0;
   int64_t top_k = 8;
+  int64_t message = 512;
+  int64_t windows = 0;
+  int64_t train_rows = 4;
+  int64_t matmul_side = 0;
   int repeat = 5;
   std::string output = "md";
   std::filesystem::path folder;

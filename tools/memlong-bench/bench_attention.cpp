@@ -3,9 +3,8 @@
 #include <array>
 #include <cmath>
 
-#include "common/clock.h"
 #include "ops/attention.h"
-#include "ops/copy.h"
+#include "tools/memlong-bench/calls.h"
 #include "tools/memlong-bench/floors.h"
 #include "tools/memlong-bench/suite.h"
 #include "tools/memlong-bench/work.h"
@@ -22,51 +21,47 @@ class Call {
  public:
   Call(Bench& bench, const TestSize& size)
       : context_(bench.context),
-        local_(random_memory(bench.network, size.depth + size.tokens)),
-        memory_(random_memory(bench.network, size.memory)),
-        depth_(size.depth) {
-    const model::ModelConfig& config = bench.network.config;
-    const Shape shape{size.tokens, config.heads, config.head_dim};
-    q_ = Tensor(shape, local_.k.dtype());
-    out_ = Tensor(shape, local_.k.dtype());
-    const Tensor ones = Tensor::zeros(shape, DType::f32);
-    std::fill_n(ones.data<float>(), ones.view().elements(), 0.5F);
-    ops::copy(context_, ones, q_);
+        local_(random_memory(context_, bench.network, size.depth + size.tokens)),
+        memory_(random_memory(context_, bench.network, size.memory)),
+        depth_(size.depth),
+        q_(random_tensor(context_, q_shape(bench.network, size.tokens), local_.k.dtype())),
+        out_(Tensor::copy_of(q_)),
+        calls_(context_, [this] { attend(); }) {}
+
+  double per_second() { return 1 / calls_.seconds(kSeconds); }
+
+ private:
+  static Shape q_shape(const Network& network, int64_t rows) {
+    return {rows, network.config.heads, network.config.head_dim};
   }
 
-  double calls_per_second() {
+  void attend() {
     const std::array<ops::MemorySegment, 1> segments = {
         {{.begin = 0, .end = q_.dim(0), .k = memory_.k, .v = memory_.v}}};
     ops::AttentionArgs args{.q = q_, .k = local_.k, .v = local_.v, .offset = depth_, .out = out_};
     args.scale = 1.0F / std::sqrt(static_cast<float>(q_.dim(2)));
     if (!memory_.k.empty()) args.memory = segments;
-    int calls = 0;
-    const Stopwatch watch;
-    do {
-      ops::attention(context_, args);
-      ++calls;
-    } while (watch.seconds() < kSeconds);
-    return calls / watch.seconds();
+    ops::attention(context_, args);
   }
 
- private:
   Context& context_;
   MemorySet local_;
   MemorySet memory_;
   int64_t depth_;
   Tensor q_;
   Tensor out_;
+  Calls calls_;
 };
 
 /// A step of decode is held against bytes, a prompt against operations.
 void against_machine(Bench& bench, const TestSize& size) {
   Call call(bench, size);
   const AttentionWork work = attention_work(bench.network, size.tokens, size.depth, size.memory);
-  MatmulFloor matmul(bench.context, bench.network.weights->dtype);
-  ReadFloor read(work.bytes, bench.context.threads());
+  MatmulFloor matmul = bench.matmul_floor();
+  ReadFloor read(bench.context, work.bytes);
   bench.add({.test = test_name("attention", size),
              .unit = "calls/s",
-             .run = [&] { return call.calls_per_second(); },
+             .run = [&] { return call.per_second(); },
              .floor =
                  [&] {
                    return size.tokens == 1 ? read.bytes_per_second() / work.bytes
@@ -83,8 +78,8 @@ void against_none(Bench& bench, const TestSize& size) {
   const double ratio = size.tokens == 1 ? less.bytes / more.bytes : less.flops / more.flops;
   bench.add({.test = test_name("attention", size) + ":m0",
              .unit = "calls/s",
-             .run = [&] { return with.calls_per_second(); },
-             .floor = [&] { return ratio * without.calls_per_second(); }});
+             .run = [&] { return with.per_second(); },
+             .floor = [&] { return ratio * without.per_second(); }});
 }
 
 }  // namespace

@@ -7,8 +7,9 @@
 
 #include "common/clock.h"
 #include "engine/dialog_memory.h"
+#include "engine/next_token.h"
 #include "engine/stream.h"
-#include "ops/sampling.h"
+#include "tensor/devices.h"
 #include "tools/common/signals.h"
 #include "tools/memlong-bench/bench_model.h"
 #include "tools/memlong-bench/floors.h"
@@ -19,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMessage = 512;      ///< tokens
 constexpr int64_t kCommitChunks = 64;  ///< as a session
 constexpr double kMiB = 1 << 20;
 
@@ -28,6 +28,14 @@ double resident_mib() {
   int64_t resident = 0;
   std::ifstream("/proc/self/statm") >> total >> resident;
   return static_cast<double>(resident * ::sysconf(_SC_PAGESIZE)) / kMiB;
+}
+
+/// What is taken of the GPU's memory, by whomever; 0 on the CPU.
+double device_mib(const Context& context) {
+  if (context.device() == Device::cpu) return 0;
+  const CudaDevices found = cuda_devices();
+  const CudaDevice& device = found.devices.at(static_cast<size_t>(context.device_index()));
+  return static_cast<double>(device.total_bytes - device.free_bytes) / kMiB;
 }
 
 /// A dialog of random tokens in a bank of its own.
@@ -39,9 +47,10 @@ class Dialog {
         bank_(membank::Bank::open(folder, {.mode = membank::OpenMode::write,
                                            .fingerprint = model_->fingerprint(DType::bf16)})),
         memory_(std::make_shared<engine::Memory>(bank_, retriever::IndexOptions{})),
-        source_(bench.context, model_, memory_, {}),
-        stream_(bench.context, model_, embedder, source_, {}),
-        message_(random_ids(bench.network, kMessage)) {}
+        context_(bench.context),
+        source_(context_, model_, memory_, {}, dialog_plan(bench).cached_chunks),
+        stream_(context_, model_, embedder, source_, {}),
+        message_(random_ids(bench.network, bench.arguments.message)) {}
 
   /// To `length` tokens, message by message; then an answer begins. Seconds.
   double grow(int64_t length) {
@@ -49,7 +58,8 @@ class Dialog {
     stream_.end_answer();
     while (stream_.size() < length) {
       tools::throw_if_stopped();
-      const int64_t count = std::min(kMessage, length - stream_.size());
+      const auto whole = static_cast<int64_t>(message_.size());
+      const int64_t count = std::min(whole, length - stream_.size());
       std::shuffle(message_.begin(), message_.end(), random_);
       stream_.append(std::span(message_).first(static_cast<size_t>(count)));
       stream_.catch_up();
@@ -57,6 +67,7 @@ class Dialog {
     }
     commit();
     stream_.begin_answer(std::max<int64_t>(0, length - model_->settings.chunk), length);
+    context_.synchronize();
     return watch.seconds();
   }
 
@@ -64,13 +75,13 @@ class Dialog {
   double generate() {
     stream_.read_last_again();
     std::mt19937_64 random(1);
-    std::vector<float> logits(static_cast<size_t>(model_->config.vocab));
+    context_.synchronize();
     const Stopwatch watch;
     for (int64_t i = 0; i < tokens(); ++i) {
-      std::copy_n(stream_.logits().data<float>(), logits.size(), logits.begin());
-      const int32_t id = ops::sample(logits, stream_.tokens(), {}, random);
+      const int32_t id = engine::next_token(context_, stream_, {}, random);
       stream_.read(std::span(&id, 1), engine::Want::last);
     }
+    context_.synchronize();
     const double rate = static_cast<double>(tokens()) / watch.seconds();
     stream_.drop_last(tokens());
     return rate;
@@ -101,6 +112,7 @@ class Dialog {
   std::shared_ptr<const engine::LoadedModel> model_;
   std::shared_ptr<membank::Bank> bank_;
   std::shared_ptr<engine::Memory> memory_;
+  Context& context_;
   engine::DialogMemory source_;
   engine::Stream stream_;
   std::vector<int32_t> message_;
@@ -126,8 +138,9 @@ void bench_dialog(Bench& bench) {
     read.reset();
     seconds += dialog.grow(length);
     const double resident = resident_mib();
+    const double device = device_mib(bench.context);
     const bool shortest = length == lengths.front();
-    if (shortest) read.emplace(bytes, bench.context.threads());
+    if (shortest) read.emplace(bench.context, bytes);
     bench.add(
         {.test = "dialog-" + std::to_string(length),
          .unit = "tokens/s",
@@ -135,7 +148,9 @@ void bench_dialog(Bench& bench) {
          .floor = [&] { return shortest ? read->bytes_per_second() / bytes : first.generate(); },
          .more =
              [&] {
-               return Figures{{"read_seconds", seconds}, {"resident_mib", resident}};
+               Figures figures = {{"read_seconds", seconds}, {"resident_mib", resident}};
+               if (device > 0) figures.emplace_back("device_mib", device);
+               return figures;
              }});
   }
 }

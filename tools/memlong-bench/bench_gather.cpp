@@ -65,6 +65,7 @@ class PieceCopy {
 
 void bench_gather(Bench& bench) {
   const ScratchFolder scratch(bench.arguments.folder);
+  Context host({.threads = bench.context.threads()});
   const ChunkStore chunks(bench.network, bench.arguments.gather_mib);
   const int64_t chosen = bench.arguments.top_k;
   chunks.write(scratch.path() / "bank");
@@ -74,7 +75,9 @@ void bench_gather(Bench& bench) {
   const auto piece = static_cast<size_t>(chunks.kv_bytes() / static_cast<double>(chunks.count()));
   const double mib = kSets * static_cast<double>(chosen) * static_cast<double>(piece) / kMiB;
   PieceCopy copy(scratch.path() / "bank" / "data.mdb", piece, chosen);
-  const Shape shape = chunks.shape();
+  engine::SetGatherer gatherer(
+      bench.context,
+      {.kv_heads = chunks.shape()[0], .head_dim = chunks.shape()[2], .dtype = chunks.dtype()});
   bench.add({.test = "gather-" + std::to_string(chosen),
              .unit = "MiB/s",
              .run =
@@ -83,15 +86,15 @@ void bench_gather(Bench& bench) {
                    for (const ChunkSet& set : sets) {
                      const auto now = bank->snapshot();
                      const auto read =
-                         engine::gather_set(bench.context, set, shape[0], shape[2], chunks.dtype(),
-                                            [&](std::span<const engine::ChunkPlace> wanted) {
-                                              std::vector<membank::KvPlace> places;
-                                              for (const auto& [chunk, k, v] : wanted)
-                                                places.push_back({.id = chunk->id, .k = k, .v = v});
-                                              return now->read_kv(places, bench.context);
-                                            });
+                         gatherer.gather(set, [&](std::span<const engine::ChunkPlace> wanted) {
+                           std::vector<membank::KvPlace> places;
+                           for (const auto& [chunk, k, v] : wanted)
+                             places.push_back({.id = chunk->id, .k = k, .v = v});
+                           return now->read_kv(places, host);
+                         });
                      MEMLONG_CHECK(read.chunks.size() == set.size(), "every chunk was written");
                    }
+                   bench.context.synchronize();
                    return mib / watch.seconds();
                  },
              .floor =

@@ -41,7 +41,9 @@ engine::IngestTotals ingest(Bench& bench, const std::shared_ptr<const engine::Lo
   const std::shared_ptr<membank::Bank> bank = membank::Bank::open(
       folder / "bank",
       {.mode = membank::OpenMode::write, .fingerprint = model->fingerprint(DType::bf16)});
-  engine::Ingestor ingestor(bench.context, model, bank, {});
+  engine::IngestOptions options;
+  options.windows = ingest_plan(bench).windows;
+  engine::Ingestor ingestor(bench.context, model, bank, options);
   ingestor.stop = &tools::stop_flag();
   const auto list = engine::list_sources({(folder / "text.txt").string()}, {});
   const engine::IngestTotals totals = ingestor.run(list.sources);
@@ -71,7 +73,7 @@ void bench_ingest(Bench& bench) {
   const ScratchFolder scratch(bench.arguments.folder);
   const auto model = loaded_model(bench, "pooled");  // which needs no estimate
   write_text(scratch.path() / "text.txt", choose_words(bench, model, scratch.path()));
-  MatmulFloor matmul(bench.context, bench.network.weights->dtype);
+  MatmulFloor matmul = bench.matmul_floor();
   const double flops = writer_flops_per_token(bench.network, model->settings.window);
   bench.add({.test = "ingest",
              .unit = "tokens/s",

@@ -91,6 +91,7 @@ std::vector<Row> bench_load(Context& context, const BenchArguments& arguments,
                                   }
                                   const Stopwatch watch;
                                   (void)engine::load_model(context, options);
+                                  context.synchronize();
                                   seconds.push_back(watch.seconds());
                                   return files.mib() / seconds.back();
                                 },

@@ -1,5 +1,6 @@
 #include "tools/memlong-bench/bench_model.h"
 
+#include "tensor/devices.h"
 #include "tools/memlong-bench/word_tokenizer.h"
 
 namespace memlong::bench_tool {
@@ -7,18 +8,10 @@ namespace memlong::bench_tool {
 std::shared_ptr<const engine::LoadedModel> loaded_model(const Bench& bench,
                                                         const std::string& embedder) {
   const Network& network = bench.network;
-  auto model = std::make_shared<engine::LoadedModel>();
+  auto model = network_model(network);
   model->folder =
       network.random ? std::filesystem::path(network.name) : bench.arguments.common.model;
-  model->config = network.config;
-  model->settings = network.settings;
   model->settings.embedder = embedder;
-  model->settings.window_bos = network.settings.window_bos && network.config.bos >= 0;
-  model->store = network.weights->store;
-  model->weights = network.weights;
-  model->writer = network.writer;
-  model->side_net = network.side_net;
-  model->writer_hash = "bench";
   if (network.random) {
     model->tokens = std::make_shared<WordTokenizer>(static_cast<int32_t>(network.config.vocab));
   } else {
@@ -35,6 +28,29 @@ std::shared_ptr<const retriever::Embedder> bench_embedder(const Bench& bench,
   const std::vector<int32_t> ids = random_ids(bench.network, kEstimateTokens);
   return engine::make_embedder(bench.context, model,
                                engine::make_sif_blob(bench.context, model, ids));
+}
+
+namespace {
+
+engine::MemoryPlanOptions choose(const Bench& bench, engine::MemoryPlanOptions open) {
+  open.device = bench.context.device();
+  open.dtype = bench.network.weights->dtype;
+  int64_t room = 0;
+  if (open.device == Device::cuda) {
+    const auto device = static_cast<size_t>(bench.context.device_index());
+    room = static_cast<int64_t>(cuda_devices().devices.at(device).free_bytes);
+  }
+  return engine::choose_open(bench.network.config, bench.network.settings, open, room);
+}
+
+}  // namespace
+
+engine::MemoryPlanOptions ingest_plan(const Bench& bench) {
+  return choose(bench, {.writer_only = true, .windows = bench.arguments.windows});
+}
+
+engine::MemoryPlanOptions dialog_plan(const Bench& bench) {
+  return choose(bench, {.cached_chunks = -1});
 }
 
 }  // namespace memlong::bench_tool

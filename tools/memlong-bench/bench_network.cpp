@@ -11,7 +11,7 @@ namespace {
 
 void bench_prefill(Bench& bench, Pass& pass, MatmulFloor& matmul, int64_t tokens, int64_t memory) {
   const std::vector<int32_t> ids = random_ids(bench.network, tokens);
-  const MemorySet set = random_memory(bench.network, memory);
+  const MemorySet set = random_memory(bench.context, bench.network, memory);
   const double flops = prefill_flops(bench.network, tokens, memory);
   const auto count = static_cast<double>(tokens);
   bench.add({.test = test_name("pp", {tokens, 0, memory}),
@@ -28,17 +28,18 @@ void bench_prefill(Bench& bench, Pass& pass, MatmulFloor& matmul, int64_t tokens
 void bench_decode(Bench& bench, Pass& pass, const TestSize& size) {
   const std::vector<int32_t> ids = random_ids(bench.network, size.depth + size.tokens);
   const auto prompt = std::span(ids).first(static_cast<size_t>(size.depth));
-  const MemorySet set = random_memory(bench.network, size.memory);
+  const MemorySet set = random_memory(bench.context, bench.network, size.memory);
   const double bytes = decode_bytes_per_token(bench.network, size.depth, size.tokens, size.memory);
-  ReadFloor read(bytes, bench.context.threads());
+  ReadFloor read(bench.context, bytes);
   if (!prompt.empty()) pass.run(prompt, 0, set);  // what it leaves in the cache, all runs read
+  pass.read_set(set);
   bench.add({.test = test_name("tg", size),
              .unit = "tokens/s",
              .run =
                  [&] {
                    const Stopwatch watch;
                    for (int64_t at = size.depth; at < size.depth + size.tokens; ++at) {
-                     pass.run({&ids[static_cast<size_t>(at)], 1}, at, set);
+                     pass.next(ids[static_cast<size_t>(at)], at);
                    }
                    return static_cast<double>(size.tokens) / watch.seconds();
                  },
@@ -52,7 +53,7 @@ void bench_network(Bench& bench) {
   Pass pass(bench.context, bench.network);
   for (const int64_t memory : arguments.memory) {
     if (arguments.wants("prefill")) {
-      MatmulFloor matmul(bench.context, bench.network.weights->dtype);
+      MatmulFloor matmul = bench.matmul_floor();
       for (const int64_t tokens : arguments.prompt) {
         bench_prefill(bench, pass, matmul, tokens, memory);
       }

@@ -10,6 +10,7 @@
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 #include "ops/swiglu.h"
+#include "tools/memlong-bench/calls.h"
 #include "tools/memlong-bench/floors.h"
 #include "tools/memlong-bench/suite.h"
 #include "tools/memlong-bench/work.h"
@@ -21,24 +22,12 @@ using backbone::BlockWeights;
 
 constexpr double kSeconds = 0.005;
 
-/// Of one call, over as many as take a while.
-template <class Fn>
-double seconds_of(const Fn& fn) {
-  int calls = 0;
-  const Stopwatch watch;
-  do {
-    fn();
-    ++calls;
-  } while (watch.seconds() < kSeconds);
-  return watch.seconds() / calls;
-}
-
 /// An operator of a pass, called for all layers.
 struct Part {
   std::string name;
   std::function<void()> run;
   double flops = 0;
-  double bytes = 0;  ///< of weights, or of cached keys and values
+  double bytes = 0;  ///< of weights, of cached keys and values, or of rows read and written
 };
 
 /// The operands of all operators, for `rows` tokens behind `depth` others.
@@ -50,11 +39,19 @@ class Parts {
         rows_(rows),
         depth_(depth),
         cache_(bench.context, network_.config, network_.config.layers, network_.window,
-               network_.weights->dtype),
-        ids_(random_ids(network_, rows)) {
+               network_.weights->dtype) {
     const model::ModelConfig& c = network_.config;
+    ids_ = Tensor({rows}, DType::i32);
+    std::ranges::copy(random_ids(network_, rows), ids_.data<int32_t>());
+    if (context_.device() != Device::cpu) {
+      const Tensor host = std::move(ids_);
+      ids_ = Tensor({rows}, DType::i32, context_.device());
+      ops::copy(context_, host, ids_);
+      context_.synchronize();
+    }
     x_ = f32(c.hidden);
-    logits_ = Tensor({1, c.vocab}, DType::f32);
+    context_.activate();
+    logits_ = Tensor({1, c.vocab}, DType::f32, context_.device());
     normed_ = low(c.hidden);
     q_ = low(c.heads * c.head_dim);
     mixed_ = low(c.heads * c.head_dim);
@@ -64,24 +61,33 @@ class Parts {
   }
 
   std::vector<Part> all() {
-    return {weights("q", &BlockWeights::q, normed_, q_, false),
-            weights("kv", &BlockWeights::kv, normed_, kv_, false),
-            weights("o", &BlockWeights::o, mixed_, x_, true),
-            weights("gate_up", &BlockWeights::gate_up, normed_, gate_up_, false),
-            weights("down", &BlockWeights::down, gated_, x_, true),
-            head(),
-            attention(),
-            {"norms", [this] { norms(); }, 0, 0},
-            {"rope", [this] { rope(); }, 0, 0},
-            {"swiglu", [this] { each([&](int64_t) { ops::swiglu(context_, gate_up_, gated_); }); },
-             0, 0},
-            {"embedding", [this] { ops::embedding(context_, network_.weights->table(), ids_, x_); },
-             0, 0}};
+    return {
+        weights("q", &BlockWeights::q, normed_, q_, false),
+        weights("kv", &BlockWeights::kv, normed_, kv_, false),
+        weights("o", &BlockWeights::o, mixed_, x_, true),
+        weights("gate_up", &BlockWeights::gate_up, normed_, gate_up_, false),
+        weights("down", &BlockWeights::down, gated_, x_, true),
+        head(),
+        attention(),
+        {"norms", [this] { norms(); }, 0, moved(2 * (x_.bytes() + normed_.bytes()))},
+        {"rope", [this] { rope(); }, 0, moved(2 * (q_.bytes() + kv_.bytes()))},
+        {"swiglu", [this] { each([&](int64_t) { ops::swiglu(context_, gate_up_, gated_); }); }, 0,
+         moved(gate_up_.bytes() + gated_.bytes())},
+        {"embedding",
+         [this] { ops::embedding_of_view(context_, network_.weights->table(), ids_, x_); }, 0, 0}};
   }
 
  private:
-  Tensor f32(int64_t width) const { return Tensor::zeros({rows_, width}, DType::f32); }
-  Tensor low(int64_t width) const { return Tensor::zeros({rows_, width}, network_.weights->dtype); }
+  Tensor f32(int64_t width) { return random_tensor(context_, {rows_, width}, DType::f32); }
+  Tensor low(int64_t width) {
+    return random_tensor(context_, {rows_, width}, network_.weights->dtype);
+  }
+
+  /// Bytes read and written in a layer, over all of them. Those of one row are not worth a floor.
+  [[nodiscard]] double moved(size_t bytes) const {
+    const auto layers = static_cast<double>(network_.config.layers);
+    return rows_ > 1 ? layers * static_cast<double>(bytes) : 0;
+  }
 
   template <class Fn>
   void each(const Fn& fn) {
@@ -166,32 +172,48 @@ class Parts {
   int64_t rows_;
   int64_t depth_;
   backbone::KvCache cache_;
-  std::vector<int32_t> ids_;
-  Tensor x_, logits_, normed_, q_, mixed_, kv_, gate_up_, gated_;
+  Tensor ids_, x_, logits_, normed_, q_, mixed_, kv_, gate_up_, gated_;
 };
+
+/// Of one, over as many as take a while.
+double seconds_of_pass(Pass& pass, std::span<const int32_t> ids, int64_t depth) {
+  int passes = 0;
+  const Stopwatch watch;
+  do {
+    if (ids.size() == 1) {
+      pass.next(ids[0], depth);
+    } else {
+      pass.run(ids, depth, {});
+    }
+    ++passes;
+  } while (watch.seconds() < kSeconds);
+  return watch.seconds() / passes;
+}
 
 void profile(Bench& bench, int64_t rows, int64_t depth) {
   const std::string name = test_name("op", {rows, depth, 0}) + ":";
   Pass pass(bench.context, bench.network);
   Parts parts(bench, rows, depth);
-  MatmulFloor matmul(bench.context, bench.network.weights->dtype);
+  MatmulFloor matmul = bench.matmul_floor();
   const std::vector<int32_t> ids = random_ids(bench.network, rows);
   std::vector<double> whole;  // of all parts together: a pass is a pass
-  for (int i = 0; i < bench.arguments.repeat; ++i) {
-    whole.push_back(seconds_of([&] { pass.run(ids, depth, {}); }));
+  for (int i = -1; i < bench.arguments.repeat; ++i) {
+    const double seconds = seconds_of_pass(pass, ids, depth);
+    if (i >= 0) whole.push_back(seconds);
   }
   for (const Part& part : parts.all()) {
-    ReadFloor read(part.bytes, bench.context.threads());
+    ReadFloor read(bench.context, part.bytes);
+    Calls calls(bench.context, part.run);
     std::vector<double> own;
     bench.add({.test = name + part.name,
                .unit = "passes/s",
                .run =
                    [&] {
-                     own.push_back(seconds_of(part.run));
+                     own.push_back(calls.seconds(kSeconds));
                      return 1 / own.back();
                    },
                .floor = [&]() -> double {
-                 if (part.flops == 0) return 0;
+                 if (part.bytes == 0) return 0;
                  return 1 / std::max(part.flops / matmul.flops_per_second(),
                                      part.bytes / read.bytes_per_second());
                },

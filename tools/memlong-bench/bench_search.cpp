@@ -82,7 +82,8 @@ void bench_count(Bench& bench, int64_t count) {
   fill(bench, *flat, count);
   const Queries queries(bench, count);
   const double bytes = static_cast<double>(count * dim) * sizeof(float);
-  ReadFloor read(bytes, threads);
+  Context host({.threads = threads});  // the index lies in main memory
+  ReadFloor read(host, bytes);
   bench.add({.test = "search-" + std::to_string(count),
              .unit = "queries/s",
              .run = [&] { return queries.per_second(*flat); },

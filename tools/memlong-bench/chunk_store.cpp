@@ -10,12 +10,18 @@ namespace {
 constexpr int64_t kCommitChunks = 256;
 constexpr int64_t kCommitBytes = int64_t{64} << 20;
 
+/// A chunk's, in main memory.
+Tensor host_keys(const Network& network) {
+  Context host({.threads = 1});
+  return random_memory(host, network, network.settings.chunk).k;
+}
+
 }  // namespace
 
 ChunkStore::ChunkStore(const Network& network, int64_t mib)
     : ids_(static_cast<size_t>(network.settings.chunk), 3),
       vector_(static_cast<size_t>(network.config.hidden), 0.01F),
-      k_(random_memory(network, network.settings.chunk).k),
+      k_(host_keys(network)),
       v_(Tensor::copy_of(k_)) {
   document_.name = "bench";
   print_.tokenizer = "bench";

@@ -12,6 +12,9 @@
 
 #include "common/clock.h"
 #include "common/error.h"
+#include "ops/copy.h"
+#include "ops/zero.h"
+#include "tensor/devices.h"
 
 namespace memlong::bench_tool {
 namespace {
@@ -32,16 +35,31 @@ uint64_t add_up(const uint64_t* words, size_t n) {
 
 }  // namespace
 
-ReadFloor::ReadFloor(double bytes, int threads) : threads_(threads) {
+ReadFloor::ReadFloor(Context& context, double bytes) : context_(context) {
   const auto size = std::clamp(static_cast<size_t>(bytes), kMiB, 1024 * kMiB);
-  block_ = Tensor({static_cast<int64_t>(size / sizeof(uint64_t) * sizeof(uint64_t))}, DType::u8);
-  std::memset(block_.view().raw(), 1, block_.bytes());
+  const auto words = static_cast<int64_t>(size / sizeof(float) / 2 * 2);
+  context.activate();
+  block_ = Tensor({words}, DType::f32, context.device());
+  if (context.device() == Device::cpu) {
+    std::memset(block_.view().raw(), 1, block_.bytes());
+    return;
+  }
+  const TensorView from = block_.view().slice(0, 0, words / 2);
+  const TensorView to = block_.view().slice(0, words / 2, words);
+  ops::zero(context, from);
+  copies_.emplace(context, [&context, from, to] { ops::copy(context, from, to); });
 }
 
 double ReadFloor::bytes_per_second() {
+  if (!copies_) return read();
+  return static_cast<double>(block_.bytes()) / copies_->seconds(kReadSeconds);
+}
+
+double ReadFloor::read() {
   std::atomic<uint64_t> total{0};
   std::atomic<size_t> bytes{0};
-  const size_t share = block_.bytes() / sizeof(uint64_t) / static_cast<size_t>(threads_);
+  const int threads = context_.threads();
+  const size_t share = block_.bytes() / sizeof(uint64_t) / static_cast<size_t>(threads);
   const auto* words = static_cast<const uint64_t*>(block_.view().raw());
   const Stopwatch watch;
   const auto work = [&](int thread) {
@@ -52,7 +70,7 @@ double ReadFloor::bytes_per_second() {
     } while (watch.seconds() < kReadSeconds);
   };
   std::vector<std::thread> others;
-  for (int thread = 1; thread < threads_; ++thread) others.emplace_back(work, thread);
+  for (int thread = 1; thread < threads; ++thread) others.emplace_back(work, thread);
   work(0);
   for (std::thread& other : others) other.join();
   MEMLONG_CHECK(total > 0, "the block holds ones");
@@ -89,7 +107,7 @@ double write_bytes_per_second(const std::filesystem::path& folder, size_t bytes)
   return static_cast<double>(bytes) / seconds;
 }
 
-std::string machine_name() {
+std::string machine_name(const Context& context) {
   std::string name = "unknown processor";
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);) {
@@ -98,7 +116,10 @@ std::string machine_name() {
     name = line.substr(colon + 2);
     break;
   }
-  return name + ", " + std::to_string(std::thread::hardware_concurrency()) + " CPUs";
+  name += ", " + std::to_string(std::thread::hardware_concurrency()) + " CPUs";
+  if (context.device() == Device::cpu) return name;
+  const auto device = static_cast<size_t>(context.device_index());
+  return cuda_devices().devices.at(device).name + ", " + name;
 }
 
 }  // namespace memlong::bench_tool

@@ -23,9 +23,11 @@ int64_t longest_window(const BenchArguments& arguments) {
 
 void run_tests(Bench& bench) {
   const BenchArguments& arguments = bench.arguments;
+  if (arguments.wants("machine")) bench_machine(bench);
   bench_network(bench);
   if (arguments.wants("attention")) bench_attention(bench);
   if (arguments.wants("profile")) bench_profile(bench);
+  if (arguments.wants("train")) bench_train(bench);
   if (arguments.wants("ingest")) bench_ingest(bench);
   if (arguments.wants("dialog")) bench_dialog(bench);
   if (arguments.wants("bank")) bench_bank(bench);
@@ -62,7 +64,7 @@ int run(int argc, char** argv) {
                       .parameters = parameters(network),
                       .dtype = std::string(dtype_name(network.weights->dtype)),
                       .threads = context.threads(),
-                      .machine = machine_name(),
+                      .machine = machine_name(context),
                       .commit = MEMLONG_COMMIT,
                       .repeat = arguments.repeat,
                       .rows = bench.rows};

@@ -79,40 +79,71 @@ std::vector<int32_t> random_ids(const Network& network, int64_t count) {
   return ids;
 }
 
-MemorySet random_memory(const Network& network, int64_t tokens) {
-  if (tokens == 0) return {};
-  const Shape shape{network.config.kv_heads, tokens, network.config.head_dim};
-  Context context({.device = Device::cpu, .threads = 1});
+Tensor random_tensor(Context& context, const Shape& shape, DType dtype) {
+  const Tensor numbers(shape, DType::f32);
   std::mt19937 random(kSeed);
   std::normal_distribution<float> normal;
-  const auto draw = [&] {
-    Tensor numbers(shape, DType::f32);
-    std::generate_n(numbers.data<float>(), numbers.view().elements(),
-                    [&] { return normal(random); });
-    return ops::convert(context, numbers, network.weights->dtype);
-  };
-  Tensor k = draw();
-  return {.k = std::move(k), .v = draw()};
+  std::generate_n(numbers.data<float>(), numbers.view().elements(), [&] { return normal(random); });
+  return ops::convert(context, numbers, dtype);
+}
+
+MemorySet random_memory(Context& context, const Network& network, int64_t tokens) {
+  if (tokens == 0) return {};
+  const Shape shape{network.config.kv_heads, tokens, network.config.head_dim};
+  const DType dtype = network.weights->dtype;
+  return {.k = random_tensor(context, shape, dtype), .v = random_tensor(context, shape, dtype)};
+}
+
+std::shared_ptr<engine::LoadedModel> network_model(const Network& network) {
+  auto model = std::make_shared<engine::LoadedModel>();
+  model->config = network.config;
+  model->settings = network.settings;
+  model->settings.window_bos = network.settings.window_bos && network.config.bos >= 0;
+  model->store = network.weights->store;
+  model->weights = network.weights;
+  model->writer = network.writer;
+  model->side_net = network.side_net;
+  model->writer_hash = "bench";
+  return model;
 }
 
 Pass::Pass(Context& context, const Network& network)
     : context_(context),
       network_(network),
       cache_(context, network.config, network.config.layers, network.window,
-             network.weights->dtype) {}
+             network.weights->dtype) {
+  context.activate();
+  logits_ = Tensor({1, network.config.vocab}, DType::f32, context.device());
+  if (context.device() == Device::cpu) return;
+  decoder_ = std::make_unique<engine::Decoder>(context, network_model(network),
+                                               engine::DecoderPlaces{.cache = &cache_});
+}
 
 void Pass::run(std::span<const int32_t> ids, int64_t offset, const MemorySet& memory) {
   const auto rows = static_cast<int64_t>(ids.size());
-  const model::ModelConfig& config = network_.config;
-  const TensorView x = context_.scratch("bench.x", {rows, config.hidden}, DType::f32);
+  const TensorView x = context_.scratch("bench.x", {rows, network_.config.hidden}, DType::f32);
   const std::array<ops::MemorySegment, 1> segments = {
       {{.begin = 0, .end = rows, .k = memory.k, .v = memory.v}}};
   network_.writer->forward(context_, ids, cache_, offset, x);
   sidenet::SideNetCall call{.x = x, .offset = offset};
   if (!memory.k.empty()) call.memory = segments;
   network_.side_net->forward(context_, cache_, call);
-  const TensorView logits = context_.scratch("bench.logits", {1, config.vocab}, DType::f32);
-  network_.side_net->logits(context_, x.slice(0, rows - 1, rows), logits);
+  network_.side_net->logits(context_, x.slice(0, rows - 1, rows), logits_);
+  context_.synchronize();
+}
+
+void Pass::read_set(const MemorySet& memory) {
+  set_ = &memory;
+  if (decoder_ != nullptr) decoder_->read_set(memory.k, memory.v);
+  context_.synchronize();
+}
+
+void Pass::next(int32_t id, int64_t offset) {
+  if (decoder_ == nullptr || offset == 0) {
+    return run(std::span(&id, 1), offset, set_ == nullptr ? MemorySet() : *set_);
+  }
+  decoder_->step({.id = id, .position = offset, .logits = logits_});
+  context_.synchronize();
 }
 
 }  // namespace memlong::bench_tool

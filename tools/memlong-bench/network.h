@@ -10,6 +10,8 @@
 #include "backbone/kv_cache.h"
 #include "backbone/weights.h"
 #include "backbone/writer.h"
+#include "engine/decoder.h"
+#include "engine/loaded_model.h"
 #include "model/memory_settings.h"
 #include "sidenet/side_net.h"
 #include "tensor/context.h"
@@ -42,19 +44,35 @@ struct MemorySet {
   Tensor k;
   Tensor v;
 };
-MemorySet random_memory(const Network& network, int64_t tokens);
+/// Where the context computes.
+MemorySet random_memory(Context& context, const Network& network, int64_t tokens);
+/// Normal random numbers where the context computes.
+Tensor random_tensor(Context& context, const Shape& shape, DType dtype);
 
-/// One forward pass of `ids` at window position `offset`, with the logits of the last row.
-/// Not thread-safe.
+/// The network as the engine takes it: without tokenizer and chat template.
+std::shared_ptr<engine::LoadedModel> network_model(const Network& network);
+
+/// Forward passes through one window, each with the logits of its last row. They are done when a
+/// call returns. Not thread-safe.
 class Pass {
  public:
   Pass(Context& context, const Network& network);
+  /// `ids` at window position `offset`.
   void run(std::span<const int32_t> ids, int64_t offset, const MemorySet& memory);
+  /// What next() reads as memory from now on; it must stay where it is.
+  void read_set(const MemorySet& memory);
+  /// One token behind others, as an answer is decoded: on a GPU recorded once and launched.
+  void next(int32_t id, int64_t offset);
+  /// f32 [V], of the last call.
+  [[nodiscard]] const Tensor& logits() const { return logits_; }
 
  private:
   Context& context_;
   const Network& network_;
   backbone::KvCache cache_;
+  const MemorySet* set_ = nullptr;
+  Tensor logits_;
+  std::unique_ptr<engine::Decoder> decoder_;  ///< on a GPU
 };
 
 }  // namespace memlong::bench_tool

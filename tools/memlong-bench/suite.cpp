@@ -23,6 +23,10 @@ void Bench::add(const Measurement& measurement) {
   rows.push_back(measure(measurement, arguments.repeat, progress));
 }
 
+tools::MatmulFloor Bench::matmul_floor() const {
+  return {context, network.weights->dtype, arguments.matmul_side};
+}
+
 std::string test_name(const std::string& kind, const TestSize& size) {
   std::string name = kind + std::to_string(size.tokens);
   if (size.depth > 0) name += "@" + std::to_string(size.depth);

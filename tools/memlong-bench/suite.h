@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tensor/context.h"
+#include "tools/common/matmul_floor.h"
 #include "tools/memlong-bench/arguments.h"
 #include "tools/memlong-bench/network.h"
 #include "tools/memlong-bench/row.h"
@@ -34,6 +35,8 @@ struct Bench {
   std::vector<Row> rows;
 
   void add(const Measurement& measurement);
+  /// In the network's dtype.
+  [[nodiscard]] tools::MatmulFloor matmul_floor() const;
 };
 
 /// How much a test of the network does.
@@ -49,6 +52,8 @@ std::string test_name(const std::string& kind, const TestSize& size);
 std::vector<Row> bench_load(Context& context, const BenchArguments& arguments,
                             tools::Progress& progress);
 void bench_network(Bench& bench);  ///< prefill and decode
+void bench_machine(Bench& bench);  ///< the floors themselves
+void bench_train(Bench& bench);
 void bench_attention(Bench& bench);
 void bench_profile(Bench& bench);  ///< each operator of a pass
 void bench_ingest(Bench& bench);

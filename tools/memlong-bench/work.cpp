@@ -55,6 +55,20 @@ double writer_flops_per_token(const Network& network, int64_t window) {
          4.0 * number(c.hidden * c.kv_heads * c.head_dim);
 }
 
+double train_flops(const Network& network, int64_t rows, int64_t window) {
+  const model::ModelConfig& c = network.config;
+  const double q = number(c.hidden * c.heads * c.head_dim);
+  const double later = number(c.layers - network.settings.memory_layer - 1);
+  const double products = 4.0 * q + 6.0 * (q + 3.0 * number(c.hidden * c.ffn)) +
+                          6.0 * later * block_parameters(c) +
+                          (c.tied_head ? 4.0 : 6.0) * head_parameters(c);
+  const double keys = number(window + 1) / 2;
+  const double memory = number(network.settings.top_k * network.settings.chunk) *
+                        number(network.side_net->reading_layer_count());
+  const double attention = flops_per_key(c) * ((2.0 + 3.0 * later) * keys + 2.0 * memory);
+  return number(rows * window) * (writer_flops_per_token(network, window) + products + attention);
+}
+
 double decode_bytes_per_token(const Network& network, int64_t depth, int64_t tokens,
                               int64_t memory) {
   const model::ModelConfig& c = network.config;

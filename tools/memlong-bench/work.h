@@ -6,6 +6,11 @@
 //   prefill of T tokens:  L*(2*P_l*T + 4*H*D*T*(T+1)/2) + R*4*H*D*T*M + 2*P_h
 //   writing memory, for each token of a window of W:
 //     m*(2*P_l + 4*H*D*(W+1)/2) + 2*C*2*G*D
+//   training the layers from m on, for each token of a window of T, M constant memory tokens:
+//     m*(2*P_l + 4*H*D*(T+1)/2) + 2*C*2*G*D         the writer
+//     + 4*C*H*D + 6*(H*D*C + 3*C*F)                 layer m: q without the gradient of its input
+//     + 6*P_l*(L-m-1) + 6*P_h (tied: 4*P_h)         forward, input's and weights' gradients
+//     + (8 + 12*(L-m-1))*H*D*(T+1)/2 + 8*R*H*D*M    attention; gradients of constant keys are none
 //   decode of one token at position p reads all packed weights, 2*L*G*D*p cached and 2*R*G*D*M
 //   memory elements
 //
@@ -21,6 +26,8 @@ namespace memlong::bench_tool {
 double parameters(const Network& network);  ///< all of them, embedding and norms included
 double prefill_flops(const Network& network, int64_t tokens, int64_t memory);
 double writer_flops_per_token(const Network& network, int64_t window);
+/// A step of `rows` windows, in which each token reads top_k chunks; nothing is computed twice.
+double train_flops(const Network& network, int64_t rows, int64_t window);
 /// Mean over the positions depth..depth+tokens-1.
 double decode_bytes_per_token(const Network& network, int64_t depth, int64_t tokens,
                               int64_t memory);

@@ -30,6 +30,7 @@ namespace cuda_emulation {
 namespace {
 
 uint64_t work_given = 0;
+uint64_t work_waited = 0;  ///< so much of it the host has waited for
 
 using Handle = std::shared_ptr<EmulatedStream>;
 
@@ -57,6 +58,8 @@ void run_until(const EmulatedEvent& event) {
 bool is_late(cudaStream_t stream) { return stream != nullptr && stream_of(stream)->late; }
 
 void count_work() { ++work_given; }
+
+bool work_unwaited() { return work_waited < work_given; }
 
 cudaError_t copy_later(cudaStream_t stream, void* to, const void* from, size_t bytes) {
   EmulatedStream& late = *stream_of(stream);
@@ -89,6 +92,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (cuda_emulation::refused_in_recording()) return cudaErrorStreamCaptureUnsupported;
   if (cuda_emulation::is_late(stream)) {
     cuda_emulation::run_until(*cuda_emulation::stream_of(stream), UINT64_MAX);
+  } else {
+    cuda_emulation::work_waited = cuda_emulation::work_given;
   }
   return cudaSuccess;
 }

@@ -16,5 +16,7 @@ bool is_late(cudaStream_t stream);
 cudaError_t copy_later(cudaStream_t stream, void* to, const void* from, size_t bytes);
 /// Something was given to a blocking stream.
 void count_work();
+/// Whether that was after the host last waited for one.
+bool work_unwaited();
 
 }  // namespace cuda_emulation
