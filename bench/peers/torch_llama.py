@@ -1,179 +1,176 @@
 #!/usr/bin/env python3
-"""Prefill, decode and a growing dialog of a Llama model folder in PyTorch, eager, bf16, on the CPU.
+"""Prefill, decode and a growing dialog of a Llama in PyTorch, eager, bf16, full attention.
 
   bench/peers/torch_llama.py FOLDER --prompt 512,2048 --depth 512,2048 --generate 32
   bench/peers/torch_llama.py FOLDER --dialog 1000,16000,80000
+  bench/peers/torch_llama.py shape:openllama-3b --device cuda --prompt 2048,16384,80000
 
-Full attention over a cache of keys and values, by scaled_dot_product_attention; needs torch and numpy.
-Prints JSON: rows with the names that memlong-bench has. The dialog is read in messages of 512
-tokens; read_seconds and peak_mib are of all up to that length.
+A cache of keys and values and scaled_dot_product_attention; needs torch and numpy. On a GPU prompts
+take the fastest of flash and cuDNN attention, tried for each length before it counts (--backend
+forces one); tokens, and messages behind others, take flash attention, which needs no mask and splits
+keys over the GPU (cuDNN would plan anew for every length).
+
+Prints JSON: rows with the names that memlong-bench has, and which attention each ran. The dialog is read
+in messages of 512 tokens; read_seconds and the memory are of all up to that length (device_mib
+contains the cache, which is as large as the longest; kv_mib is the part of it in use).
 """
 
 import argparse
-import json
-import resource
-import statistics
 import sys
-import time
 
 import torch
 import torch.nn.functional as F
-from hf_folder import Folder
+from decode_graph import DecodeGraph
+from torch_model import SWITCHES, Llama, open_weights, sdpa, use_backend
+from torch_rows import (Report, add_common_options, apply_common, device_mib, host_mib, now, numbers,
+                        rates, row, start_peak)
 
 MESSAGE = 512
 
 
-class Model:
-    def __init__(self, path, positions):
-        folder = Folder(path)
-        c = folder.config
-        self.h = c["num_attention_heads"]
-        self.g = c.get("num_key_value_heads", self.h)
-        self.d = c.get("head_dim") or c["hidden_size"] // self.h
-        self.vocab, self.eps = c["vocab_size"], c["rms_norm_eps"]
+class CachedLlama(Llama):
+    """With the keys and values of all that it has read."""
 
-        def load(*parts):
-            tensors = [torch.from_numpy(folder.bf16(p).copy()).view(torch.bfloat16) for p in parts]
-            return torch.cat(tensors)
-
-        self.embedding = load("model.embed_tokens.weight")
-        tied = c.get("tie_word_embeddings", False)
-        self.head = self.embedding if tied else load("lm_head.weight")
-        self.norm = load("model.norm.weight")
-        self.layers = []
-        for i in range(c["num_hidden_layers"]):
-            at = f"model.layers.{i}."
-            self.layers.append({
-                "norm1": load(at + "input_layernorm.weight"),
-                "norm2": load(at + "post_attention_layernorm.weight"),
-                "qkv": load(*(f"{at}self_attn.{n}_proj.weight" for n in "qkv")),
-                "o": load(at + "self_attn.o_proj.weight"),
-                "gate_up": load(at + "mlp.gate_proj.weight", at + "mlp.up_proj.weight"),
-                "down": load(at + "mlp.down_proj.weight")})
-        frequency = c.get("rope_theta", 10000.0) ** (
-            -torch.arange(0, self.d, 2, dtype=torch.float64) / self.d)
-        angle = torch.outer(torch.arange(positions, dtype=torch.float64), frequency)[:, None]
-        self.cos, self.sin = angle.cos().bfloat16(), angle.sin().bfloat16()
-        shape = (len(self.layers), 1, self.g, positions, self.d)
-        self.k, self.v = (torch.empty(shape, dtype=torch.bfloat16) for _ in range(2))
-
-    def rotate(self, x, begin):
-        cos, sin = (table[begin:begin + x.shape[0]] for table in (self.cos, self.sin))
-        a, b = x.chunk(2, -1)
-        return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
+    def __init__(self, weights, positions, dtype=torch.bfloat16):
+        super().__init__(weights, positions, dtype)
+        self.k, self.v = self.cache(positions), self.cache(positions)
 
     def forward(self, ids, begin):
         """Logits of the last of ids [T], which follow `begin` tokens of the cache."""
-        count, end = ids.shape[0], begin + ids.shape[0]
-        mask = None
-        if begin > 0 and count > 1:
-            mask = torch.zeros(count, end, dtype=torch.bfloat16)
-            mask[:, begin:] = torch.full((count, count), float("-inf")).triu(1)
-        x = F.embedding(ids, self.embedding)
-        width = x.shape[-1:]
-        for i, layer in enumerate(self.layers):
-            n = F.rms_norm(x, width, layer["norm1"], self.eps)
-            qkv = F.linear(n, layer["qkv"]).unflatten(-1, (self.h + 2 * self.g, self.d))
-            q, k, v = qkv.split((self.h, self.g, self.g), -2)
-            self.k[i, 0, :, begin:end] = self.rotate(k, begin).transpose(0, 1)
-            self.v[i, 0, :, begin:end] = v.transpose(0, 1)
-            y = F.scaled_dot_product_attention(
-                self.rotate(q, begin).transpose(0, 1)[None], self.k[i, :, :, :end],
-                self.v[i, :, :, :end], attn_mask=mask, is_causal=mask is None and count > 1,
-                enable_gqa=self.h != self.g)
-            x = x + F.linear(y[0].transpose(0, 1).flatten(1), layer["o"])
-            gate, up = F.linear(F.rms_norm(x, width, layer["norm2"], self.eps),
-                                layer["gate_up"]).chunk(2, -1)
-            x = x + F.linear(F.silu(gate) * up, layer["down"])
-        return F.linear(F.rms_norm(x[-1:], width, self.norm, self.eps), self.head).float()
+        end = begin + ids.shape[0]
+        rope = self.rope(begin, ids.shape[0])
+        x = self.embed(ids)
+        for i in range(len(self.layers)):
+            def attend(q, k, qkv, i=i):
+                self.k[i, 0, :, begin:end] = k.transpose(0, 1)
+                self.v[i, 0, :, begin:end] = qkv[:, self.h + self.g:].transpose(0, 1)
+                return sdpa(q, self.k[i, :, :, :end], self.v[i, :, :, :end], self.scale)
+            x = self.block(i, x, rope, attend)
+        return self.logits(x)
+
+    def read(self, ids, piece):
+        """All of ids, from the first position on; in pieces of so many tokens, or at once (0)."""
+        for at in range(0, ids.shape[0], piece or ids.shape[0]):
+            out = self.forward(ids[at:at + (piece or ids.shape[0])], at)
+        return out
+
+    def generate(self, ids, begin, count):
+        for at in range(begin, begin + count):
+            self.forward(ids[at:at + 1], at)
 
 
-def peak_mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def fastest_backend(model, count):
+    """Of the attention of one layer over `count` tokens."""
+    qkv = torch.randn(count, model.h + model.g, model.d, device=model.device).to(model.dtype)
+    q, k = qkv.split((model.h, model.g), 1)
+    model.k[0, 0, :, :count] = k.transpose(0, 1)
+    seconds = {}
+    for name in ("flash", "cudnn"):
+        use_backend(name)
+        try:
+            run = lambda: sdpa(q, model.k[0, :, :, :count], model.v[0, :, :, :count], model.scale)
+            seconds[name] = count / max(rates(model.device, run, count, 2))
+        except RuntimeError as error:
+            print(f"{name} attention cannot: {str(error).splitlines()[0]}", file=sys.stderr)
+    return min(seconds, key=seconds.get) if seconds else "efficient"
 
 
-def rates(run, tokens, repeat):
-    """Tokens a second of each run, after one that does not count."""
-    found = []
-    for i in range(repeat + 1):
-        start = time.perf_counter()
-        run()
-        if i:
-            found.append(tokens / (time.perf_counter() - start))
-    return found
+class Measurement:
+    def __init__(self, model, args):
+        self.model, self.args, self.device = model, args, model.device
+        self.chosen = {}  # attention of each test
+        count = max(args.prompt + args.depth + args.dialog) + args.generate
+        self.ids = torch.randint(0, model.vocab, (count,), device=self.device)
+        self.host_before = host_mib()
 
+    def backend(self, test, name):
+        if self.device.type == "cuda":
+            use_backend(name)
+            self.chosen[test] = name
 
-def row(test, found, **more):
-    return {"test": test, "unit": "tokens/s", "value": statistics.median(found), "runs": found,
-            "more": more}
+    def prefill(self, n):
+        args, name = self.args, self.args.backend
+        if self.device.type == "cuda":
+            name = "flash" if args.piece else fastest_backend(self.model, n) if name == "auto" else name
+        self.backend(f"pp{n}", name)
+        start_peak(self.device)
+        found = rates(self.device, lambda: self.model.read(self.ids[:n], args.piece), n, args.repeat)
+        return row(f"pp{n}", found, **device_mib(self.device))
 
+    def decode(self, test, depth):
+        """Rates of tokens behind `depth` others, which are in the cache."""
+        args, model = self.args, self.model
+        if args.cuda_graph:
+            self.chosen[test] = "graph, matmul"
+            graph = DecodeGraph(model, depth, args.generate)
+            run = lambda: graph.generate(self.ids)
+        else:
+            self.backend(test, "flash")
+            run = lambda: model.generate(self.ids, depth, args.generate)
+        return rates(self.device, run, args.generate, args.repeat)
 
-def generate(model, ids, begin, count):
-    for at in range(begin, begin + count):
-        model.forward(ids[at:at + 1], at)
-
-
-def bench_window(model, args):
-    ids = torch.randint(0, model.vocab, (max(args.prompt + args.depth) + args.generate,))
-    for n in args.prompt:
-        yield row(f"pp{n}", rates(lambda n=n: model.forward(ids[:n], 0), n, args.repeat))
-    for depth in args.depth:
+    def decode_row(self, test, depth):
+        self.backend(test, "flash")
+        start_peak(self.device)
         if depth:
-            model.forward(ids[:depth], 0)
-        name = f"tg{args.generate}" + (f"@{depth}" if depth else "")
-        run = lambda depth=depth: generate(model, ids, depth, args.generate)
-        yield row(name, rates(run, args.generate, args.repeat))
+            self.model.read(self.ids[:depth], MESSAGE * 8 if self.device.type == "cuda" else 0)
+        return row(test, self.decode(test, depth), **device_mib(self.device))
 
+    def dialog(self, report):
+        args, model, length, seconds = self.args, self.model, 0, 0.0
+        begun = now(self.device)
+        start_peak(self.device)
+        for target in sorted(args.dialog):
+            self.backend(f"dialog-{target}", "flash")
+            while length < target and seconds < args.limit_seconds:
+                count = min(MESSAGE, target - length)
+                start = now(self.device)
+                model.forward(self.ids[length:length + count], length)
+                seconds += now(self.device) - start
+                length += count
+            if length < target:
+                print(f"stopped at {length} tokens after {seconds:.0f} s", file=sys.stderr, flush=True)
+                return
+            report.add(f"dialog-{target}", lambda: row(
+                f"dialog-{target}", self.decode(f"dialog-{target}", length), read_seconds=seconds,
+                resident_mib=host_mib(), beyond_start_mib=host_mib() - self.host_before,
+                wall_seconds=now(self.device) - begun, kv_mib=self.kv_mib(length),
+                **device_mib(self.device)))
 
-def bench_dialog(model, args, before):
-    start, length, seconds = time.perf_counter(), 0, 0.0
-    ids = torch.randint(0, model.vocab, (max(args.dialog) + args.generate,))
-    for target in sorted(args.dialog):
-        while length < target and seconds < args.limit_seconds:
-            count = min(MESSAGE, target - length)
-            watch = time.perf_counter()
-            model.forward(ids[length:length + count], length)
-            seconds += time.perf_counter() - watch
-            length += count
-        if length < target:
-            print(f"stopped at {length} tokens after {seconds:.0f} s", file=sys.stderr, flush=True)
-            return
-        found = rates(lambda: generate(model, ids, length, args.generate), args.generate, args.repeat)
-        yield row(f"dialog-{target}", found, read_seconds=seconds, resident_mib=peak_mib(),
-                  beyond_start_mib=peak_mib() - before, wall_seconds=time.perf_counter() - start)
-
-
-def numbers(text):
-    return [int(word) for word in text.split(",") if word]
+    def kv_mib(self, length):
+        return 2 * self.model.k[:, :, :, :length].numel() * self.model.k.element_size() / 2 ** 20
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("folder")
+    add_common_options(parser)
     parser.add_argument("--prompt", type=numbers, default=[])
     parser.add_argument("--depth", type=numbers, default=[])
     parser.add_argument("--generate", type=int, default=32)
-    parser.add_argument("--dialog", type=numbers, default=[])
-    parser.add_argument("--threads", type=int, default=0, help="0: as many as torch takes")
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--limit-seconds", type=float, default=3600.0,
-                        help="a dialog that takes longer is not read to its end")
+    parser.add_argument("--piece", type=int, default=0,
+                        help="tokens of a prompt that are read at once; default: all")
+    parser.add_argument("--backend", choices=["auto", *SWITCHES], default="auto",
+                        help="attention of prompts on a GPU")
+    parser.add_argument("--cuda-graph", action="store_true",
+                        help="tokens from a CUDA graph (decode_graph.py)")
     args = parser.parse_args()
-    torch.manual_seed(1)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    before = peak_mib()  # of Python and torch alone
+    device = apply_common(args)
+    report = Report()
+    before = host_mib()  # of Python and torch alone
     positions = max(args.prompt + args.depth + args.dialog) + args.generate
     with torch.inference_mode():
-        model = Model(args.folder, positions)
-        rows = []
-        if args.prompt or args.depth:
-            rows += bench_window(model, args)
+        measurement = Measurement(CachedLlama(open_weights(args.model, device), positions), args)
+        measurement.host_before = before
+        for n in args.prompt:
+            report.add(f"pp{n}", lambda n=n: measurement.prefill(n))
+        for depth in args.depth:
+            name = f"tg{args.generate}" + (f"@{depth}" if depth else "")
+            report.add(name, lambda: measurement.decode_row(name, depth))
         if args.dialog:
-            rows += bench_dialog(model, args, before)
-    print(json.dumps({"program": f"PyTorch {torch.__version__}", "threads": torch.get_num_threads(),
-                      "rows": rows}, indent=1))
+            measurement.dialog(report)
+    report.print(f"PyTorch {torch.__version__}" + (", CUDA graph" if args.cuda_graph else ""), device,
+                 attention=measurement.chosen)
 
 
 if __name__ == "__main__":
