@@ -1,21 +1,26 @@
 #!/usr/bin/env python3
-"""Training steps of memlong's two stages in PyTorch on the CPU, to compare speed with memlong-train.
+"""Training steps of memlong's two stages in PyTorch, to compare speed with memlong-train.
 
   scripts/peer_train.py                                  both stages, both shapes, one process each
   scripts/peer_train.py --stage upper --shape models/reference/config.json
+  scripts/peer_train.py --stage upper --shape openllama-3b --device cuda --window 1024 --memory 1024
 
 Needs torch, nothing else. The weights are random: only shapes matter. Not part of the tests.
 
 upper  B windows of T tokens. Layers below the memory layer, and its input norm, k and v, run without
        gradient; in every layer from there on a token attends in one softmax to M constant memory keys
        and to its window. One memory set a window (memlong reads one a segment, so as many keys a
-       token, in more pieces). A tied head is frozen.
+       token, in more pieces). A tied head is frozen, an untied one learns, as in memlong-train.
 all    B pairs: a past goes through the writer, with gradient; the later span goes through every layer
        and reads its own past's keys and values and those of D other pairs. Tokens are counted in
        both spans.
 
 Products and attention in bf16, masters and AdamW's moments in f32; either bf16 weights beside f32
-masters (--precision masters), or autocast with f32 weights.
+masters (--precision masters), or autocast with f32 weights. On a GPU attention is flash, without a
+mask (memory is all visible, so that causality is aligned to the last key), with heads padded to a
+multiple of 8. There the upper half of openllama-3b takes, in masters: 6.9 GB of weights and 18 bytes for
+each of 1.69 G that learn (gradient, master, its gradient, two moments), 37 GB; activations some 2 MB a
+token and logits 0.5 MB, with 8 rows of 1024 21 GB. Stage `all` of that shape does not fit 80 GB.
 
 Wall time means something only where load_average stays below the threads; cpu_seconds, of all threads
 together, says more on a busy machine (set GOMP_SPINCOUNT=1000 there, or waiting counts as work).
@@ -35,9 +40,15 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.attention.bias import causal_lower_right
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "bench" / "peers"))
+from shapes import SHAPES, config_of  # noqa: E402 (it lies there)
+
+# Not the one of shapes.py, which has as many kv heads as heads.
 SHAPE_100M = {"num_hidden_layers": 12, "hidden_size": 768, "num_attention_heads": 12,
-              "num_key_value_heads": 4, "intermediate_size": 2048, "vocab_size": 32000}
+              "num_key_value_heads": 4, "intermediate_size": 2048, "vocab_size": 32000,
+              "tie_word_embeddings": True}
 
 
 class Shape:
@@ -50,6 +61,7 @@ class Shape:
         self.f = config["intermediate_size"]
         self.v = config["vocab_size"]
         self.m = self.layers // 2
+        self.tied = config.get("tie_word_embeddings", False)
         self.theta = config.get("rope_theta", 10000.0)
 
 
@@ -101,6 +113,13 @@ class Block(nn.Module):
 
 def attend(q, k, v, mask):
     grouped = q.shape[1] != k.shape[1]
+    if q.is_cuda:
+        d = q.shape[-1]
+        q, k, v = (F.pad(y, (0, -d % 8)) for y in (q, k, v)) if d % 8 else (q, k, v)
+        y = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=causal_lower_right(q.shape[2], k.shape[2]), scale=d ** -0.5,
+            enable_gqa=grouped)
+        return y[..., :d]
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None,
                                           enable_gqa=grouped)
 
@@ -112,6 +131,7 @@ class Model(nn.Module):
         self.embedding = nn.Embedding(s.v, s.c)
         self.blocks = nn.ModuleList(Block(s, split=i == s.m) for i in range(s.layers))
         self.norm = nn.Parameter(torch.ones(s.c))
+        self.head = None if s.tied else nn.Linear(s.c, s.v, bias=False)
         for parameter in self.parameters():
             if parameter.dim() == 2:
                 nn.init.normal_(parameter, std=0.02)
@@ -130,8 +150,8 @@ class Model(nn.Module):
         return F.rms_norm(x, (self.s.c,), self.norm, 1e-5)
 
     def loss(self, x, targets):
-        return F.cross_entropy(F.linear(x, self.embedding.weight).flatten(0, 1).float(),
-                               targets.flatten())
+        head = self.embedding if self.head is None else self.head
+        return F.cross_entropy(F.linear(x, head.weight).flatten(0, 1).float(), targets.flatten())
 
 
 class Stage:
@@ -182,7 +202,7 @@ def trained(model, stage):
         for name, parameter in block.named_parameters():
             if i > model.s.m or (i == model.s.m and not name.startswith(("kv.", "norm1"))):
                 chosen.append(parameter)
-    return [*chosen, model.norm]
+    return [*chosen, model.norm, *(model.head.parameters() if model.head else [])]
 
 
 class Trainer:
@@ -207,6 +227,11 @@ class Trainer:
             parameter.grad = None
 
 
+def synchronize(args):
+    if args.device == "cuda":
+        torch.cuda.synchronize()
+
+
 def resident_mib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -214,10 +239,15 @@ def resident_mib():
 def run(args):
     torch.manual_seed(1)
     torch.set_num_threads(args.threads)
-    config = SHAPE_100M if args.shape == "100m" else json.loads(Path(args.shape).read_text())
+    if args.shape == "100m":
+        config = SHAPE_100M
+    else:
+        config = (config_of(args.shape) if args.shape in SHAPES
+                  else json.loads(Path(args.shape).read_text()))
     before = resident_mib()
     low = args.precision == "masters"
-    model = Model(Shape(config))
+    with torch.device(args.device):
+        model = Model(Shape(config))
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     parameters = trained(model, args.stage)
@@ -226,21 +256,29 @@ def run(args):
     if low:
         model = model.to(torch.bfloat16)
         parameters = trained(model, args.stage)
-    step = Stage(model, args, torch.bfloat16 if args.precision != "f32" else torch.float32)
+    with torch.device(args.device):
+        step = Stage(model, args, torch.bfloat16 if args.precision != "f32" else torch.float32)
     trainer = Trainer(parameters, masters=low)
     forward = torch.compile(step) if args.compile else step
     times, cpu_times, losses = [], [], []
+    if args.device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     for i in range(args.warmup + args.steps):
+        synchronize(args)
         start, cpu_start = time.perf_counter(), time.process_time()
-        with torch.autocast("cpu", torch.bfloat16) if args.precision == "autocast" else nullcontext():
+        with (torch.autocast(args.device, torch.bfloat16) if args.precision == "autocast"
+              else nullcontext()):
             loss = forward()
         loss.backward()
         trainer.step()
+        synchronize(args)
         times.append(time.perf_counter() - start)
         cpu_times.append(time.process_time() - cpu_start)
         losses.append(loss.item())
     seconds = statistics.median(times[args.warmup:])
     print(json.dumps({
+        "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu",
         "stage": args.stage, "shape": args.shape, "precision": args.precision,
         "compile": args.compile, "rows": args.batch, "threads": args.threads,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -250,6 +288,8 @@ def run(args):
         "cpu_seconds": round(statistics.median(cpu_times[args.warmup:]), 4),
         "load_average": round(os.getloadavg()[0], 1), "peak_mib": round(resident_mib()),
         "peak_mib_beyond_torch": round(resident_mib() - before),
+        **({"device_mib": round(torch.cuda.max_memory_allocated() / 2 ** 20)}
+           if args.device == "cuda" else {}),
         "first_loss": round(losses[0], 4), "last_loss": round(losses[-1], 4)}), flush=True)
 
 
@@ -258,7 +298,8 @@ def main():
                                      formatter_class=argparse.RawTextHelpFormatter)
     reference = Path(__file__).resolve().parent.parent / "models/reference/config.json"
     parser.add_argument("--stage", choices=["upper", "all"])
-    parser.add_argument("--shape", help="a config.json, or 100m")
+    parser.add_argument("--shape", help="a config.json, 100m, or a name of bench/peers/shapes.py")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=["masters", "autocast", "f32"], default="masters")
     parser.add_argument("--compile", action="store_true", help="through torch.compile")
     parser.add_argument("--batch", type=int, default=0, help="rows; default 8 (upper), 16 (all)")

@@ -1,11 +1,18 @@
 #!/usr/bin/env python3
-"""memlong, llama.cpp and PyTorch side by side: the same weights, one after the other in turns.
+"""memlong, llama.cpp, PyTorch and the MemLong way side by side, one after the other in turns.
 
   bench/peers/compare.py --memlong-bench PATH --model FOLDER [--gguf FILE --llama-bench PATH]
       [--torch-python PYTHON] --prompt 512,2048 --depth 512,2048 --dialog 1000,16000,80000
+  bench/peers/compare.py --memlong-bench PATH --model shape:openllama-3b --device cuda \
+      --torch-python PYTHON --torch-graph --memlong-way --prompt 2048 --depth 2048,16384,80000 \
+      --dialog 2048,16384,80000 --full-prompt 16384,80000
 
-A peer whose path is not given is left out. Every round runs each program once; figures are medians of
-the rounds. Prints JSON; write_tables.py makes a table of it.
+A peer whose path is not given is left out, llama.cpp also on a GPU and for a shape. All have the weights
+of a folder; those of a shape are random in each, other numbers of the same sizes. Every round runs
+each program once; figures are medians of the rounds. Prints JSON; write_tables.py makes a table of
+it. In "ratios" more than 1 is in memlong's favour: rates of the same test; the time to read a
+dialog; and the time of PyTorch's prefill of N tokens over memlong's to read a dialog of N tokens.
+A program that fails is named in "failed", and the exit status is 1.
 """
 
 import argparse
@@ -15,7 +22,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from shapes import NAMES
+
 HERE = Path(__file__).resolve().parent
+WAY_OPTIONS = ("--memory-layer", "--reading-layers", "--chunk", "--top-k", "--window", "--overlap")
 
 
 def words(numbers):
@@ -32,44 +42,80 @@ def run_json(command):
     return json.loads(done.stdout)
 
 
+def shape_of(args):
+    """memlong-bench's name of the shape; None for a folder."""
+    name = args.model.removeprefix("shape:")
+    return NAMES.get(name, name) if args.model.startswith("shape:") else None
+
+
 def memlong(args, *more):
-    report = run_json([args.memlong_bench, "--model", args.model, "--adapter", "none", "--json", "--quiet",
+    shape = shape_of(args)
+    model = ["--shape", shape] if shape else ["--model", args.model, "--adapter", "none"]
+    report = run_json([args.memlong_bench, *model, "--json", "--quiet", "--device", args.device,
                        "--threads", args.threads, "--repeat", 1, *more])
     return {"program": "memlong " + report["commit"], **report}
 
 
+def torch_peer(args, script, *more):
+    return run_json([args.torch_python, HERE / script, args.model, "--device", args.device,
+                     "--threads", args.threads, "--repeat", 1, *more])
+
+
 def window_programs(args):
     """Prefill and decode: name to a function that measures once."""
-    sizes = ["--prompt", words(args.prompt), "--depth", words(args.depth), "--generate", args.generate]
-    shared = [*sizes, "--threads", args.threads, "--repeat", 1]
-    programs = {"memlong": lambda: memlong(args, "--tests", "prefill,decode", *sizes)}
-    if args.llama_bench and args.gguf:
+    decode = ["--depth", words(args.depth), "--generate", args.generate]
+    sizes = ["--prompt", words(args.prompt), *decode]
+    tests = [name for name, wanted in (("prefill", args.prompt), ("decode", args.depth)) if wanted]
+    programs = {}
+    if tests:
+        given = [word for word, wanted in ((sizes[:2], args.prompt), (decode, args.depth)) if wanted]
+        programs["memlong"] = lambda: memlong(args, "--tests", words(tests), *sum(given, []))
+    if args.llama_bench and args.gguf and args.device == "cpu" and not shape_of(args):
         programs["llama.cpp"] = lambda: run_json(
-            [sys.executable, HERE / "llama_cpp.py", args.gguf, "--llama-bench", args.llama_bench, *shared])
-    if args.torch_python:
-        programs["PyTorch"] = lambda: run_json(
-            [args.torch_python, HERE / "torch_llama.py", args.model, *shared])
+            [sys.executable, HERE / "llama_cpp.py", args.gguf, "--llama-bench", args.llama_bench, *sizes,
+             "--threads", args.threads, "--repeat", 1])
+    if args.torch_python and tests:
+        programs["PyTorch"] = lambda: torch_peer(args, "torch_llama.py", *sizes)
+        if args.torch_graph and args.depth:
+            programs["PyTorch, CUDA graph"] = lambda: torch_peer(args, "torch_llama.py", *decode,
+                                                                 "--cuda-graph")
     return programs
+
+
+def memory_of_way(args):
+    """Of the options for memlong-bench those that memlong_way.py has too."""
+    words_given = args.memory.split()
+    pairs = zip(words_given[::2], words_given[1::2])
+    return [word for pair in pairs if pair[0] in WAY_OPTIONS for word in pair]
 
 
 def dialog_programs(args):
-    lengths = ["--dialog", words(args.dialog)]
-    programs = {"memlong": lambda: memlong(args, "--tests", "dialog", *lengths, *args.memory.split())}
+    if not args.dialog and not args.full_prompt:
+        return {}
+    lengths = ["--dialog", words(args.dialog), "--limit-seconds", args.limit_seconds]
+    programs = {}
+    if args.dialog:
+        programs["memlong"] = lambda: memlong(args, "--tests", "dialog", *lengths[:2],
+                                              *args.memory.split())
     if args.torch_python:
-        programs["PyTorch"] = lambda: run_json(
-            [args.torch_python, HERE / "torch_llama.py", args.model, *lengths, "--generate",
-             args.generate, "--threads", args.threads, "--repeat", 1, "--limit-seconds",
-             args.limit_seconds])
+        programs["PyTorch"] = lambda: torch_peer(args, "torch_llama.py", *lengths, "--generate",
+                                                 args.generate, "--prompt", words(args.full_prompt))
+        for kind in args.memlong_way.split(",") if args.memlong_way and args.dialog else []:
+            programs[f"MemLong way, {kind}"] = lambda kind=kind: torch_peer(
+                args, "memlong_way.py", *lengths, "--attention", kind, *memory_of_way(args),
+                *(["--generate", args.way_generate] if args.way_generate else []))
     return programs
 
 
-def in_turns(programs, rounds):
-    """All reports by program."""
-    reports = {name: [] for name in programs}
+def in_turns(programs, rounds, reports, failed):
+    """Adds all reports by program."""
     for _ in range(rounds):
         for name, run in programs.items():
-            reports[name].append(run())
-    return reports
+            try:
+                reports.setdefault(name, []).append(run())
+            except (subprocess.CalledProcessError, OSError, ValueError) as error:
+                print(f"failed: {name}: {error}", file=sys.stderr, flush=True)
+                failed[name] = str(error)
 
 
 def merge(reports):
@@ -87,34 +133,73 @@ def merge(reports):
     return merged
 
 
+def ratios(ours, peer):
+    """More than 1: memlong is so many times as fast."""
+    own = {row["test"]: row for row in ours["rows"]}
+    found = {}
+    for row in peer["rows"]:
+        test, more = row["test"], row["more"]
+        if test in own:
+            found[test] = own[test]["value"] / row["value"]
+            if "read_seconds" in more:
+                found[f"{test} read"] = more["read_seconds"] / own[test]["more"]["read_seconds"]
+        dialog = own.get(test.replace("pp", "dialog-", 1)) if test.startswith("pp") else None
+        if dialog:
+            seconds = int(test[2:]) / row["value"]
+            found[f"{test} over {dialog['test']} read"] = seconds / dialog["more"]["read_seconds"]
+    return found
+
+
+def summary(name, reports):
+    left_out, attention = {}, {}
+    for report in reports:
+        left_out |= report.get("left_out", {})
+        attention |= report.get("attention", {})
+    return {"name": name, "version": reports[0]["program"], "rows": merge(reports),
+            **({"left_out": left_out} if left_out else {}),
+            **({"attention": attention} if attention else {})}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--memlong-bench", required=True, metavar="PATH")
-    parser.add_argument("--model", required=True, metavar="FOLDER")
+    parser.add_argument("--model", required=True, metavar="FOLDER", help="or shape:NAME (shapes.py)")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--gguf", metavar="FILE", help="the same weights for llama.cpp")
     parser.add_argument("--llama-bench", metavar="PATH")
     parser.add_argument("--torch-python", metavar="PYTHON", help="an interpreter that has torch")
+    parser.add_argument("--torch-graph", action="store_true",
+                        help="decode of PyTorch from a CUDA graph too")
+    parser.add_argument("--memlong-way", nargs="?", const="sdpa,plain", default="", metavar="ATTENTION",
+                        help="memlong_way.py too, with sdpa, plain or both (sdpa,plain)")
     parser.add_argument("--prompt", type=numbers, default=[512, 2048])
     parser.add_argument("--depth", type=numbers, default=[512, 2048])
     parser.add_argument("--generate", type=int, default=32)
     parser.add_argument("--dialog", type=numbers, default=[])
+    parser.add_argument("--full-prompt", type=numbers, default=[],
+                        help="prompts that PyTorch alone reads, beside memlong's dialogs")
     parser.add_argument("--memory", default="", help="options of memlong-bench for the dialog")
+    parser.add_argument("--way-generate", type=int, default=0,
+                        help="tokens of an answer of the MemLong way; default: as memlong-bench")
     parser.add_argument("--limit-seconds", type=float, default=3600.0)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--dialog-rounds", type=int, default=2)
     args = parser.parse_args()
-    reports = in_turns(window_programs(args), args.rounds)
-    parts = [reports]
-    if args.dialog:
-        parts.append(in_turns(dialog_programs(args), args.dialog_rounds))
-    result = {"model": Path(args.model).resolve().name, "threads": args.threads,
-              "rounds": args.rounds, "programs": []}
-    for name in reports:
-        rows = [row for part in parts for row in merge(part.get(name, []))]
-        result["programs"].append({"name": name, "version": reports[name][0]["program"], "rows": rows})
+    reports, failed = {}, {}
+    in_turns(window_programs(args), args.rounds, reports, failed)
+    in_turns(dialog_programs(args), args.dialog_rounds, reports, failed)
+    programs = [summary(name, some) for name, some in reports.items() if some]
+    name = args.model if shape_of(args) else Path(args.model).resolve().name
+    result = {"model": name, "device": args.device, "threads": args.threads, "rounds": args.rounds,
+              "programs": programs, "ratios": {}}
+    if programs and programs[0]["name"] == "memlong":
+        result["ratios"] = {peer["name"]: ratios(programs[0], peer) for peer in programs[1:]}
+    if failed:
+        result["failed"] = failed
     print(json.dumps(result, indent=1))
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -118,6 +118,10 @@ class Measurement:
 
     def dialog(self, report):
         args, model, length, seconds = self.args, self.model, 0, 0.0
+        self.backend(f"dialog-{min(args.dialog)}", "flash")
+        few = min(MESSAGE, max(args.dialog)) // 2
+        for begin, count in ((0, few), (few, few), (2 * few, 1)):  # so that no first call counts
+            model.forward(self.ids[:count], begin)
         begun = now(self.device)
         start_peak(self.device)
         for target in sorted(args.dialog):

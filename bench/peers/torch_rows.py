@@ -62,12 +62,12 @@ class Report:
         except RuntimeError as error:  # torch.cuda.OutOfMemoryError is one
             self.left_out[test] = str(error).splitlines()[0] if str(error) else repr(error)
             print(f"left out: {test}: {self.left_out[test]}", file=sys.stderr, flush=True)
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
         else:
             if made is not None:
                 self.rows.append(made)
                 print(json.dumps(made), file=sys.stderr, flush=True)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
     def print(self, program, device, **more):
         report = {"program": program, "device": device_name(device),
