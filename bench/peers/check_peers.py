@@ -5,8 +5,9 @@
 
 The plain computation takes a Llama's formulas row by row in f64, with nothing cached or padded. The
 model is tiny and random, with heads of 12 dimensions (padded to 16) and grouped keys; on the CPU it
-computes in f32, on a GPU in bf16, in which fused attention works. Errors are relative norms. With --model, and the package
-transformers, that folder's logits are compared with those of LlamaForCausalLM too.
+computes in f32, on a GPU in bf16, in which fused attention works. Errors are relative norms. With
+--model, and the package transformers, that folder's logits are compared with those of
+LlamaForCausalLM too.
 """
 
 import argparse
