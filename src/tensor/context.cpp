@@ -25,6 +25,7 @@ Context::Context(const ContextOptions& options)
     device_index_ = options.device_index;
     records_ = options.record;
     stream_ = cuda::make_stream(device_index_);
+    overlaps_ = options.overlap && cuda::kernels_overlap(device_index_);
     if (options.max_device_bytes > 0) cuda::limit_memory(device_index_, options.max_device_bytes);
   } else {
     fail(ErrorKind::device, "this build has no CUDA; use --device cpu");

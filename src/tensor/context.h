@@ -24,7 +24,8 @@ struct ContextOptions {
   /// Most bytes that tensors of this process may take on that device; 0: what was said before, else
   /// no limit. Beyond it an allocation is Error{capacity}.
   size_t max_device_bytes = 0;
-  bool record = true;  ///< false: work is never recorded (tensor/graph.h), each kernel is started
+  bool record = true;   ///< false: work is never recorded (tensor/graph.h), each kernel is started
+  bool overlap = true;  ///< false: no kernel starts before the one before it is done
 };
 
 class Context {
@@ -43,6 +44,9 @@ class Context {
   /// Whether what is done again and again may be recorded as a Graph: on a GPU, unless switched
   /// off.
   [[nodiscard]] bool records() const { return records_; }
+  /// Whether a kernel may start, and wait within, while the one before it runs: on a GPU that can
+  /// (compute capability 9.0), unless switched off.
+  [[nodiscard]] bool overlaps() const { return overlaps_; }
 
   /// Makes its device the calling thread's. The constructor and every op do so; a thread that
   /// allocates device tensors before its first op calls it itself. Nothing on the CPU.
@@ -75,6 +79,7 @@ class Context {
   int threads_ = 1;
   int device_index_ = 0;
   bool records_ = false;
+  bool overlaps_ = false;
   uint64_t scratch_changes_ = 0;
   std::shared_ptr<void> stream_;  // outlives what is below
   std::unordered_map<std::type_index, std::shared_ptr<void>> extensions_;

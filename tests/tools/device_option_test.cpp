@@ -106,21 +106,26 @@ TEST(DeviceOption, ThisMachineGivesAContext) {
   EXPECT_EQ(error_of([&] { (void)context_options(common); }).kind(), ErrorKind::device);
 }
 
-TEST(DeviceOption, TheEnvironmentSwitchesRecordingOff) {
+void expect_switch(const char* name, bool ContextOptions::*option) {
   CommonOptions common;
   common.device = "cpu";
   for (const char* on : {"", "1"}) {
-    ::setenv("MEMLONG_CUDA_GRAPH", on, 1);
-    EXPECT_TRUE(context_options(common).record);
+    ::setenv(name, on, 1);
+    EXPECT_TRUE(context_options(common).*option);
   }
-  ::setenv("MEMLONG_CUDA_GRAPH", "0", 1);
-  EXPECT_FALSE(context_options(common).record);
-  ::setenv("MEMLONG_CUDA_GRAPH", "off", 1);
+  ::setenv(name, "0", 1);
+  EXPECT_FALSE(context_options(common).*option);
+  ::setenv(name, "off", 1);
   const Error error = error_of([&] { (void)context_options(common); });
   EXPECT_EQ(error.kind(), ErrorKind::usage);
-  EXPECT_STREQ(error.what(), "MEMLONG_CUDA_GRAPH: 'off' is neither 0 nor 1");
-  ::unsetenv("MEMLONG_CUDA_GRAPH");
-  EXPECT_TRUE(context_options(common).record);
+  EXPECT_EQ(std::string(error.what()), std::string(name) + ": 'off' is neither 0 nor 1");
+  ::unsetenv(name);
+  EXPECT_TRUE(context_options(common).*option);
+}
+
+TEST(DeviceOption, TheEnvironmentSwitchesRecordingAndOverlapOff) {
+  expect_switch("MEMLONG_CUDA_GRAPH", &ContextOptions::record);
+  expect_switch("MEMLONG_CUDA_OVERLAP", &ContextOptions::overlap);
 }
 
 TEST(DeviceOption, EveryToolWithAModelKnowsIt) {

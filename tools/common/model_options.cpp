@@ -101,18 +101,20 @@ void apply_output_options(const CommonOptions& common) {
 
 namespace {
 
-/// A recorded token is one launch to the driver's tools, too: who looks for a kernel sets it to 0.
-bool cuda_graphs() {
-  const char* set = std::getenv("MEMLONG_CUDA_GRAPH");
+/// A switch in the environment, which is on. A recorded token is one launch to the driver's tools,
+/// and kernels that overlap have no time of their own: who looks for a kernel sets them to 0.
+bool switched_on(const char* name) {
+  const char* set = std::getenv(name);
   if (set == nullptr || *set == '\0' || std::string_view(set) == "1") return true;
   if (std::string_view(set) == "0") return false;
-  fail(ErrorKind::usage, std::string("MEMLONG_CUDA_GRAPH: '") + set + "' is neither 0 nor 1");
+  fail(ErrorKind::usage, std::string(name) + ": '" + set + "' is neither 0 nor 1");
 }
 
 }  // namespace
 
 ContextOptions context_options(const CommonOptions& common) {
-  const bool graphs = cuda_graphs();
+  const bool graphs = switched_on("MEMLONG_CUDA_GRAPH");
+  const bool overlap = switched_on("MEMLONG_CUDA_OVERLAP");
   const DeviceChoice choice = choose_device(common.device);
   if (!choice.warning.empty()) log::warn(choice.warning);
   if (choice.device == Device::cuda) log::info("computing on " + choice.name);
@@ -120,7 +122,8 @@ ContextOptions context_options(const CommonOptions& common) {
           .threads = common.threads,
           .device_index = choice.index,
           .max_device_bytes = static_cast<size_t>(max_gpu_memory(common)),
-          .record = graphs};
+          .record = graphs,
+          .overlap = overlap};
 }
 
 engine::PackedCacheOptions packed_cache(const CommonOptions& common) {

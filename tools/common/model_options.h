@@ -59,7 +59,8 @@ void apply_output_options(const CommonOptions& common);
 
 /// What a Context is made with: device, its memory and threads. Warns where the CPU takes the place
 /// of a GPU. With MEMLONG_CUDA_GRAPH=0 in the environment nothing is recorded on one
-/// (tensor/graph.h). Errors: usage, device (tools/common/device_option.h).
+/// (tensor/graph.h), with MEMLONG_CUDA_OVERLAP=0 no kernel starts before its time. Errors: usage,
+/// device (tools/common/device_option.h).
 ContextOptions context_options(const CommonOptions& common);
 DType compute_dtype(const CommonOptions& common);  ///< Errors: usage
 /// Where packed weights are kept: in --packed-cache, else for models from 256 MiB on in the folder

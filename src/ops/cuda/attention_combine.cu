@@ -17,6 +17,7 @@ template <class T>
 __global__ void __launch_bounds__(kWarps* kWarp)
     combine(const __grid_constant__ DeviceTable<AttentionTile<T>> tiles) {
   Shares& shares = block_shared<Shares>();
+  wait_for_earlier();
   const AttentionTile<T>& tile = tiles[static_cast<int>(blockIdx.x)];
   const int group = static_cast<int>(blockIdx.y);
   const int r = static_cast<int>(blockIdx.z);
@@ -65,8 +66,9 @@ __global__ void __launch_bounds__(kWarps* kWarp)
 
 template <class T>
 void combine_all(Context& context, const AttentionBatch<T>& batch) {
-  launch(context, "attention combine",
-         {dim3(batch.grid.x, batch.grid.y, batch.rows), kWarps * kWarp}, combine<T>, batch.tiles);
+  launch_early(context, "attention combine",
+               {dim3(batch.grid.x, batch.grid.y, batch.rows), kWarps * kWarp}, combine<T>,
+               batch.tiles);
 }
 
 }  // namespace

@@ -97,6 +97,7 @@ __global__ void __launch_bounds__(kMmaThreads, 1)
     attend(const __grid_constant__ DeviceTable<AttentionTile<bf16>> tiles) {
   constexpr int kStride = kMmaStride<kDim>;
   constexpr int kRows = kTiles * kMmaWarps * kMmaRows;
+  wait_for_earlier();
   const AttentionTile<bf16>& tile = tiles[static_cast<int>(blockIdx.x)];
   const int group = static_cast<int>(blockIdx.y);
   const int piece = static_cast<int>(blockIdx.z);
@@ -155,8 +156,8 @@ void run(Context& context, const AttentionBatch<bf16>& batch) {
   constexpr int kKeys = kDim * kTiles > 128 ? 32 : 64;  // so that all fits into registers
   constexpr int kRows = kTiles * kMmaWarps * kMmaRows;
   constexpr size_t kBytes = (kRows + 2 * kKeys) * kMmaStride<kDim> * sizeof(bf16);
-  launch(context, "attention", {batch.grid, kMmaThreads, kBytes}, attend<kDim, kKeys, kTiles>,
-         batch.tiles);
+  launch_early(context, "attention", {batch.grid, kMmaThreads, kBytes}, attend<kDim, kKeys, kTiles>,
+               batch.tiles);
 }
 
 }  // namespace

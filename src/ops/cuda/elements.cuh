@@ -14,6 +14,7 @@ inline constexpr int kElementThreads = 256;
 template <int N, class Work>
 __global__ void __launch_bounds__(kElementThreads)
     work_on_elements(const Work work, int64_t count) {
+  device::wait_for_earlier();
   const int64_t step = static_cast<int64_t>(gridDim.x) * kElementThreads * N;
   const int64_t thread = static_cast<int64_t>(blockIdx.x) * kElementThreads + threadIdx.x;
   // Nearly always one round: unrolled it would only cost registers.
@@ -31,8 +32,9 @@ void for_elements(Context& context, const char* name, const Work& work, int64_t 
     constexpr int kWidth = decltype(width)::value;
     constexpr int64_t kMostBlocks = 1 << 16;  // 32 waves of the largest devices
     const int64_t blocks = (count / kWidth + kElementThreads - 1) / kElementThreads;
-    launch(context, name, {static_cast<unsigned>(std::min(kMostBlocks, blocks)), kElementThreads},
-           work_on_elements<kWidth, Work>, work, count);
+    const auto grid = static_cast<unsigned>(std::min(kMostBlocks, blocks));
+    launch_early(context, name, {grid, kElementThreads}, work_on_elements<kWidth, Work>, work,
+                 count);
   };
   dispatch_width(columns, run, views...);
 }

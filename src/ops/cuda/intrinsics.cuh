@@ -79,6 +79,28 @@ __device__ __forceinline__ void store_word(void* to, Word word) {
   *static_cast<Word*>(to) = word;
 }
 
+/// The same of 16 bytes that nothing writes while the kernel runs and that are read once.
+__device__ __forceinline__ uint4 load_once(const void* from) {
+  uint4 word;
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(word.x), "=r"(word.y), "=r"(word.z), "=r"(word.w)
+               : "l"(from));
+  return word;
+}
+/// Asks the L2 cache for the 32 bytes there. Harmless whoever writes them.
+__device__ __forceinline__ void fetch_ahead(const void* from) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(from));
+}
+
+/// For kernels that launch_early() starts. Waits until the kernels before this one are done and
+/// what they wrote can be read, and lets the next one start. Each thread calls it once.
+__device__ __forceinline__ void wait_for_earlier() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
 /// cp.async: 16 bytes from device to shared memory behind the program's back, both 16-byte aligned.
 /// Where not `valid`, zeros (and `from` is not read). The target is undefined until wait.
 __device__ __forceinline__ void copy_async_16(void* shared, const void* from, bool valid) {

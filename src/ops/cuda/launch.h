@@ -22,20 +22,42 @@ void allow_shared_memory(const Context& context, const char* name, const void* k
 /// Error{device} "CUDA: kernel rms_norm, grid [33, 1, 1], ...: invalid configuration argument".
 void check_launch(const char* name, const LaunchShape& shape, cudaError_t status);
 
+/// What launch() and launch_early() do.
+template <class... Params, class... Args>
+void launch_kernel(const Context& context, const char* name, const LaunchShape& shape, bool early,
+                   void (*kernel)(Params...), const Args&... args) {
+  static_assert(sizeof...(Params) == sizeof...(Args), "the kernel takes other arguments");
+  context.activate();
+  allow_shared_memory(context, name, reinterpret_cast<const void*>(kernel), shape.shared_bytes);
+  cudaLaunchAttribute overlap{};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = shape.grid;
+  config.blockDim = shape.block;
+  config.dynamicSmemBytes = shape.shared_bytes;
+  config.attrs = &overlap;
+  config.numAttrs = early ? 1 : 0;
+  config.stream = static_cast<cudaStream_t>(context.stream());
+  check_launch(name, shape, cudaLaunchKernelEx(&config, kernel, static_cast<Params>(args)...));
+}
+
 /// Queues the kernel on the context's stream; `name` is for messages. What goes wrong while it runs
 /// is an error of a later call, at the latest of Context::synchronize().
 template <class... Params, class... Args>
 void launch(const Context& context, const char* name, const LaunchShape& shape,
             void (*kernel)(Params...), const Args&... args) {
-  static_assert(sizeof...(Params) == sizeof...(Args), "the kernel takes other arguments");
-  context.activate();
-  allow_shared_memory(context, name, reinterpret_cast<const void*>(kernel), shape.shared_bytes);
-  cudaLaunchConfig_t config{};
-  config.gridDim = shape.grid;
-  config.blockDim = shape.block;
-  config.dynamicSmemBytes = shape.shared_bytes;
-  config.stream = static_cast<cudaStream_t>(context.stream());
-  check_launch(name, shape, cudaLaunchKernelEx(&config, kernel, static_cast<Params>(args)...));
+  launch_kernel(context, name, shape, false, kernel, args...);
+}
+
+/// The same for a kernel each thread of which calls device::wait_for_earlier() before it looks at
+/// anything that other kernels write, or writes itself: it may start while the one before it still
+/// runs. That saves what lies between two kernels of a stream, which for short ones is half of
+/// their time.
+template <class... Params, class... Args>
+void launch_early(const Context& context, const char* name, const LaunchShape& shape,
+                  void (*kernel)(Params...), const Args&... args) {
+  launch_kernel(context, name, shape, context.overlaps(), kernel, args...);
 }
 
 /// How many pieces of `unit` cover `count`, as a grid's extent.

@@ -1,8 +1,9 @@
 // Weights lie on the device as they came, row by row: the library multiplies a matrix and its
-// transpose at the same speed, so nothing is turned.
+// transpose at the same speed, so nothing is turned. A single row has a kernel of its own.
 #include "ops/copy.h"
 #include "ops/cuda/gemm_library.h"
 #include "ops/cuda/launch.h"
+#include "ops/cuda/row_product.h"
 #include "ops/matmul_kernels.h"
 
 namespace memlong::ops {
@@ -77,6 +78,8 @@ void matmul_kernel<Device::cuda>(Context& context, const TensorView& x,
                                  const PackedWeight::Impl& weight, const TensorView& out,
                                  const MatmulOptions& options) {
   const auto& stored = static_cast<const DeviceWeight&>(weight);
+  const RowProduct one{x, stored.storage, out, options.bias, options.accumulate};
+  if (!stored.transposed && is_row_product(one)) return row_product(context, one);
   if (options.bias.raw() == nullptr || out.dtype() == DType::f32) {
     return multiply(context, x, stored, out, options);
   }

@@ -13,6 +13,7 @@ template <int N, class In, class Out>
 __global__ void __launch_bounds__(kThreads)
     norm_rows(const In* x, int64_t x_stride, const float* weight, float eps, Out* out,
               int64_t out_stride, int columns) {
+  device::wait_for_earlier();
   x += blockIdx.x * x_stride;
   out += blockIdx.x * out_stride;
   const int first = static_cast<int>(threadIdx.x) * N;
@@ -50,8 +51,9 @@ void rms_norm_kernel<Device::cuda>(Context& context, const TensorView& x, const 
       using In = decltype(in);
       using Out = decltype(to);
       const auto run = [&](auto width) {
-        launch(context, "rms_norm", shape, norm_rows<decltype(width)::value, In, Out>, x.data<In>(),
-               x.stride(0), weight.data<float>(), eps, out.data<Out>(), out.stride(0), columns);
+        launch_early(context, "rms_norm", shape, norm_rows<decltype(width)::value, In, Out>,
+                     x.data<In>(), x.stride(0), weight.data<float>(), eps, out.data<Out>(),
+                     out.stride(0), columns);
       };
       dispatch_width(columns, run, x, weight, out);
     });

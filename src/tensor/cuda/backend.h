@@ -34,6 +34,8 @@ CudaDevices list_devices();
 /// A stream of that device, which becomes the calling thread's. Error{device} where there is none.
 std::shared_ptr<void> make_stream(int device_index);
 void activate(int device_index);
+/// Whether kernels of one stream can overlap there (programmatic dependent launch).
+bool kernels_overlap(int device_index);
 /// Waits for what is queued on the stream.
 void synchronize(void* stream, int device_index);
 

@@ -34,6 +34,14 @@ void activate(int device_index) {
   check(cudaSetDevice(device_index), "device " + std::to_string(device_index));
 }
 
+bool kernels_overlap(int device_index) {
+  constexpr int kFirstMajor = 9;
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device_index),
+        "compute capability");
+  return major >= kFirstMajor;
+}
+
 void synchronize(void* stream, int device_index) {
   check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)),
         "device " + std::to_string(device_index) +

@@ -152,6 +152,30 @@ TEST_F(Emulation, HostAndDeviceMemoryAreApart) {
 
 void fill_dynamic(float* out) { device::dynamic_shared<float>()[out == nullptr ? 1 : 0] = 0.0F; }
 
+template <int kWaiting>
+void waits_in_some(float* out) {
+  if (threadIdx.x < kWaiting) device::wait_for_earlier();
+  out[threadIdx.x] = 1.0F;
+}
+
+TEST_F(Emulation, AKernelThatStartsEarlyAndDoesNotWait) {
+  const Tensor out = Tensor::zeros({64}, DType::f32, Device::cuda);
+  const auto early = [&](auto* kernel) -> std::string {
+    try {
+      launch_early(context_, "tested", {2, 64}, kernel, out.data<float>());
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+    return "";
+  };
+  ASSERT_TRUE(context_.overlaps());
+  EXPECT_EQ(early(waits_in_some<64>), "");
+  EXPECT_THAT(early(waits_in_some<63>), HasSubstr("64 threads waited 63 times"));
+  EXPECT_EQ(complaint(waits_in_some<0>), "");  // which does not start early
+  context_ = Context({.device = Device::cuda, .overlap = false});
+  EXPECT_EQ(early(waits_in_some<0>), "");
+}
+
 TEST_F(Emulation, LaunchesThatADeviceRefuses) {
   const auto message = [&](const LaunchShape& shape) -> std::string {
     try {

@@ -24,7 +24,8 @@ Block& Block::instance() {
   return block;
 }
 
-void Block::run(const Extent& extent, size_t shared_bytes, const std::function<void()>& thread) {
+void Block::run(const Extent& extent, size_t shared_bytes, bool early,
+                const std::function<void()>& thread) {
   extent_ = extent;
   threads_.assign(size_t{extent.x} * extent.y * extent.z, {});
   warps_.assign((threads_.size() + 31) / 32, {});
@@ -34,6 +35,7 @@ void Block::run(const Extent& extent, size_t shared_bytes, const std::function<v
   dynamic_ = std::make_unique<SharedArray>(shared_bytes);
   dynamic_->fill();
   waiting_ = 0;
+  waits_ = 0;
   error_ = nullptr;
   fibers_.start(threads_.size(), [&](size_t index) {
     try {
@@ -44,6 +46,12 @@ void Block::run(const Extent& extent, size_t shared_bytes, const std::function<v
     threads_[index].state = State::done;
   });
   schedule();
+  if (early && waits_ != threads_.size()) {
+    throw std::runtime_error("CUDA emulation: block " + text_of(blockIdx) +
+                             ": it started early, and " + std::to_string(threads_.size()) +
+                             " threads waited " + std::to_string(waits_) +
+                             " times for earlier kernels");
+  }
   dynamic_->check();
   for (auto& [type, array] : shared_) array->check();
 }
@@ -194,6 +202,7 @@ const std::byte* exchange(const void* value, size_t size, uint32_t mask,
                           const std::source_location& at) {
   return Block::instance().exchange(value, size, mask, at);
 }
+void count_wait() { Block::instance().count_wait(); }
 std::byte* dynamic_shared() { return Block::instance().dynamic(); }
 std::byte* block_shared(const std::type_info& type, size_t bytes) {
   return Block::instance().shared(type, bytes);
@@ -204,7 +213,7 @@ void copy_async(void* to, const void* from, size_t bytes, size_t valid_bytes) {
 void copy_async_commit() { Block::instance().copy_async_commit(); }
 void copy_async_wait(size_t groups_left) { Block::instance().copy_async_wait(groups_left); }
 
-void run_grid(const Extent& grid, const Extent& block, size_t shared_bytes,
+void run_grid(const Extent& grid, const Extent& block, size_t shared_bytes, bool early,
               const std::function<void()>& thread) {
   const DeviceAccess access;
   LargeRun* large = LargeRun::current();
@@ -224,7 +233,7 @@ void run_grid(const Extent& grid, const Extent& block, size_t shared_bytes,
     blockIdx.x = static_cast<unsigned>(i % grid.x);
     blockIdx.y = static_cast<unsigned>(i / grid.x % grid.y);
     blockIdx.z = static_cast<unsigned>(i / grid.x / grid.y);
-    runner.run(block, shared_bytes, thread);
+    runner.run(block, shared_bytes, early, thread);
   }
   if (large == nullptr) check_margins();
 }

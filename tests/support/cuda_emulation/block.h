@@ -27,8 +27,9 @@ class Block {
   void set_order(const Order& order) { order_ = order; }
   [[nodiscard]] const Order& order() const { return order_; }
 
-  /// Runs thread() once for each thread, with threadIdx set.
-  void run(const Extent& extent, size_t shared_bytes, const std::function<void()>& thread);
+  /// Runs thread() once for each thread, with threadIdx set. `early`: as in run_grid.
+  void run(const Extent& extent, size_t shared_bytes, bool early,
+           const std::function<void()>& thread);
 
   bool barrier(bool vote, const std::source_location& at);
   const std::byte* exchange(const void* value, size_t size, uint32_t mask,
@@ -38,6 +39,7 @@ class Block {
   void copy_async(const AsyncCopy& copy);
   void copy_async_commit();
   void copy_async_wait(size_t groups_left);
+  void count_wait() { ++waits_; }
 
  private:
   enum class State : uint8_t { ready, barrier, warp, done };
@@ -76,6 +78,7 @@ class Block {
   size_t dynamic_bytes_ = 0;
   std::exception_ptr error_;
   size_t waiting_ = 0;
+  size_t waits_ = 0;  ///< for earlier kernels
   uint64_t epoch_ = 0;
   std::source_location barrier_at_;
   bool vote_ = false;

@@ -36,7 +36,8 @@ struct Extent {
   unsigned x = 1, y = 1, z = 1;
 };
 /// What is not a launch that a device would take has been refused before.
-void run_grid(const Extent& grid, const Extent& block, size_t shared_bytes,
+/// `early`: every thread must have waited for earlier kernels when it ends.
+void run_grid(const Extent& grid, const Extent& block, size_t shared_bytes, bool early,
               const std::function<void()>& thread);
 
 // For kernels, through include/:
@@ -49,6 +50,8 @@ bool barrier(bool vote, const std::source_location& at);
 inline constexpr size_t kSlotBytes = 64;
 const std::byte* exchange(const void* value, size_t size, uint32_t mask,
                           const std::source_location& at);
+/// A thread of a kernel that may start early waits for the kernels before it.
+void count_wait();
 std::byte* dynamic_shared();
 std::byte* block_shared(const std::type_info& type, size_t bytes);
 /// cp.async: done at the wait for its group; until then the target holds NaN.

@@ -26,12 +26,14 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
     }
   };
   std::apply([&](const auto&... each) { (check(each), ...); }, parameters);
-  return cuda_emulation::queue(config->stream, [config = *config, kernel, parameters] {
+  const bool early = config->numAttrs > 0;  // of attributes there is no other
+  return cuda_emulation::queue(config->stream, [config = *config, early, kernel, parameters] {
     const dim3& grid = config.gridDim;
     const dim3& block = config.blockDim;
     gridDim = grid;
     blockDim = block;
     cuda_emulation::run_grid({grid.x, grid.y, grid.z}, {block.x, block.y, block.z},
-                             config.dynamicSmemBytes, [&] { std::apply(kernel, parameters); });
+                             config.dynamicSmemBytes, early,
+                             [&] { std::apply(kernel, parameters); });
   });
 }

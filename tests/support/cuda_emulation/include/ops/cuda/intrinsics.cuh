@@ -49,6 +49,14 @@ void store_word(void* to, Word word) {
   std::memcpy(to, &word, sizeof(Word));
 }
 
+inline uint4 load_once(const void* from) { return load_word<uint4>(from); }
+inline void fetch_ahead(const void* from) {
+  if (!cuda_emulation::is_device_pointer(from)) {
+    cuda_emulation::report("a prefetch of what is not device memory");
+  }
+}
+inline void wait_for_earlier() { cuda_emulation::count_wait(); }
+
 inline void copy_async_16(void* shared, const void* from, bool valid) {
   check_aligned(shared, 16);
   check_aligned(from, 16);
