@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 
 #include "common/error.h"
@@ -26,6 +27,16 @@ void allow_shared_memory(const Context& context, const char* name, const void* k
                                    static_cast<int>(bytes)),
               std::string("kernel ") + name + ", " + std::to_string(bytes) +
                   " bytes of shared memory on device " + std::to_string(context.device_index()));
+}
+
+bool kernels_wait(const void* any_kernel) {
+  constexpr int kFirstVersion = 90;
+  static const bool all = [any_kernel] {
+    cudaFuncAttributes attributes{};
+    cuda::check(cudaFuncGetAttributes(&attributes, any_kernel), "attributes of a kernel");
+    return std::min(attributes.ptxVersion, attributes.binaryVersion) >= kFirstVersion;
+  }();
+  return all;
 }
 
 void check_launch(const char* name, const LaunchShape& shape, cudaError_t status) {

@@ -22,6 +22,10 @@ void allow_shared_memory(const Context& context, const char* name, const void* k
 /// Error{device} "CUDA: kernel rms_norm, grid [33, 1, 1], ...: invalid configuration argument".
 void check_launch(const char* name, const LaunchShape& shape, cudaError_t status);
 
+/// Whether the kernels of this program wait where they are told to: code that was compiled for
+/// older devices, and is translated for this one when the program starts, does not.
+bool kernels_wait(const void* any_kernel);
+
 /// What launch() and launch_early() do.
 template <class... Params, class... Args>
 void launch_kernel(const Context& context, const char* name, const LaunchShape& shape, bool early,
@@ -57,7 +61,8 @@ void launch(const Context& context, const char* name, const LaunchShape& shape,
 template <class... Params, class... Args>
 void launch_early(const Context& context, const char* name, const LaunchShape& shape,
                   void (*kernel)(Params...), const Args&... args) {
-  launch_kernel(context, name, shape, context.overlaps(), kernel, args...);
+  const bool early = context.overlaps() && kernels_wait(reinterpret_cast<const void*>(kernel));
+  launch_kernel(context, name, shape, early, kernel, args...);
 }
 
 /// How many pieces of `unit` cover `count`, as a grid's extent.
