@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Is memlong right on this machine's GPU, and how fast? Runs the device tests, compute-sanitizer over
-# small kernels, recall on the reference model beside the processor's answers, runs twice for the
-# same bits, and memlong-bench. Takes less than ten minutes; a step that fails or hangs ends none of
-# the others.
+# Is memlong right on this machine's GPU? Runs the device tests, compute-sanitizer over small kernels,
+# recall on the reference model beside the processor's answers, runs twice for the same bits, and
+# memlong-bench, shortly (gpu-bench.sh says how fast it is). Takes less than ten minutes; a step that
+# fails or hangs ends none of the others.
 #   scripts/gpu-check.sh [--bin DIR | --pack FILE] [--out DIR] [--minutes N] [--json] [--require-gpu]
 #   --bin DIR       programs built with MEMLONG_CUDA=ON; else they are built, in build/gpu
 #   --pack FILE     what scripts/gpu-pack.sh made, for machines where nothing can be installed
@@ -14,6 +14,7 @@
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$root/scripts/gpu-report.sh"
+source "$root/scripts/gpu-lib.sh"
 
 usage() {
   say 'usage: scripts/gpu-check.sh [--bin DIR | --pack FILE] [--out DIR] [--minutes N] [--json] [--require-gpu]'
@@ -39,62 +40,8 @@ done
 [[ -z $pack || -f $pack ]] || die "$pack: no file"
 cd "$root"
 
-export PATH=$PATH:/usr/local/nvidia/bin:/usr/local/cuda/bin
-found=$(command -v nvidia-smi >/dev/null || echo 'no nvidia-smi')
-found=${found:-$(nvidia-smi -L 2>&1)}
-if [[ $found != *'GPU 0'* && ! -c /dev/nvidia0 ]]; then
-  say "!!! NO GPU ON THIS MACHINE: NOTHING WAS CHECKED (${found%%$'\n'*}) !!!"
-  ((json == 0)) || printf '{"result": "no GPU"}\n'
-  exit $((require * 3))
-fi
-
-mkdir -p "$out" || die "cannot make $out"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-log=$out/log.txt
-step_log=$work/step.log
-tables=$work/tables.md
-: >"$log"
-deadline=$((SECONDS + $(awk "BEGIN { print int(60 * $minutes) }")))
-
-# What is known of the device; "" for what nvidia-smi does not say.
-query() { nvidia-smi --query-gpu="$1" --format=csv,noheader -i 0 2>/dev/null | head -n 1; }
-
-commit() {
-  if [[ -n $pack ]]; then
-    cat "$bin/../commit" 2>/dev/null || echo unknown
-  elif git rev-parse --short HEAD 2>/dev/null; then
-    git diff --quiet HEAD 2>/dev/null || echo '(with changes)'
-  else
-    echo unknown
-  fi | tr '\n' ' ' | sed 's/ *$//'
-}
-
-# Into `call`: what starts a program.
-program() {
-  if [[ -n $pack ]]; then call=("$bin/../run" "$1"); else call=("$bin/$1"); fi
-}
-there() {
-  [[ -x $bin/$1 ]] && program "$1" && return
-  record "${2:-$1}" 'not run' 0 "there is no program $1"
-  return 1
-}
-
-get_programs() {
-  if [[ -n $pack ]]; then
-    mkdir -p "$work/pack" && bin=$work/pack/bin
-    # Where there is no xz, Python may know it.
-    step 'unpack' 60 bash -c 'tar -xf "$1" -C "$2" || python3 -c "import sys, tarfile
-tarfile.open(sys.argv[1]).extractall(sys.argv[2])" "$1" "$2"' unpack "$pack" "$work/pack"
-  elif [[ -z $bin ]]; then
-    bin=$root/build/gpu/bin
-    local generator=() targets
-    command -v ninja >/dev/null && generator=(-G Ninja)
-    step 'configure' 60 cmake -S . -B build/gpu "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DMEMLONG_CUDA=ON &&
-      targets=$(cmake --build build/gpu --target help | grep -oE '[a-z]+_device_test\b' | sort -u) &&
-      step 'build' 420 cmake --build build/gpu --parallel "$(nproc)" --target $targets memlong-eval memlong-bench
-  fi
-}
+need_gpu CHECKED $require $json
+begin_report "$minutes"
 
 run_tests() {
   local each name
@@ -172,30 +119,20 @@ bench() {
   local limit=$1
   shift
   there memlong-bench "bench $2" || return
-  step "bench $2" "$limit" "${call[@]}" --device cuda "$@" --tests prefill,decode --repeat 3 --output md --quiet || return
+  step "bench $2" "$limit" "${call[@]}" --device cuda "$@" --tests machine,prefill,decode --repeat 3 \
+    --output md --quiet || return
   { printf '## memlong-bench --device cuda %s\n\n' "$*" && cat "$step_log" && echo; } >>"$tables"
 }
 
-get_programs
+get_programs 1 memlong-eval memlong-bench
 run_tests
 recall
-bench 60 --shape reference --prompt 512 --generate 64
-bench 90 --shape 100m --prompt 512,2048 --generate 64
+bench 60 --shape 100m --prompt 512,2048 --generate 64
 sanitize
-bench 150 --shape openllama-3b --prompt 512,2048 --generate 64 --memory 0,1024
 
-facts=(
-  "date=$(date -u +%FT%TZ)"
-  "commit=$(commit)"
-  "device=$(query name), compute capability $(query compute_cap), $(query memory.total)"
-  "driver=$(query driver_version)"
-  "toolkit=$(nvcc --version 2>/dev/null | sed -n 's/.*release \([0-9.]*\).*/\1/p')"
-  "machine=$(nproc) processors, $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release 2>/dev/null), $(uname -m)"
-  "programs=${pack:-${bin#"$root/"}}"
-  "seconds=$SECONDS"
-)
+get_facts
 write_json "${facts[@]}" >"$out/report.json"
-write_markdown "$tables" "${facts[@]}" >"$out/report.md"
+write_markdown 'GPU check' "$tables" "${facts[@]}" >"$out/report.md"
 ((json == 0)) || cat "$out/report.json"
 say "$(whole_result): $out/report.md"
 [[ $(whole_result) == passed ]]

@@ -1,5 +1,6 @@
-# The steps of gpu-check.sh and its report; read with `source`, not run. It sets: log (a file that
-# gets all output), deadline (of SECONDS). After each step `said` is what the step had to say.
+# The steps of gpu-check.sh and gpu-bench.sh, and their reports; read with `source`, not run. It
+# sets: log (a file that gets all output), deadline (of SECONDS). After each step `said` is what the
+# step had to say.
 names=()
 results=() # passed, failed, skipped, not run
 times=()
@@ -91,11 +92,11 @@ write_json() {
   printf '\n  ]\n}\n'
 }
 
-# write_markdown TABLES FACT...: TABLES is a file with what follows the table of the steps.
+# write_markdown TITLE TABLES FACT...: TABLES is a file with what follows the table of the steps.
 write_markdown() {
-  local tables=$1 fact i
-  shift
-  printf '# GPU check: %s\n\n' "$(whole_result)"
+  local title=$1 tables=$2 fact i
+  shift 2
+  printf '# %s: %s\n\n' "$title" "$(whole_result)"
   for fact in "$@"; do printf -- '- %s: %s\n' "${fact%%=*}" "${fact#*=}"; done
   printf '\n| step | result | seconds | |\n|---|---|---:|---|\n'
   for i in "${!names[@]}"; do

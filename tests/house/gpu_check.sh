@@ -97,7 +97,7 @@ program path/compute-sanitizer <<<'echo "Error: Device not supported"; exit 1'
 check 1
 reports out/report.md '| ops_device_test | failed |' 'exit code 1: [  FAILED  ] 1 test' \
   '| network_device_test | failed |' 'NOT TESTED on a CUDA device: the driver is too old' \
-  '| memcheck | skipped |' '| bench reference | not run | 0 | there is no program memlong-bench |' \
+  '| memcheck | skipped |' '| bench 100m | not run | 0 | there is no program memlong-bench |' \
   "| recall, bf16: the CPU's answers | passed |"
 
 # A pack: its programs are started by gpu-run.sh, which finds the library of the machine.
