@@ -8,8 +8,8 @@
 Needs torch, nothing else. The weights are random: only shapes matter. Not part of the tests.
 
 upper  B windows of T tokens. Layers below the memory layer, and its input norm, k and v, run without
-       gradient; in every layer from there on a token attends in one softmax to M constant memory keys
-       and to its window. One memory set a window (memlong reads one a segment, so as many keys a
+       gradient; in every layer from there on (or in --reading-layers) a token attends in one softmax to
+       M constant memory keys and to its window. One memory set a window (memlong reads one a segment, so as many keys a
        token, in more pieces). A tied head is frozen, an untied one learns, as in memlong-train.
 all    B pairs: a past goes through the writer, with gradient; the later span goes through every layer
        and reads its own past's keys and values and those of D other pairs. Tokens are counted in
@@ -125,9 +125,11 @@ def attend(q, k, v, mask):
 
 
 class Model(nn.Module):
-    def __init__(self, s):
+    """readers: the layers that attend to memory; none named: all from the memory layer on."""
+
+    def __init__(self, s, readers=()):
         super().__init__()
-        self.s = s
+        self.s, self.readers = s, readers
         self.embedding = nn.Embedding(s.v, s.c)
         self.blocks = nn.ModuleList(Block(s, split=i == s.m) for i in range(s.layers))
         self.norm = nn.Parameter(torch.ones(s.c))
@@ -145,8 +147,9 @@ class Model(nn.Module):
 
     def read(self, x, written, cos, sin, memory, mask):
         x = self.blocks[self.s.m](x, cos, sin, memory, mask, written)
-        for block in self.blocks[self.s.m + 1:]:
-            x = block(x, cos, sin, memory, mask)
+        for i in range(self.s.m + 1, self.s.layers):
+            reads = not self.readers or i in self.readers
+            x = self.blocks[i](x, cos, sin, *((memory, mask) if reads else (None, None)))
         return F.rms_norm(x, (self.s.c,), self.norm, 1e-5)
 
     def loss(self, x, targets):
@@ -247,7 +250,7 @@ def run(args):
     before = resident_mib()
     low = args.precision == "masters"
     with torch.device(args.device):
-        model = Model(Shape(config))
+        model = Model(Shape(config), args.reading_layers)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     parameters = trained(model, args.stage)
@@ -280,7 +283,8 @@ def run(args):
     print(json.dumps({
         "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu",
         "stage": args.stage, "shape": args.shape, "precision": args.precision,
-        "compile": args.compile, "rows": args.batch, "threads": args.threads,
+        "torch": torch.__version__, "compile": args.compile, "rows": args.batch,
+        "threads": args.threads,
         "parameters": sum(p.numel() for p in model.parameters()),
         "trained": sum(p.numel() for p in parameters), "tokens": step.tokens,
         "seconds": round(seconds, 4), "fastest": round(min(times[args.warmup:]), 4),
@@ -305,6 +309,9 @@ def main():
     parser.add_argument("--batch", type=int, default=0, help="rows; default 8 (upper), 16 (all)")
     parser.add_argument("--window", type=int, default=512, help="upper: T")
     parser.add_argument("--memory", type=int, default=512, help="upper: M")
+    parser.add_argument("--reading-layers", default=(), metavar="N,...",
+                        type=lambda text: [int(word) for word in text.split(",")],
+                        help="which attend to memory, the memory layer first; default: all from it on")
     parser.add_argument("--span", type=int, default=256, help="all: tokens of past and later")
     parser.add_argument("--distractors", type=int, default=3, help="all: D")
     parser.add_argument("--threads", type=int, default=2)
