@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/benchmarks.md from reports of memlong-bench and compare.py.
+"""Writes tables of reports of memlong-bench, compare.py and kernel_table.py into a page.
 
-  bench/write_tables.py PAGE FOLDER
+  bench/write_tables.py PAGE FOLDER [--prefix TEXT]
+  bench/write_tables.py --print FOLDER
 
-FOLDER has, for each section NAME, NAME.json and NAME.command, and machine.txt and commit.txt. What stands
-in PAGE between the lines `<!-- bench NAME -->` and `<!-- /bench NAME -->` is replaced; the rest is left
-as it is. A section whose markers the page lacks is put at its end, under a heading; one without a
-report keeps what it says.
+FOLDER has, for each section NAME, NAME.json and NAME.command, and machine.txt and commit.txt (or those of
+one section: NAME.machine.txt). What stands in PAGE between the lines `<!-- bench NAME -->` and
+`<!-- /bench NAME -->` is replaced; the rest is left as it is. A section whose markers the page lacks
+is put at its end, under a heading; one without a report keeps what it says. With --prefix the markers
+are of TEXT and NAME together.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 TITLES = {"openllama-3b": "Shape of OpenLLaMA-3B, random weights, bf16",
@@ -18,7 +20,24 @@ TITLES = {"openllama-3b": "Shape of OpenLLaMA-3B, random weights, bf16",
           "reference": "The reference model (7 M parameters), bf16",
           "reference-dialog": "The reference model in a long dialog",
           "100m": "A 100 M shape, random weights, bf16",
-          "100m-dialog": "A 100 M shape in a long dialog"}
+          "100m-dialog": "A 100 M shape in a long dialog",
+         # scripts/gpu-bench.sh
+         "network": "Prompts and tokens",
+         "train": "A training step",
+         "ingest": "Ingest, and the bank",
+         "dialog": "A dialog that grows",
+         "dialog-1m": "A dialog of a million tokens",
+         "profile": "A pass, operator by operator",
+         "peers-2k": "Beside PyTorch: 2k tokens",
+         "peers-16k": "Beside PyTorch: 16k tokens",
+         "peers-80k": "Beside PyTorch: 80k tokens",
+         "peers-train": "Beside PyTorch: a training step",
+         "kernels-prefill": "Kernels of a prompt",
+         "kernels-decode": "Kernels of a token",
+         "dialog-at-once": "A dialog that is read in one go",
+         "ingest-shm": "Ingest into main memory",
+         "gather": "Chunks of a bank",
+         "machine": "The device itself"}
 
 
 def amount(value):
@@ -46,60 +65,120 @@ def bench_table(report):
     return table(["test", ">value", ">±", "unit", ">floor", ">share", "more"], rows)
 
 
+def with_ratio(value, own, peer):
+    return [amount(value), f"{own / peer:.2f}" if own and peer else ""]
+
+
+def growth_table(programs):
+    """How long each took to read dialogs, and the memory then."""
+    rows, device = [], any("device_mib" in row["more"] for p in programs for row in p["rows"])
+    for program in programs:
+        for row in program["rows"]:
+            more = row["more"]
+            if "read_seconds" in more:
+                rows.append([program["name"], row["test"], amount(more["read_seconds"]),
+                             amount(more["resident_mib"])])
+                rows[-1] += [amount(more["device_mib"]) if "device_mib" in more else ""] * device
+    headings = ["program", "dialog", ">seconds to read it", ">memory, MiB"]
+    return "\n\n" + table(headings + [">of the GPU, MiB"] * device, rows) if rows else ""
+
+
 def peers_table(report):
     """A row a test, a column a program; how many times memlong's rate is that of each peer."""
-    ours, *others = report["programs"]
-    values = {p["name"]: {row["test"]: row for row in p["rows"]} for p in report["programs"]}
+    programs = report["programs"]
+    values = [{row["test"]: row["value"] for row in program["rows"]} for program in programs]
     rows = []
-    for test, own in values[ours["name"]].items():
-        cells = [test, amount(own["value"])]
-        for peer in others:
-            row = values[peer["name"]].get(test)
-            cells += [amount(row["value"]), f"{own['value'] / row['value']:.2f}"] if row else ["", ""]
+    for test in dict.fromkeys(test for found in values for test in found):  # each once, in order
+        own = values[0].get(test)
+        cells = [test, amount(own) if own else ""]
+        for found in values[1:]:
+            cells += with_ratio(found[test], own, found[test]) if test in found else ["", ""]
         rows.append(cells)
-    headings = ["tokens/s", ">" + ours["name"]]
-    for peer in others:
+    headings = ["tokens/s", ">" + programs[0]["name"]]
+    for peer in programs[1:]:
         headings += [">" + peer["name"], ">ratio"]
-    text = table(headings, rows)
-    growth = [[program["name"], row["test"], amount(row["more"]["read_seconds"]),
-               amount(row["more"]["resident_mib"])]
-              for program in report["programs"] for row in program["rows"]
-              if "read_seconds" in row["more"]]
-    if growth:
-        text += "\n\n" + table(["program", "dialog", ">seconds to read it", ">memory, MiB"], growth)
-    versions = "; ".join(program["version"] for program in report["programs"])
+    text = table(headings, rows) + growth_table(programs)
+    for program in programs:
+        for test, why in program.get("left_out", {}).items():
+            text += f"\n\nLeft out: {program['name']}, {test}: {why}"
+    for name, why in report.get("failed", {}).items():
+        text += f"\n\nFailed: {name}: {why}"
+    versions = "; ".join(program["version"] for program in programs)
     return text + f"\n\nMedians of {report['rounds']} rounds. {versions}."
+
+
+def kernels_table(report):
+    """Bytes are those of the device's memory; share is of the time, and of the copy rate."""
+    copy, passes = report["copy"], max(1, report["passes"])
+    rows = []
+    for kernel in report["kernels"]:
+        seconds, read, written = kernel["seconds"], kernel["read"], kernel["written"]
+        rate = (read + written) / seconds if seconds > 0 else 0
+        rows.append([f"`{kernel['name']}`", amount(kernel["calls"] / passes),
+                     amount(1e6 * seconds / passes), f"{100 * seconds / report['seconds']:.1f} %",
+                     amount(read / passes / 1e6), amount(written / passes / 1e6), amount(rate / 1e9),
+                     f"{100 * rate / copy:.1f} %" if copy else ""])
+    text = table(["kernel", ">calls", ">µs", ">of the time", ">MB read", ">MB written", ">GB/s",
+                  ">of a copy"], rows)
+    what = f"Means of {report['passes']} passes" if report["passes"] else "All kernels of the run"
+    beside = f" The device's own copy: {amount(copy / 1e9)} GB/s." if copy else ""
+    whole = f"{amount(1e6 * report['seconds'] / passes)} µs in kernels."
+    return f"{text}\n\n{what}, {report['launches']} launches; {whole}{beside}"
+
+
+def told(folder, name, what):
+    """Of this section, or of all."""
+    own = folder / f"{name}.{what}"
+    return " ".join((own if own.exists() else folder / what).read_text().split())
 
 
 def section(name, folder):
     report = json.loads((folder / f"{name}.json").read_text())
-    text = peers_table(report) if "programs" in report else bench_table(report)
-    commit = report.get("commit") or (folder / "commit.txt").read_text().strip()
-    machine = " ".join((folder / "machine.txt").read_text().split())
+    make = peers_table if "programs" in report else kernels_table if "kernels" in report else bench_table
+    commit = report.get("commit") or told(folder, name, "commit.txt")
+    threads = f", threads: {report['threads']}" if "threads" in report else ""
+    machine = told(folder, name, "machine.txt")
     command = (folder / f"{name}.command").read_text().strip()
-    return f"{text}\n\nCommit `{commit}`, threads: {report['threads']}. {machine}\n\n```\n{command}\n```"
+    return f"{make(report)}\n\nCommit `{commit}`{threads}. {machine}\n\n```\n{command}\n```"
 
 
-def put(page, name, text):
-    begin, end = f"<!-- bench {name} -->", f"<!-- /bench {name} -->"
+def title_of(name):
+    return TITLES.get(name) or f"Beside other programs: {name.removeprefix('peers-')}"
+
+
+def put(page, name, text, prefix):
+    begin, end = f"<!-- bench {prefix}{name} -->", f"<!-- /bench {prefix}{name} -->"
     block = f"{begin}\n{text}\n{end}"
     first, last = page.find(begin), page.find(end)
     if first < 0 or last < first:
-        title = TITLES.get(name) or f"Beside other programs: {name.removeprefix('peers-')}"
-        return f"{page.rstrip()}\n\n## {title}\n\n{block}\n"
+        return f"{page.rstrip()}\n\n## {title_of(name)}\n\n{block}\n"
     return page[:first] + block + page[last + len(end):]
 
 
 def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__.strip())
-    page, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    text = page.read_text()
-    names = sorted(report.stem for report in folder.glob("*.json"))
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("page", type=Path, nargs="?")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--prefix", default="")
+    parser.add_argument("--print", action="store_true", help="all sections, on standard output")
+    args = parser.parse_args()
+    if args.print == (args.page is not None):
+        parser.error("give a page, or --print")
     order = list(TITLES)
-    for name in sorted(names, key=lambda name: order.index(name) if name in order else len(order)):
-        text = put(text, name, section(name, folder))
-    page.write_text(text)
+    names = sorted((command.stem for command in args.folder.glob("*.command")
+                    if command.with_suffix(".json").exists()),
+                   key=lambda name: (order.index(name) if name in order else len(order), name))
+    text = "" if args.print else args.page.read_text()
+    for name in names:
+        if args.print:
+            text += f"## {title_of(name)}\n\n{section(name, args.folder)}\n\n"
+        else:
+            text = put(text, name, section(name, args.folder), args.prefix)
+    if args.print:
+        print(text, end="")
+    else:
+        args.page.write_text(text)
 
 
 if __name__ == "__main__":
