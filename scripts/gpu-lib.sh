@@ -80,10 +80,13 @@ tarfile.open(sys.argv[1]).extractall(sys.argv[2])" "$1" "$2"' unpack "$pack" "$w
 
 # Into `facts`, as NAME=VALUE: what a report says of the device and the programs.
 get_facts() {
+  local name
+  name="$(query name), compute capability $(query compute_cap), $(query memory.total)"
+  [[ ${device:-cuda} != cpu ]] || name='none, to try this script'
   facts=(
     "date=$(date -u +%FT%TZ)"
     "commit=$(commit)"
-    "device=$(query name), compute capability $(query compute_cap), $(query memory.total)"
+    "device=$name"
     "driver=$(query driver_version)"
     "toolkit=$(nvcc --version 2>/dev/null | sed -n 's/.*release \([0-9.]*\).*/\1/p')"
     "machine=$(nproc) processors, $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release 2>/dev/null), $(uname -m)"

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Packs what scripts/gpu-check.sh runs for a machine with a GPU on which nothing can be installed:
-# programs, device tests, and the shared libraries that they need. What must be there is the driver
-# and cuBLASLt of the same CUDA release (a toolkit, or Python's nvidia-cublas), tar and bash.
+# Packs what scripts/gpu-check.sh and scripts/gpu-bench.sh run for a machine with a GPU on which nothing
+# can be installed: programs, device tests, and the shared libraries that they need. What must be there
+# is the driver and cuBLASLt of the same CUDA release (a toolkit, or Python's nvidia-cublas), tar and bash.
 #   scripts/gpu-pack.sh [--bin DIR] [--arch LIST] [FILE]
 #   --bin DIR    programs that were built with MEMLONG_CUDA=ON, MEMLONG_NATIVE=OFF and
 #                MEMLONG_TEST_ROOT=. ; else they are built, in build/gpu-pack
 #   --arch LIST  as CMAKE_CUDA_ARCHITECTURES; default 80-real;90
-#   FILE         default build/gpu-pack.tar.xz. There: scripts/gpu-check.sh --pack FILE
+#   FILE         default build/gpu-pack.tar.xz. There, in a copy of the tree:
+#                scripts/gpu-check.sh --pack FILE, scripts/gpu-bench.sh --pack FILE
 # Processors with AVX2 can run it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# How fast is memlong on this machine's GPU, beside the card's own rates and beside PyTorch? Each section
+# is one program with a time limit; its figures are kept as soon as it is done. gpu-check.sh says
+# whether the answers are right.
+#   scripts/gpu-bench.sh [OPTION...]
+#   --bin DIR | --pack FILE   the programs, as for gpu-check.sh; else they are built, in build/gpu
+#   --out DIR          gets report.md, report.json, log.txt, and of each section NAME.json and
+#                      NAME.command; default build/gpu-bench
+#   --minutes N        what has not begun by then is not run; default 9
+#   --only NAME,...    sections, which are run in this order: network train ingest dialog dialog-1m
+#                      profile peers-2k peers-16k peers-80k peers-train kernels dialog-at-once
+#                      ingest-shm gather
+#   --python PATH      an interpreter with torch, for the peers; default python3, where that has it
+#   --shape NAME       as memlong-bench has it; default openllama-3b
+#   --page FILE        the tables go into it too, between its marks `<!-- bench gpu-NAME -->`
+#   --quick            tiny sizes, --shape reference: to see that everything runs
+#   --device NAME      default cuda; cpu to try the script
+#   --require-gpu      exit code 3 where there is no GPU
+# Exit code: 0 all is well, or there is no GPU; 1 something failed or was not run; 2 usage.
+set -uo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$root/scripts/gpu-report.sh"
+source "$root/scripts/gpu-lib.sh"
+source "$root/scripts/gpu-sections.sh"
+
+usage() {
+  say "gpu-bench.sh: ${1:-usage}; the head of this script says what there is"
+  exit 2
+}
+
+bin='' pack='' out=$root/build/gpu-bench minutes=9 only='' python='' shape='' page='' quick=0 device=cuda require=0
+while (($#)); do
+  case $1 in
+    --quick) quick=1 && shift && continue ;;
+    --require-gpu) require=1 && shift && continue ;;
+    --bin | --pack | --out | --minutes | --only | --python | --shape | --page | --device) ;;
+    *) usage "unknown option $1" ;;
+  esac
+  (($# > 1)) || usage "$1 needs a value"
+  case $1 in
+    --bin) bin=$(realpath -m "$2") ;;
+    --pack) pack=$(realpath -m "$2") ;;
+    --out) out=$(realpath -m "$2") ;;
+    --page) page=$(realpath -m "$2") ;;
+    --minutes) minutes=$2 ;;
+    --only) only=$2 ;;
+    --python) python=$2 ;;
+    --shape) shape=$2 ;;
+    --device) device=$2 ;;
+  esac
+  shift 2
+done
+[[ $minutes =~ ^[0-9]+(\.[0-9]+)?$ ]] || usage '--minutes needs a number'
+[[ -z $bin || -z $pack ]] || usage '--bin or --pack, not both'
+[[ -z $bin || -d $bin ]] || usage "$bin: no folder with programs"
+[[ -z $pack || -f $pack ]] || usage "$pack: no file"
+[[ -z $page || -w $page ]] || usage "$page is not there, or may not be written"
+for each in ${only//,/ }; do
+  [[ " ${sections[*]} " == *" $each "* ]] || usage "--only: there is no section $each"
+done
+shape=${shape:-$( ((quick)) && echo reference || echo openllama-3b)}
+cd "$root" || exit
+
+[[ $device == cpu ]] || need_gpu MEASURED $require
+begin_report "$minutes"
+shm=''
+trap 'rm -rf "$work" ${shm:+"$shm"}' EXIT
+
+# The tables of all that is done; again after each section.
+write_report() {
+  get_facts
+  facts+=("torch=${torch:-none}")
+  write_json "${facts[@]}" >"$out/report.json"
+  python3 bench/write_tables.py --print "$out" >"$tables" 2>>"$log"
+  write_markdown 'GPU speed' "$tables" "${facts[@]}" >"$out/report.md"
+}
+
+get_programs 0 memlong-bench
+{
+  echo '#!/usr/bin/env bash'
+  there memlong-bench && printf 'exec%s "$@"\n' "$(printf ' %q' "${call[@]}")"
+} >"$work/memlong-bench" # one word, also of a pack
+chmod +x "$work/memlong-bench"
+bench=$work/memlong-bench
+torch=''
+! [[ -x $bin/memlong-bench ]] || for each in "${sections[@]}"; do
+  [[ -z $only || ,$only, == *,$each,* ]] || continue
+  "section_${each//-/_}"
+  write_report
+done
+command -v python3 >/dev/null || record tables 'not run' 0 'there is no python3'
+if [[ -n $page ]]; then
+  step "tables in ${page#"$root/"}" 30 python3 bench/write_tables.py --prefix gpu- "$page" "$out"
+fi
+write_report
+say "$(whole_result): $out/report.md"
+[[ $(whole_result) == passed ]]
