@@ -21,6 +21,7 @@ namespace {
 using backbone::BlockWeights;
 
 constexpr double kSeconds = 0.005;
+constexpr double kMiB = 1 << 20;
 
 /// An operator of a pass, called for all layers.
 struct Part {
@@ -219,7 +220,10 @@ void profile(Bench& bench, int64_t rows, int64_t depth) {
                },
                .more =
                    [&] {
-                     return Figures{{"part", median(own) / median(whole)}};
+                     Figures figures = {{"part", median(own) / median(whole)}};
+                     if (part.flops > 0) figures.emplace_back("gflop", part.flops / 1e9);
+                     if (part.bytes > 0) figures.emplace_back("mib", part.bytes / kMiB);
+                     return figures;
                    }});
   }
 }

@@ -70,8 +70,8 @@ TEST(BenchOnDevice, MeasuresEachOperator) {
   ASSERT_EQ(world.bench.rows.size(), 22U);
   for (const Row& row : world.bench.rows) {
     EXPECT_GT(row.value, 0.0) << row.test;
-    ASSERT_EQ(row.more.size(), 1U);
-    EXPECT_GT(row.more[0].second, 0.0) << row.test;
+    ASSERT_FALSE(row.more.empty());
+    for (const auto& [name, value] : row.more) EXPECT_GT(value, 0.0) << row.test << " " << name;
   }
 }
 
