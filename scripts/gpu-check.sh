@@ -114,6 +114,48 @@ recall() {
   done
 }
 
+# losses FORM PART RUN DEVICE: those of a few steps of training, one on a line; 1 where there are none.
+losses() {
+  local folder="$work/train $1 $3"
+  there memlong-train "training, $1, $3" || return
+  step "training, $1, $3" 60 "${call[@]}" run --model models/reference --data dialogs:tests/data/recall/recall-2k.jsonl \
+    --form "$1" --train "$2" --rows 2 --steps 3 --warmup 1 --dtype f32 --device "$4" --eval-every 0 --no-peak \
+    --no-tensorboard --out "$folder" --quiet || return
+  grep -o '"loss":[^,]*' "$folder/log.jsonl" >"$folder.losses"
+}
+
+# The first loss is of the same weights, the next ones of what was learnt.
+training() {
+  local form part a found
+  for form in streams pairs; do
+    part=$([[ $form == streams ]] && echo upper || echo all)
+    losses $form $part cpu cpu
+    losses $form $part cuda cuda
+    losses $form $part again cuda
+    a="$work/train $form"
+    same_bytes "training, $form: same losses twice" "$a cuda.losses" "$a again.losses"
+    if ! [[ -s "$a cpu.losses" && -s "$a cuda.losses" ]]; then
+      record "training, $form: the CPU's losses" 'not run' 0 'one of them has none'
+      continue
+    fi
+    found=$(paste -d: "$a cpu.losses" "$a cuda.losses" | awk -F: '{
+        off = ($4 - $2) / $2; off = off < 0 ? -off : off; if (off > most) most = off
+      } END { printf "%d steps, at most %.1e apart", NR, most; exit !(NR == 3 && most <= 1e-3) }') &&
+      record "training, $form: the CPU's losses" passed 0 "$found" ||
+      record "training, $form: the CPU's losses" failed 0 "$found"
+  done
+}
+
+# Only a build with FAISS for GPUs has its module.
+faiss() {
+  if [[ -e $bin/libmemlong_faiss_gpu.so ]]; then
+    there retriever_test 'FAISS on the GPU' || return
+    step 'FAISS on the GPU' 120 "${call[@]}" --gtest_filter='*FaissGpu*'
+  else
+    record 'FAISS on the GPU' skipped 0 'the programs were built without it'
+  fi
+}
+
 # bench SECONDS OPTION...: its table goes into the report.
 bench() {
   local limit=$1
@@ -124,9 +166,11 @@ bench() {
   { printf '## memlong-bench --device cuda %s\n\n' "$*" && cat "$step_log" && echo; } >>"$tables"
 }
 
-get_programs 1 memlong-eval memlong-bench
+get_programs 1 memlong-eval memlong-train memlong-bench
 run_tests
 recall
+training
+faiss
 bench 60 --shape 100m --prompt 512,2048 --generate 64
 sanitize
 

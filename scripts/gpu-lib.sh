@@ -72,7 +72,8 @@ tarfile.open(sys.argv[1]).extractall(sys.argv[2])" "$1" "$2"' unpack "$pack" "$w
     ! command -v ninja >/dev/null || generator=(-G Ninja)
     step 'configure' 60 cmake -S . -B build/gpu "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DMEMLONG_CUDA=ON || return
     ((tests == 0)) || mapfile -t -O ${#targets[@]} targets < <(
-      cmake --build build/gpu --target help | grep -oE '[a-z]+_device_test\b' | sort -u
+      cmake --build build/gpu --target help | grep -oE '[a-z]+_device_test\b|memlong_faiss_gpu\b' |
+        sed 's/^memlong_faiss_gpu$/&\nretriever_test/' | sort -u
     )
     step 'build' 420 cmake --build build/gpu --parallel "$(nproc)" --target "${targets[@]}"
   fi

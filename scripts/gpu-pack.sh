@@ -30,16 +30,19 @@ if [[ -z $bin ]]; then
   bin=$root/build/gpu-pack/bin
   cmake -S . -B build/gpu-pack -G Ninja -DCMAKE_BUILD_TYPE=Release -DMEMLONG_CUDA=ON -DMEMLONG_NATIVE=OFF \
     -DMEMLONG_TEST_ROOT=. -DBLA_VENDOR=Generic -DCMAKE_CXX_FLAGS=-march=x86-64-v3 "-DCMAKE_CUDA_ARCHITECTURES=$arch" >&2
-  tests=$(cmake --build build/gpu-pack --target help | grep -oE '\b[a-z]+_device_test\b' | sort -u)
+  tests=$(cmake --build build/gpu-pack --target help | grep -oE '\b[a-z]+_device_test\b|\bmemlong_faiss_gpu\b' |
+    sed 's/^memlong_faiss_gpu$/&\nretriever_test/' | sort -u)
   # shellcheck disable=SC2086  # one word each
   cmake --build build/gpu-pack --parallel "$(nproc)" --target $tests \
-    memlong-eval memlong-bench >&2
+    memlong-eval memlong-train memlong-bench >&2
 fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/bin" "$work/lib" "$work/libc"
-for program in "$bin"/*_device_test "$bin"/memlong-{eval,bench}; do
+faiss=() # with what searches on a GPU, where it was built
+[[ ! -e $bin/libmemlong_faiss_gpu.so ]] || faiss=("$bin/libmemlong_faiss_gpu.so" "$bin/retriever_test")
+for program in "$bin"/*_device_test "$bin"/memlong-{eval,train,bench} "${faiss[@]}"; do
   [[ -x $program ]] || continue
   strip -o "$work/bin/${program##*/}" "$program"
 done

@@ -1,6 +1,6 @@
 # The sections of gpu-bench.sh, in order of importance; read with `source`, not run.
 sections=(network train ingest dialog dialog-1m profile peers-2k peers-16k peers-80k peers-train
-  kernels dialog-at-once ingest-shm gather)
+  kernels no-overlap dialog-at-once ingest-shm gather)
 
 # size FULL QUICK
 size() { if ((quick)); then echo "$2"; else echo "$1"; fi; }
@@ -78,6 +78,13 @@ section_network() {
     --depth "$(size 0,1024 0,32)" --generate "$(size 64 4)" --repeat "$(size 5 1)"
 }
 
+# The same tokens, each kernel started when the one before is done.
+section_no_overlap() {
+  measure no-overlap 90 env MEMLONG_CUDA_OVERLAP=0 "$bench" --shape "$shape" --device "$device" --tests machine,decode \
+    --memory "$(size 0,1024 0,64)" --depth "$(size 0,1024 0,32)" --generate "$(size 64 4)" --repeat "$(size 5 1)" \
+    --json --quiet
+}
+
 section_train() {
   bench train 150 --tests machine,train --train-rows "$(size 4 1)" --repeat "$(size 5 1)"
 }
@@ -128,7 +135,7 @@ section_dialog_at_once() {
 }
 
 section_profile() {
-  bench profile 90 --tests profile,attention --prompt "$(size 512,2048 16,64)" --memory "$(size 1024 64)" \
+  bench profile 120 --tests profile,attention --prompt "$(size 2,512,2048 2,16,64)" --memory "$(size 1024 64)" \
     --repeat "$(size 3 1)"
 }
 section_gather() {

@@ -72,24 +72,43 @@ run=0
 echo "{\"retrieved\":[1,2],\"exact\":true,\"argmax\":[7,$answer],\"log_probability\":-0.5$run}" >"$file"
 END
 
+program bin/memlong-train <<'END'
+while (($#)); do
+  case $1 in
+    --out) out=$2 ;;
+    --device) device=$2 ;;
+  esac
+  shift
+done
+loss=1.25
+[[ $device == cpu || ! -e ${0%/*}/../wrong ]] || loss=1.5
+[[ ! -e ${0%/*}/../moving ]] || loss+=$RANDOM$RANDOM
+mkdir "$out"
+for step in 1 2 3; do echo "{\"step\":$step,\"loss\":$loss,\"plain_loss\":7}"; done >"$out/log.jsonl"
+END
+
 check 0 --json
 reports stdout '"result": "passed"' '"device": "Made up \"H\", compute capability 1.0, 1.0"' \
   '{"name": "ops_device_test", "result": "passed", "seconds"'
 cmp -s "$made/stdout" "$made/out/report.json" || wrong 'report.json is not what was printed'
 reports out/report.md '# GPU check: passed' '| ops_device_test | passed |' '| [  PASSED  ] 3 tests. |' \
-  '1 of 1 answers and 1 sets are the same; exact 1 and 1' '| memcheck | passed |' '| prefill | 1 |'
+  '1 of 1 answers and 1 sets are the same; exact 1 and 1' '3 steps, at most 0.0e+00 apart' \
+  '| FAISS on the GPU | skipped |' '| memcheck | passed |' '| prefill | 1 |'
 reports out/log.txt '===== racecheck (exit code 0)' '--tool racecheck'
 
 touch "$made/wrong"
 check 1
 reports out/report.md '# GPU check: failed' "| recall, f32: the CPU's answers | failed |" '0 of 1 answers' \
-  '| recall, f32: same bits twice | passed |'
+  '| recall, f32: same bits twice | passed |' "| training, pairs: the CPU's losses | failed | 0 | 3 steps, at most 2.0e-01" \
+  '| training, pairs: same losses twice | passed |'
 rm "$made/wrong"
 touch "$made/moving"
 check 1
 reports out/report.md "| recall, f32: the CPU's answers | passed |" '| recall, f32: same bits twice | failed |' \
-  '| logits, bf16: same bits twice | failed |'
+  '| logits, bf16: same bits twice | failed |' '| training, streams: same losses twice | failed |'
 rm "$made/moving" "$made/bin/memlong-bench"
+touch "$made/bin/libmemlong_faiss_gpu.so"
+program bin/retriever_test <<<'echo "[  PASSED  ] 9 tests. $*"'
 
 program bin/ops_device_test <<<'echo "[  FAILED  ] 1 test, listed below:"; exit 1'
 program bin/network_device_test <<<'echo "NOT TESTED on a CUDA device: the driver is too old"'
@@ -98,7 +117,7 @@ check 1
 reports out/report.md '| ops_device_test | failed |' 'exit code 1: [  FAILED  ] 1 test' \
   '| network_device_test | failed |' 'NOT TESTED on a CUDA device: the driver is too old' \
   '| memcheck | skipped |' '| bench 100m | not run | 0 | there is no program memlong-bench |' \
-  "| recall, bf16: the CPU's answers | passed |"
+  "| recall, bf16: the CPU's answers | passed |" '| FAISS on the GPU | passed |'
 
 # A pack: its programs are started by gpu-run.sh, which finds the library of the machine.
 mkdir -p "$made/pack/bin" "$made/pack/lib" "$made/cuda/lib64"
