@@ -29,6 +29,7 @@ StoredState read_fields(const json& root) {
   root.at("step").get_to(state.step);
   root.at("optimizer_steps").get_to(state.optimizer_steps);
   root.at("gradient_norm_mean").get_to(state.gradient_norm_mean);
+  state.evaluation_due = root.value("evaluation_due", false);
   root.at("tokens").get_to(state.tokens);
   root.at("fingerprint").get_to(state.fingerprint);
   root.at("source").get_to(state.source);
@@ -50,6 +51,7 @@ std::string state_to_json(const StoredState& stored) {
                {"tokens", state.tokens},
                {"fingerprint", state.fingerprint},
                {"source", state.source}};
+  if (state.evaluation_due) root["evaluation_due"] = true;
   for (const FileCheck& file : stored.files) {
     root["files"][file.name] = {{"bytes", file.bytes}, {"crc32c", file.crc}};
   }

@@ -62,8 +62,9 @@ struct Trainer::Impl {
   std::vector<std::string> first_states = {};  // of the evaluations
   int64_t step = 0;
   int64_t tokens = 0;
-  int64_t skipped = 0;    // steps in a row
-  bool owns_out = false;  // what lies in `out` is this run's
+  int64_t skipped = 0;          // steps in a row
+  bool evaluation_due = false;  // of the last step, when the run was stopped there
+  bool owns_out = false;        // what lies in `out` is this run's
 
   bool resume();
   bool run(const TrainerEvents& events);
@@ -153,6 +154,7 @@ void Trainer::Impl::save(const TrainerEvents& events) {
   const CheckpointState state{.step = step,
                               .optimizer_steps = optimizer.steps_taken(),
                               .gradient_norm_mean = guard.mean(),
+                              .evaluation_due = evaluation_due,
                               .tokens = tokens,
                               .fingerprint = options.fingerprint,
                               .source = source.state()};
@@ -183,6 +185,7 @@ bool Trainer::Impl::resume() {
   guard.set_mean(state.gradient_norm_mean);
   network.refresh(context);
   source.restore(state.source, network);
+  evaluation_due = state.evaluation_due;
   step = state.step;
   tokens = state.tokens;
   owns_out = true;
@@ -196,14 +199,15 @@ bool Trainer::Impl::run(const TrainerEvents& events) {
                                "folder");
   }
   owns_out = true;
+  if (evaluation_due) evaluate(events);
   const auto due = [this](int64_t every) { return every > 0 && step % every == 0; };
   while (step < options.steps) {
     take_step(events);
     const bool last = step >= options.steps;
     const bool stopped = !last && events.stop && events.stop();
-    if (!stopped && (due(options.evaluate_every) || (last && options.evaluate_every > 0))) {
-      evaluate(events);
-    }
+    const bool evaluates = due(options.evaluate_every) || (last && options.evaluate_every > 0);
+    if (evaluates && !stopped) evaluate(events);
+    evaluation_due = evaluates && stopped;  // whoever stops it waits
     if (last || stopped || due(options.save_every)) save(events);
     if (stopped) return false;
   }

@@ -332,6 +332,7 @@ TEST_F(TrainTool, SifIsLearntFromQuestions) {
   EXPECT_GT(result["found"].get<double>(), result["found_before"].get<double>() + 0.05);
   expect_error(with({"text:" + folder_ / "texts", "--learn"}), 2, "no dialog asks for what");
   expect_error(with({dialogs, "--eval-data", dialogs}), 2, "--eval-data goes with --learn");
+  expect_error(with({dialogs, "--vectors"}), 2, "--vectors goes with --learn");
 }
 
 TEST_F(TrainTool, PlotDrawsEveryRun) {

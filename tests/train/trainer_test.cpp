@@ -228,6 +228,29 @@ TEST(Trainer, EvaluatesTheSameBatchesEachTimeAndDisturbsNothing) {
   EXPECT_EQ(watched.parameters(), alone.parameters());
 }
 
+/// Whoever stops a run waits for it, so that the evaluation is left to the next one.
+TEST(Trainer, AnEvaluationThatAStopLeftOutIsMadeUpFor) {
+  const TempFolder temp;
+  TrainerOptions options{.steps = 10, .evaluate_every = 4, .evaluate_batches = 2};
+  const OptimizerOptions moving{.lr = 0.01, .warmup = 1};
+  TrainingRun straight(options, moving, in_f32(), {}, true);
+  ASSERT_TRUE(straight.go());
+  options.out = temp.path() / "run";
+  std::vector<EvaluationReport> found;
+  for (const int64_t stop_at : {4, 6, -1}) {
+    TrainingRun run(options, moving, in_f32(), {}, true);
+    EXPECT_EQ(run.trainer->resume(), stop_at != 4);
+    EXPECT_EQ(run.go(stop_at), stop_at < 0);
+    EXPECT_EQ(run.evaluations.size(), stop_at == 4 ? 0U : stop_at == 6 ? 1U : 2U);
+    found.insert(found.end(), run.evaluations.begin(), run.evaluations.end());
+  }
+  ASSERT_EQ(found.size(), 3U);
+  for (size_t i = 0; i < found.size(); ++i) {
+    EXPECT_EQ(found[i].step, straight.evaluations[i].step);
+    EXPECT_EQ(found[i].with_memory.loss, straight.evaluations[i].with_memory.loss);
+  }
+}
+
 TEST(Trainer, SkipsWhatHasNoUsableGradient) {
   for (const bool weightless : {false, true}) {
     TrainingRun run({.steps = 3, .evaluate_every = 0}, {.lr = 0.01, .warmup = 0}, in_f32(), {0, 1});
