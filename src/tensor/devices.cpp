@@ -13,4 +13,8 @@ CudaDevices cuda_devices() {
   }
 }
 
+void release_unused_memory([[maybe_unused]] int device_index) {
+  if constexpr (kHasCuda) cuda::release_unused(device_index);
+}
+
 }  // namespace memlong

@@ -26,4 +26,8 @@ struct CudaDevices {
 /// says so in `why_none`. Leaves the calling thread's device as it was. Thread-safe.
 CudaDevices cuda_devices();
 
+/// Gives the driver back what freed tensors of this process still hold of a device's memory, as far
+/// as the work that used them is done. Without CUDA it does nothing. Thread-safe.
+void release_unused_memory(int device_index);
+
 }  // namespace memlong

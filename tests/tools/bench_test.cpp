@@ -1,13 +1,18 @@
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <map>
 #include <numeric>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "common/file.h"
+#include "tools/background_tool.h"
 #include "tools/memlong-bench/row.h"
 #include "tools/memlong-bench/shapes.h"
 #include "tools/memlong-bench/suite.h"
@@ -284,6 +289,29 @@ TEST(Bench, MeasuresTheMachineAndAStepOfTraining) {
   // Three layers above the memory layer, of 0.73 M each, and what learns of that one: not its keys
   // and values.
   EXPECT_NEAR(rows.at("train1x64+m192")["more"]["learning_millions"], 2.886, 0.001);
+}
+
+TEST(Bench, WhoStopsItGetsWhatThereIs) {
+  const TempFolder folder;
+  const std::string out = folder / "out.json";
+  BackgroundTool tool("memlong-bench",
+                      {"--shape", "reference", "--tests", "machine,dialog", "--dialog", "900000000",
+                       "--matmul-side", "64", "--repeat", "1", "--threads", "1", "--json",
+                       "--quiet", "--folder", folder.path().string()},
+                      {.in = {}, .out = out, .err = folder / "err"});
+  const auto in_dialog = [&] {  // its bank is there
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
+      if (entry.path().filename() == "data.mdb") return true;
+    }
+    return false;
+  };
+  while (!in_dialog() && tool.runs()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(tool.end(SIGTERM), 130);
+  const json report = json::parse(read_file(out));
+  ASSERT_EQ(report["rows"].size(), 2U);
+  EXPECT_EQ(report["rows"][0]["test"], "matmul");
+  EXPECT_GT(report["rows"][1]["value"], 0.0);
+  EXPECT_EQ(read_file(folder / "err"), "memlong-bench: error: stopped\n");
 }
 
 TEST(Bench, MeasuresMoreTokensThanAModelsWindow) {

@@ -1,5 +1,7 @@
 #include "tools/memlong-bench/bench_model.h"
 
+#include <algorithm>
+
 #include "tensor/devices.h"
 #include "tools/memlong-bench/word_tokenizer.h"
 
@@ -37,8 +39,12 @@ engine::MemoryPlanOptions choose(const Bench& bench, engine::MemoryPlanOptions o
   open.dtype = bench.network.weights->dtype;
   int64_t room = 0;
   if (open.device == Device::cuda) {
+    bench.context.synchronize();
+    release_unused_memory(bench.context.device_index());
     const auto device = static_cast<size_t>(bench.context.device_index());
-    room = static_cast<int64_t>(cuda_devices().devices.at(device).free_bytes);
+    const auto free = static_cast<int64_t>(cuda_devices().devices.at(device).free_bytes);
+    const int64_t limit = tools::max_gpu_memory(bench.arguments.common);
+    room = limit > 0 ? std::min(free, limit) : free;
   }
   return engine::choose_open(bench.network.config, bench.network.settings, open, room);
 }

@@ -7,6 +7,7 @@
 #include "ops/attention.h"
 #include "ops/copy.h"
 #include "ops/embedding.h"
+#include "ops/place_token.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 #include "ops/swiglu.h"
@@ -42,14 +43,8 @@ class Parts {
         cache_(bench.context, network_.config, network_.config.layers, network_.window,
                network_.weights->dtype) {
     const model::ModelConfig& c = network_.config;
-    ids_ = Tensor({rows}, DType::i32);
-    std::ranges::copy(random_ids(network_, rows), ids_.data<int32_t>());
-    if (context_.device() != Device::cpu) {
-      const Tensor host = std::move(ids_);
-      ids_ = Tensor({rows}, DType::i32, context_.device());
-      ops::copy(context_, host, ids_);
-      context_.synchronize();
-    }
+    ids_ = numbers(random_ids(network_, rows));
+    position_ = numbers({static_cast<int32_t>(depth)});
     x_ = f32(c.hidden);
     context_.activate();
     logits_ = Tensor({1, c.vocab}, DType::f32, context_.device());
@@ -79,6 +74,18 @@ class Parts {
   }
 
  private:
+  /// Where the context computes.
+  Tensor numbers(const std::vector<int32_t>& values) {
+    const Shape shape{static_cast<int64_t>(values.size())};
+    Tensor host(shape, DType::i32);
+    std::ranges::copy(values, host.data<int32_t>());
+    if (context_.device() == Device::cpu) return host;
+    Tensor there(shape, DType::i32, context_.device());
+    ops::copy(context_, host, there);
+    context_.synchronize();
+    return there;
+  }
+
   Tensor f32(int64_t width) { return random_tensor(context_, {rows_, width}, DType::f32); }
   Tensor low(int64_t width) {
     return random_tensor(context_, {rows_, width}, network_.weights->dtype);
@@ -152,8 +159,24 @@ class Parts {
     });
   }
 
+  /// What a token of an answer does in its place, on a GPU in one go.
+  void place() {
+    const model::ModelConfig& c = network_.config;
+    const int64_t width = c.kv_heads * c.head_dim;
+    each([&](int64_t layer) {
+      ops::place_token(context_, network_.weights->rope,
+                       {.position = position_,
+                        .q = q_.view().split_last(c.head_dim),
+                        .k = kv_.view().slice(1, 0, width).split_last(c.head_dim),
+                        .v = kv_.view().slice(1, width, 2 * width).split_last(c.head_dim),
+                        .cached_k = cache_.k(layer),
+                        .cached_v = cache_.v(layer)});
+    });
+  }
+
   /// Of queries and keys, with what goes into the cache.
   void rope() {
+    if (rows_ == 1 && context_.device() != Device::cpu) return place();
     const model::ModelConfig& c = network_.config;
     const int64_t end = depth_ + rows_;
     const int64_t width = c.kv_heads * c.head_dim;
@@ -173,7 +196,7 @@ class Parts {
   int64_t rows_;
   int64_t depth_;
   backbone::KvCache cache_;
-  Tensor ids_, x_, logits_, normed_, q_, mixed_, kv_, gate_up_, gated_;
+  Tensor ids_, position_, x_, logits_, normed_, q_, mixed_, kv_, gate_up_, gated_;
 };
 
 /// Of one, over as many as take a while.

@@ -1,9 +1,11 @@
 // memlong-bench: how fast, and how fast it could be.
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "bench_commit.h"
+#include "common/error.h"
 #include "tools/common/output.h"
 #include "tools/common/run.h"
 #include "tools/memlong-bench/arguments.h"
@@ -58,7 +60,14 @@ int run(int argc, char** argv) {
   const Network network =
       open_network(context, arguments.common, arguments.shape, longest_window(arguments));
   Bench bench{context, arguments, network, progress, std::move(rows)};
-  run_tests(bench);
+  // Who stops it gets what there is.
+  std::optional<Error> stopped;
+  try {
+    run_tests(bench);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::stopped || bench.rows.empty()) throw;
+    stopped = error;
+  }
   progress.finish();
   const Report report{.model = network.name,
                       .parameters = parameters(network),
@@ -69,7 +78,9 @@ int run(int argc, char** argv) {
                       .repeat = arguments.repeat,
                       .rows = bench.rows};
   tools::print_out(print(report, arguments.output));
-  return tools::kExitOk;
+  if (!stopped) return tools::kExitOk;
+  tools::flush_out();
+  throw Error(*stopped);
 }
 
 }  // namespace

@@ -133,15 +133,13 @@ void Pass::run(std::span<const int32_t> ids, int64_t offset, const MemorySet& me
 }
 
 void Pass::read_set(const MemorySet& memory) {
-  set_ = &memory;
+  set_ = memory;
   if (decoder_ != nullptr) decoder_->read_set(memory.k, memory.v);
   context_.synchronize();
 }
 
 void Pass::next(int32_t id, int64_t offset) {
-  if (decoder_ == nullptr || offset == 0) {
-    return run(std::span(&id, 1), offset, set_ == nullptr ? MemorySet() : *set_);
-  }
+  if (decoder_ == nullptr || offset == 0) return run(std::span(&id, 1), offset, set_);
   decoder_->step({.id = id, .position = offset, .logits = logits_});
   context_.synchronize();
 }

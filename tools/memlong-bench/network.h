@@ -59,7 +59,7 @@ class Pass {
   Pass(Context& context, const Network& network);
   /// `ids` at window position `offset`.
   void run(std::span<const int32_t> ids, int64_t offset, const MemorySet& memory);
-  /// What next() reads as memory from now on; it must stay where it is.
+  /// What next() reads as memory from now on.
   void read_set(const MemorySet& memory);
   /// One token behind others, as an answer is decoded: on a GPU recorded once and launched.
   void next(int32_t id, int64_t offset);
@@ -70,7 +70,7 @@ class Pass {
   Context& context_;
   const Network& network_;
   backbone::KvCache cache_;
-  const MemorySet* set_ = nullptr;
+  MemorySet set_;
   Tensor logits_;
   std::unique_ptr<engine::Decoder> decoder_;  ///< on a GPU
 };

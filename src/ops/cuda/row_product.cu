@@ -40,24 +40,26 @@ __device__ __forceinline__ float dot(const uint4& a, const uint4& b, float sum) 
   return sum;
 }
 
-/// Adds the products of N steps of a lane. All loads come first, so that they are under way
-/// together.
-template <int N>
+/// Adds the products of kSteps steps of a lane. All loads come first, so that they are under way
+/// together. `left`: columns from the lane's first one on; all kSteps are there unless kLast.
+template <bool kLast>
 __device__ __forceinline__ void add_steps(const bf16* x, const bf16* const (&weight)[kRows],
-                                          float (&sums)[kRows]) {
-  uint4 left[N];
-  uint4 right[N][kRows];
+                                          int left, float (&sums)[kRows]) {
+  uint4 factors[kSteps];
+  uint4 weights[kSteps][kRows];
 #pragma unroll
-  for (int s = 0; s < N; ++s) {
+  for (int s = 0; s < kSteps; ++s) {
+    const bool there = !kLast || s * kStep < left;
 #pragma unroll
-    for (int r = 0; r < kRows; ++r) right[s][r] = device::load_once(weight[r] + s * kStep);
+    for (int r = 0; r < kRows; ++r) {
+      weights[s][r] = there ? device::load_once(weight[r] + s * kStep) : uint4{};
+    }
+    factors[s] = there ? device::load_word<uint4>(x + s * kStep) : uint4{};
   }
 #pragma unroll
-  for (int s = 0; s < N; ++s) left[s] = device::load_word<uint4>(x + s * kStep);
+  for (int s = 0; s < kSteps; ++s) {
 #pragma unroll
-  for (int s = 0; s < N; ++s) {
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) sums[r] = dot(right[s][r], left[s], sums[r]);
+    for (int r = 0; r < kRows; ++r) sums[r] = dot(weights[s][r], factors[s], sums[r]);
   }
 }
 
@@ -84,18 +86,12 @@ __global__ void __launch_bounds__(kWarps* device::kWarp, kBlocks)
   int left = product.columns;
 #pragma unroll 1
   for (; left >= kSteps * kStep; left -= kSteps * kStep) {
-    add_steps<kSteps>(x, weight, sums);
+    add_steps<false>(x, weight, left, sums);
     x += kSteps * kStep;
 #pragma unroll
     for (int r = 0; r < kRows; ++r) weight[r] += kSteps * kStep;
   }
-#pragma unroll 1
-  for (; left > device::lane_index() * kEach; left -= kStep) {
-    add_steps<1>(x, weight, sums);
-    x += kStep;
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) weight[r] += kStep;
-  }
+  if (left > 0) add_steps<true>(x, weight, left - device::lane_index() * kEach, sums);
 #pragma unroll
   for (int r = 0; r < kRows; ++r) {
     float sum = device::warp_reduce<device::Sum>(sums[r]);

@@ -22,6 +22,9 @@ std::shared_ptr<void> allocate_pinned(size_t bytes);
 /// From now on the process gets at most that much at a time of a device's memory. Thread-safe.
 void limit_memory(int device_index, size_t bytes);
 
+/// What nothing uses goes back to the driver.
+void release_unused(int device_index);
+
 void set_zero(void* memory, size_t bytes);
 /// `rows` pieces of `row` bytes that lie `pitch` bytes apart, put one after the other. Both on the
 /// device.

@@ -117,6 +117,10 @@ void limit_memory(int device_index, size_t bytes) {
   }
 }
 
+void release_unused(int device_index) {
+  check(cudaMemPoolTrimTo(pool_of(device_index), 0), "memory pool");
+}
+
 void set_zero(void* memory, size_t bytes) {
   if (bytes == 0) return;
   check(cudaMemsetAsync(memory, 0, bytes, cudaStreamLegacy), "zeros");

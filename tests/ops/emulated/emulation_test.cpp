@@ -158,6 +158,18 @@ void waits_in_some(float* out) {
   out[threadIdx.x] = 1.0F;
 }
 
+void waits_twice(float* out) {
+  device::wait_for_earlier();
+  if (threadIdx.x == 0) device::wait_for_earlier();
+  out[threadIdx.x] = 1.0F;
+}
+
+void reads_before(float* out) {
+  const auto word = device::load_word<uint4>(out);
+  device::wait_for_earlier();
+  device::store_word(out, word);
+}
+
 TEST_F(Emulation, AKernelThatStartsEarlyAndDoesNotWait) {
   const Tensor out = Tensor::zeros({64}, DType::f32, Device::cuda);
   const auto early = [&](auto* kernel) -> std::string {
@@ -170,7 +182,9 @@ TEST_F(Emulation, AKernelThatStartsEarlyAndDoesNotWait) {
   };
   ASSERT_TRUE(context_.overlaps());
   EXPECT_EQ(early(waits_in_some<64>), "");
-  EXPECT_THAT(early(waits_in_some<63>), HasSubstr("64 threads waited 63 times"));
+  EXPECT_THAT(early(waits_in_some<63>), HasSubstr("not each of its threads waits once"));
+  EXPECT_THAT(early(waits_twice), HasSubstr("not each of its threads waits once"));
+  EXPECT_THAT(early(reads_before), HasSubstr("has not waited"));
   EXPECT_EQ(complaint(waits_in_some<0>), "");  // which does not start early
   context_ = Context({.device = Device::cuda, .overlap = false});
   EXPECT_EQ(early(waits_in_some<0>), "");

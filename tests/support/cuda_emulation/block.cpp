@@ -35,7 +35,7 @@ void Block::run(const Extent& extent, size_t shared_bytes, bool early,
   dynamic_ = std::make_unique<SharedArray>(shared_bytes);
   dynamic_->fill();
   waiting_ = 0;
-  waits_ = 0;
+  early_ = early;
   error_ = nullptr;
   fibers_.start(threads_.size(), [&](size_t index) {
     try {
@@ -46,14 +46,20 @@ void Block::run(const Extent& extent, size_t shared_bytes, bool early,
     threads_[index].state = State::done;
   });
   schedule();
-  if (early && waits_ != threads_.size()) {
+  const auto waits_once = [](const Thread& each) { return each.waits == 1; };
+  if (early && !std::ranges::all_of(threads_, waits_once)) {
     throw std::runtime_error("CUDA emulation: block " + text_of(blockIdx) +
-                             ": it started early, and " + std::to_string(threads_.size()) +
-                             " threads waited " + std::to_string(waits_) +
-                             " times for earlier kernels");
+                             ": it started early, and not each of its threads waits once for "
+                             "earlier kernels");
   }
   dynamic_->check();
   for (auto& [type, array] : shared_) array->check();
+}
+
+void Block::check_waited() const {
+  if (early_ && threads_[current_].waits == 0) {
+    report("memory is touched by a thread that started early and has not waited");
+  }
 }
 
 bool Block::can_run(const Thread& thread) const {
@@ -203,6 +209,7 @@ const std::byte* exchange(const void* value, size_t size, uint32_t mask,
   return Block::instance().exchange(value, size, mask, at);
 }
 void count_wait() { Block::instance().count_wait(); }
+void check_waited() { Block::instance().check_waited(); }
 std::byte* dynamic_shared() { return Block::instance().dynamic(); }
 std::byte* block_shared(const std::type_info& type, size_t bytes) {
   return Block::instance().shared(type, bytes);

@@ -39,7 +39,9 @@ class Block {
   void copy_async(const AsyncCopy& copy);
   void copy_async_commit();
   void copy_async_wait(size_t groups_left);
-  void count_wait() { ++waits_; }
+  void count_wait() { ++threads_[current_].waits; }
+  /// A thread that has not waited yet reads or writes memory.
+  void check_waited() const;
 
  private:
   enum class State : uint8_t { ready, barrier, warp, done };
@@ -47,6 +49,7 @@ class Block {
     State state = State::ready;
     uint64_t epoch = 0;  ///< of the barrier or the warp when it began to wait
     std::source_location at;
+    int waits = 0;  ///< for earlier kernels
     std::vector<AsyncCopy> open;
     std::deque<std::vector<AsyncCopy>> groups;
   };
@@ -78,7 +81,7 @@ class Block {
   size_t dynamic_bytes_ = 0;
   std::exception_ptr error_;
   size_t waiting_ = 0;
-  size_t waits_ = 0;  ///< for earlier kernels
+  bool early_ = false;
   uint64_t epoch_ = 0;
   std::source_location barrier_at_;
   bool vote_ = false;

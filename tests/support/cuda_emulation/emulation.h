@@ -52,6 +52,8 @@ const std::byte* exchange(const void* value, size_t size, uint32_t mask,
                           const std::source_location& at);
 /// A thread of a kernel that may start early waits for the kernels before it.
 void count_wait();
+/// A thread that may have started early and has not waited must not come here.
+void check_waited();
 std::byte* dynamic_shared();
 std::byte* block_shared(const std::type_info& type, size_t bytes);
 /// cp.async: done at the wait for its group; until then the target holds NaN.

@@ -99,6 +99,7 @@ cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value)
   *static_cast<uint64_t*>(value) = total - free;  // nothing is held that is not in use
   return cudaSuccess;
 }
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }  // it holds nothing
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
   if (cuda_emulation::refused_in_recording()) return cudaErrorStreamCaptureUnsupported;
   *memory = cuda_emulation::allocate(bytes);

@@ -59,8 +59,8 @@ TEST(BenchOnDevice, MeasuresTheNetwork) {
   world.arguments.tests = {"prefill", "decode"};
   bench_machine(world.bench);
   bench_network(world.bench);
-  EXPECT_THAT(world.names(), ElementsAre("matmul", "copy", "pp16", "tg4", "tg4@8", "pp16+m32",
-                                         "tg4+m32", "tg4@8+m32"));
+  EXPECT_THAT(world.names(),
+              ElementsAre("matmul", "copy", "pp16", "tg2@8", "pp16+m32", "tg2@8+m32"));
   EXPECT_THAT(world.bench.rows, Each(Field(&Row::value, Gt(0.0))));
 }
 
@@ -94,7 +94,7 @@ TEST(BenchOnDevice, MeasuresIngestAndGather) {
 TEST(BenchOnDevice, MeasuresADialogAndTheMemoryThatItTakes) {
   BenchWorld world(Device::cuda);
   bench_dialog(world.bench);
-  EXPECT_THAT(world.names(), ElementsAre("dialog-64", "dialog-112"));
+  EXPECT_THAT(world.names(), ElementsAre("dialog-64", "dialog-80"));
   for (const Row& row : world.bench.rows) {
     EXPECT_GT(row.value, 0.0);
     ASSERT_EQ(row.more.size(), 3U);

@@ -1,5 +1,7 @@
 // What is timed on a GPU is done when the watch is read. Seen by the emulation's count of work that
 // nobody has waited for.
+#include <cmath>
+
 #include <gtest/gtest.h>
 
 #include "ops/copy.h"
@@ -54,26 +56,42 @@ struct Doubling {
   Tensor ones, x;
 };
 
-TEST(BenchCalls, AreRecordedAndDone) {
+TEST(BenchCalls, AreRecordedTogetherAndDone) {
   Doubling doubling;
-  Calls calls(doubling.context,
-              [&] { ops::scale(doubling.context, doubling.x, 2.0F, doubling.x); });
+  const auto twice = [&] { ops::scale(doubling.context, doubling.x, 2.0F, doubling.x); };
+  Calls calls(doubling.context, twice, 3);
   EXPECT_TRUE(calls.recorded());
+  EXPECT_EQ(calls.together(), 3);
   EXPECT_EQ(doubling.value(), 2.0F);  // recording does nothing
-  EXPECT_GT(calls.seconds_alone(), 0.0);
+  EXPECT_GT(calls.seconds(0.0), 0.0);
   EXPECT_FALSE(work_unwaited());
-  EXPECT_EQ(doubling.value(), 4.0F);
+  EXPECT_EQ(doubling.value(), 16.0F);
+}
+
+TEST(BenchCalls, ChooseHowManyAreOneLaunch) {
+  Doubling doubling;
+  const auto twice = [&] { ops::scale(doubling.context, doubling.x, 2.0F, doubling.x); };
+  Calls calls(doubling.context, twice);
+  EXPECT_GE(calls.together(), 1);
+  EXPECT_LE(calls.together(), 64);
+  EXPECT_EQ(doubling.value(), 4.0F);  // once as it is, once to see how long it takes
+  EXPECT_GT(calls.seconds(0.0), 0.0);
+  EXPECT_EQ(doubling.value(), std::ldexp(4.0F, static_cast<int>(calls.together())));
 }
 
 TEST(BenchCalls, AreMadeOneByOneWhereTheyCannotBeRecorded) {
   Doubling doubling;
-  Calls calls(doubling.context, [&] {
-    ops::copy(doubling.context, doubling.ones, doubling.x);  // from the host
-    ops::scale(doubling.context, doubling.x, 2.0F, doubling.x);
-    doubling.context.synchronize();
-  });
+  Calls calls(
+      doubling.context,
+      [&] {
+        ops::copy(doubling.context, doubling.ones, doubling.x);  // from the host
+        ops::scale(doubling.context, doubling.x, 2.0F, doubling.x);
+        doubling.context.synchronize();
+      },
+      3);
   EXPECT_FALSE(calls.recorded());
-  EXPECT_GT(calls.seconds_alone(), 0.0);
+  EXPECT_EQ(calls.together(), 1);
+  EXPECT_GT(calls.seconds(0.0), 0.0);
   EXPECT_EQ(doubling.value(), 2.0F);
 }
 
@@ -83,15 +101,18 @@ TEST(BenchCalls, AreRecordedAnewWhenScratchMemoryMoves) {
   const auto room = [&](int64_t elements) {
     return context.scratch("bench test", {elements}, DType::f32).slice(0, 0, 8);
   };
-  Calls calls(context, [&] {
-    ops::copy(context, doubling.x, room(8));
-    ops::scale(context, room(8), 2.0F, room(8));
-    ops::copy(context, room(8), doubling.x);
-  });
+  Calls calls(
+      context,
+      [&] {
+        ops::copy(context, doubling.x, room(8));
+        ops::scale(context, room(8), 2.0F, room(8));
+        ops::copy(context, room(8), doubling.x);
+      },
+      1);
   EXPECT_TRUE(calls.recorded());
   EXPECT_EQ(doubling.value(), 2.0F);
   (void)room(1 << 16);  // somebody else needs more
-  EXPECT_GT(calls.seconds_alone(), 0.0);
+  EXPECT_GT(calls.seconds(0.0), 0.0);
   EXPECT_EQ(doubling.value(), 4.0F);
 }
 

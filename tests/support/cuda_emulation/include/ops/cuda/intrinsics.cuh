@@ -32,7 +32,9 @@ inline uint32_t pack_bf16(float low, float high) {
 }
 inline float exp2_fast(float x) { return std::exp2(x); }
 
+/// What every access of several elements does.
 inline void check_aligned(const void* at, size_t bytes) {
+  cuda_emulation::check_waited();
   if (reinterpret_cast<uintptr_t>(at) % bytes == 0) return;
   cuda_emulation::report("an access of " + std::to_string(bytes) + " bytes that is not aligned");
 }
