@@ -8,11 +8,13 @@ FOLDER has, for each section NAME, NAME.json and NAME.command, and machine.txt a
 one section: NAME.machine.txt). What stands in PAGE between the lines `<!-- bench NAME -->` and
 `<!-- /bench NAME -->` is replaced; the rest is left as it is. A section whose markers the page lacks
 is put at its end, under a heading; one without a report keeps what it says. With --prefix the markers
-are of TEXT and NAME together.
+are of TEXT and NAME together. NAME.failed, where it is there, says why a report is not complete. A
+report that cannot be read does not keep the others back: it is named, and the exit status is 1.
 """
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 TITLES = {"openllama-3b": "Shape of OpenLLaMA-3B, random weights, bf16",
@@ -83,47 +85,58 @@ def growth_table(programs):
     return "\n\n" + table(headings + [">of the GPU, MiB"] * device, rows) if rows else ""
 
 
-def peers_table(report):
-    """A row a test, a column a program; how many times memlong's rate is that of each peer."""
-    programs = report["programs"]
+def peers_values(programs):
+    """A row a test, a column a program; how many times memlong's rate is that of each peer, where it has
+    one."""
+    if not programs:
+        return "No program has a figure."
+    beside = programs[0]["name"] == "memlong"
     values = [{row["test"]: row["value"] for row in program["rows"]} for program in programs]
     rows = []
     for test in dict.fromkeys(test for found in values for test in found):  # each once, in order
         own = values[0].get(test)
         cells = [test, amount(own) if own else ""]
         for found in values[1:]:
-            cells += with_ratio(found[test], own, found[test]) if test in found else ["", ""]
+            pair = with_ratio(found[test], own, found[test]) if test in found else ["", ""]
+            cells += pair if beside else pair[:1]
         rows.append(cells)
     headings = ["tokens/s", ">" + programs[0]["name"]]
     for peer in programs[1:]:
-        headings += [">" + peer["name"], ">ratio"]
-    text = table(headings, rows) + growth_table(programs)
+        headings += [">" + peer["name"], ">ratio"] if beside else [">" + peer["name"]]
+    return table(headings, rows) + growth_table(programs)
+
+
+def peers_table(report):
+    programs = report["programs"]
+    text = peers_values(programs)
     for program in programs:
         for test, why in program.get("left_out", {}).items():
             text += f"\n\nLeft out: {program['name']}, {test}: {why}"
     for name, why in report.get("failed", {}).items():
         text += f"\n\nFailed: {name}: {why}"
+    if report.get("cut_off"):
+        text += f"\n\nNot complete: {'; '.join(report['cut_off'])}."
     versions = "; ".join(program["version"] for program in programs)
-    return text + f"\n\nMedians of {report['rounds']} rounds. {versions}."
+    return text + f"\n\nMedians of {report['rounds']} rounds." + (f" {versions}." if versions else "")
 
 
 def kernels_table(report):
     """Bytes are those of the device's memory; share is of the time, and of the copy rate."""
-    copy, passes = report["copy"], max(1, report["passes"])
+    copy, passes, whole = report["copy"], max(1, report["passes"]), report["seconds"]
     rows = []
     for kernel in report["kernels"]:
         seconds, read, written = kernel["seconds"], kernel["read"], kernel["written"]
         rate = (read + written) / seconds if seconds > 0 else 0
         rows.append([f"`{kernel['name']}`", amount(kernel["calls"] / passes),
-                     amount(1e6 * seconds / passes), f"{100 * seconds / report['seconds']:.1f} %",
+                     amount(1e6 * seconds / passes), f"{100 * seconds / whole:.1f} %" if whole else "",
                      amount(read / passes / 1e6), amount(written / passes / 1e6), amount(rate / 1e9),
                      f"{100 * rate / copy:.1f} %" if copy else ""])
     text = table(["kernel", ">calls", ">µs", ">of the time", ">MB read", ">MB written", ">GB/s",
                   ">of a copy"], rows)
     what = f"Means of {report['passes']} passes" if report["passes"] else "All kernels of the run"
     beside = f" The device's own copy: {amount(copy / 1e9)} GB/s." if copy else ""
-    whole = f"{amount(1e6 * report['seconds'] / passes)} µs in kernels."
-    return f"{text}\n\n{what}, {report['launches']} launches; {whole}{beside}"
+    launches = f"{report['launches']} launches; {amount(1e6 * whole / passes)} µs in kernels."
+    return f"{text}\n\n{what}, {launches}{beside}"
 
 
 def told(folder, name, what):
@@ -139,7 +152,13 @@ def section(name, folder):
     threads = f", threads: {report['threads']}" if "threads" in report else ""
     machine = told(folder, name, "machine.txt")
     command = (folder / f"{name}.command").read_text().strip()
-    return f"{make(report)}\n\nCommit `{commit}`{threads}. {machine}\n\n```\n{command}\n```"
+    text = make(report)
+    if report.get("stopped"):
+        text += "\n\nIt was stopped before its end."
+    failed = folder / f"{name}.failed"
+    if failed.exists():
+        text += f"\n\nIt failed: {' '.join(failed.read_text().split())}"
+    return f"{text}\n\nCommit `{commit}`{threads}. {machine}\n\n```\n{command}\n```"
 
 
 def title_of(name):
@@ -169,16 +188,24 @@ def main():
     names = sorted((command.stem for command in args.folder.glob("*.command")
                     if command.with_suffix(".json").exists()),
                    key=lambda name: (order.index(name) if name in order else len(order), name))
-    text = "" if args.print else args.page.read_text()
+    text, broken = "" if args.print else args.page.read_text(), False
     for name in names:
+        try:
+            made = section(name, args.folder)
+        except Exception as error:  # of whatever form the report is
+            made, broken = f"{name}.json cannot be printed: {error!r}", True
+            print(f"write_tables: {made}", file=sys.stderr)
+            if not args.print:
+                continue  # the page keeps what it says
         if args.print:
-            text += f"## {title_of(name)}\n\n{section(name, args.folder)}\n\n"
+            text += f"## {title_of(name)}\n\n{made}\n\n"
         else:
-            text = put(text, name, section(name, args.folder), args.prefix)
+            text = put(text, name, made, args.prefix)
     if args.print:
         print(text, end="")
     else:
         args.page.write_text(text)
+    sys.exit(1 if broken else 0)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,54 @@ class Tables(unittest.TestCase):
                      "Left out: PyTorch, pp16: no memory", "Failed: MemLong way: died"):
             self.assertIn(line + "\n", text)
 
+    def test_peers_without_memlong_have_no_ratios(self):
+        self.sections()
+        peers = [{"name": name, "version": "1", "rows": [{"test": "tg", "value": value, "more": {}}]}
+                 for name, value in (("PyTorch", 20.0), ("PyTorch, CUDA graph", 40.0))]
+        self.write("peers-80k.json", {"programs": peers, "rounds": 1, "failed": {"memlong": "died"}})
+        text = self.run_script("write_tables.py", "--print", self.folder).stdout
+        self.assertIn("| tokens/s | PyTorch | PyTorch, CUDA graph |\n", text)
+        self.assertIn("| tg | 20.00 | 40.00 |\n", text)
+        self.write("peers-80k.json", {"programs": [], "rounds": 2, "failed": {"memlong": "died"}})
+        done = self.run_script("write_tables.py", "--print", self.folder)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("No program has a figure.\n\nFailed: memlong: died\n\nMedians of 2 rounds.\n", done.stdout)
+        self.assertIn("## Kernels of a token", done.stdout)
+
+    def test_kernels_without_times(self):
+        self.sections()
+        self.write("kernels-decode.json", self.kernels(csv_of([(LOOKUP, "600", "200", "n/a")])))
+        text = self.run_script("write_tables.py", "--print", self.folder).stdout
+        self.assertIn("| `work_on_elements<8, Lookup<bf16>>` | 1.000 | 0.000 |  | 0.001 | 0.000 | 0.000 |  |\n",
+                      text)
+
+    def test_what_is_not_complete_says_so(self):
+        self.sections()
+        report = json.loads((self.folder / "peers-80k.json").read_text())
+        self.write("peers-80k.json", report | {"stopped": True, "cut_off": ["PyTorch", "MemLong way"]})
+        self.write("network.failed", "was stopped after 9 s: 1 rows\n")
+        text = self.run_script("write_tables.py", "--print", self.folder).stdout
+        for line in ("Not complete: PyTorch; MemLong way.", "It was stopped before its end.",
+                     "It failed: was stopped after 9 s: 1 rows"):
+            self.assertEqual(text.count(line + "\n"), 1, line)
+
+    def test_one_that_cannot_be_printed_keeps_none_back(self):
+        self.sections()
+        for broken in ("{", {"rows": [{"test": "copy"}]}, [], {"programs": [{"name": "memlong"}]}):
+            self.write("network.json", broken)
+            done = self.run_script("write_tables.py", "--print", self.folder)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stdout, "## Prompts and tokens\n\nnetwork.json cannot be printed: .*\n\n## ")
+            self.assertIn("| dialog-9 | 30.00 |", done.stdout)
+            self.assertIn("## Kernels of a token", done.stdout)
+            self.write("page.md", "<!-- bench network -->\nold\n<!-- /bench network -->\n")
+            done = self.run_script("write_tables.py", self.folder / "page.md", self.folder)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("network.json cannot be printed: ", done.stderr)
+            page = (self.folder / "page.md").read_text()
+            self.assertTrue(page.startswith("<!-- bench network -->\nold\n<!-- /bench network -->\n"))
+            self.assertIn("| dialog-9 | 30.00 |", page)
+
     def test_tables_go_between_marks(self):
         self.sections()
         self.write("page.md", "Before\n<!-- bench gpu-network -->\nold\n<!-- /bench gpu-network -->\nafter\n")
