@@ -19,12 +19,12 @@ start, where the published code makes it anew for each chunk. The released code 
 cache, so that the windows are memlong's: they, the memory layer and the reading layers are the
 settings that memlong-bench takes for the same model; top-k and chunk too, and no more of them.
 
-Prints JSON: rows dialog-N as torch_llama.py and memlong-bench have them. An answer is as many tokens as a
-window moves on, or --generate; read_seconds and memory are of all up to that length.
+Prints JSON: rows dialog-N as torch_llama.py and memlong-bench have them; on SIGTERM those that it has,
+with exit code 1. An answer is as many tokens as a window moves on, or --generate; read_seconds and memory
+are of all up to that length.
 """
 
 import argparse
-import sys
 
 import torch
 import torch.nn.functional as F
@@ -148,6 +148,15 @@ def bench_dialog(model, args, report, before):
         for end in range(size + 1, size + count + 1):
             model.read(end)
 
+    def read(target):
+        nonlocal seconds
+        while model.size < target:
+            if seconds >= args.limit_seconds:
+                raise RuntimeError(f"at {model.size} tokens after {seconds:.0f} s")
+            watch = now(device)
+            model.read(min(model.size + MESSAGE, target))
+            seconds += now(device) - watch
+
     def measure(size, start):
         """Rates of an answer; afterwards the dialog is as it was."""
         found = []
@@ -158,17 +167,17 @@ def bench_dialog(model, args, report, before):
             model.back_to(size, start)
         return found
 
+    def dialog_row(test, target):
+        if report.left_out:  # the model may have stopped in the middle of a token
+            raise RuntimeError("a shorter dialog is left out")
+        read(target)
+        found = measure(target, model.start)
+        return row(test, found, read_seconds=seconds, resident_mib=host_mib(),
+                   beyond_start_mib=host_mib() - before, **device_mib(device))
+
     for target in sorted(args.dialog):
-        while model.size < target and seconds < args.limit_seconds:
-            watch = now(device)
-            model.read(min(model.size + MESSAGE, target))
-            seconds += now(device) - watch
-        if model.size < target:
-            print(f"stopped at {model.size} tokens after {seconds:.0f} s", file=sys.stderr, flush=True)
-            return
-        report.add(f"dialog-{target}", lambda: row(
-            f"dialog-{target}", measure(target, model.start), read_seconds=seconds,
-            resident_mib=host_mib(), beyond_start_mib=host_mib() - before, **device_mib(device)))
+        name = f"dialog-{target}"
+        report.add(name, lambda: dialog_row(name, target))
 
 
 def main():
@@ -185,19 +194,19 @@ def main():
     args = parser.parse_args()
     device = apply_common(args)
     before = host_mib()  # of Python and torch alone
-    with torch.inference_mode():
+    report, settings = Report(), {}
+    with report, torch.inference_mode():
         weights = open_weights(args.model, device)
-        settings = find_settings(args.model, weights.config)
+        settings.update(find_settings(args.model, weights.config))
         given = {"layer": args.memory_layer, "reading_layers": args.reading_layers,
                  "chunk": args.chunk, "top_k": args.top_k, "window": args.window,
                  "overlap": args.overlap}
-        settings |= {key: value for key, value in given.items() if value is not None}
+        settings.update({key: value for key, value in given.items() if value is not None})
         longest = max(args.dialog) + max(args.generate, settings["window"])
         ids = torch.randint(0, weights.config["vocab_size"], (longest,), device=device)
         model = MemLong(weights, settings, ids, ATTENTION[args.attention])
         if device.type == "cuda":
             use_backend("flash")
-        report = Report()
         bench_dialog(model, args, report, before)
     report.print(f"the MemLong way, PyTorch {torch.__version__}, {args.attention}", device,
                  settings=settings)

@@ -10,7 +10,8 @@ take the fastest of flash and cuDNN attention, tried for each length before it c
 forces one); tokens, and messages behind others, take flash attention, which needs no mask and splits
 keys over the GPU (cuDNN would plan anew for every length).
 
-Prints JSON: rows with the names that memlong-bench has, and which attention each ran. The dialog is read
+Prints JSON: rows with the names that memlong-bench has, and which attention each ran; on SIGTERM the rows
+that it has, with exit code 1. The dialog is read
 in messages of 512 tokens; read_seconds and the memory are of all up to that length (device_mib
 contains the cache, which is as large as the longest; kv_mib is the part of it in use).
 """
@@ -76,9 +77,10 @@ def fastest_backend(model, count):
 
 
 class Measurement:
-    def __init__(self, model, args):
-        self.model, self.args, self.device = model, args, model.device
-        self.chosen = {}  # attention of each test
+    def __init__(self, model, args, chosen):
+        """chosen: gets the attention of each test."""
+        self.model, self.args, self.device, self.chosen = model, args, model.device, chosen
+        self.length, self.seconds, self.begun = 0, 0.0, None  # of the dialog
         count = max(args.prompt + args.depth + args.dialog) + args.generate
         self.ids = torch.randint(0, model.vocab, (count,), device=self.device)
         self.host_before = host_mib()
@@ -116,30 +118,31 @@ class Measurement:
             self.model.read(self.ids[:depth], MESSAGE * 8 if self.device.type == "cuda" else 0)
         return row(test, self.decode(test, depth), **device_mib(self.device))
 
-    def dialog(self, report):
-        args, model, length, seconds = self.args, self.model, 0, 0.0
-        self.backend(f"dialog-{min(args.dialog)}", "flash")
-        few = min(MESSAGE, max(args.dialog)) // 2
+    def begin_dialog(self):
+        few = min(MESSAGE, max(self.args.dialog)) // 2
         for begin, count in ((0, few), (few, few), (2 * few, 1)):  # so that no first call counts
-            model.forward(self.ids[:count], begin)
-        begun = now(self.device)
+            self.model.forward(self.ids[:count], begin)
+        self.begun = now(self.device)
         start_peak(self.device)
-        for target in sorted(args.dialog):
-            self.backend(f"dialog-{target}", "flash")
-            while length < target and seconds < args.limit_seconds:
-                count = min(MESSAGE, target - length)
-                start = now(self.device)
-                model.forward(self.ids[length:length + count], length)
-                seconds += now(self.device) - start
-                length += count
-            if length < target:
-                print(f"stopped at {length} tokens after {seconds:.0f} s", file=sys.stderr, flush=True)
-                return
-            report.add(f"dialog-{target}", lambda: row(
-                f"dialog-{target}", self.decode(f"dialog-{target}", length), read_seconds=seconds,
-                resident_mib=host_mib(), beyond_start_mib=host_mib() - self.host_before,
-                wall_seconds=now(self.device) - begun, kv_mib=self.kv_mib(length),
-                **device_mib(self.device)))
+
+    def dialog_row(self, test, target):
+        """Goes on from the shorter one. RuntimeError where it takes too long, or memory is short."""
+        self.backend(test, "flash")
+        if self.begun is None:
+            self.begin_dialog()
+        while self.length < target:
+            if self.seconds >= self.args.limit_seconds:
+                raise RuntimeError(f"at {self.length} tokens after {self.seconds:.0f} s")
+            count = min(MESSAGE, target - self.length)
+            start = now(self.device)
+            self.model.forward(self.ids[self.length:self.length + count], self.length)
+            self.seconds += now(self.device) - start
+            self.length += count
+        found = self.decode(test, target)
+        return row(test, found, read_seconds=self.seconds, resident_mib=host_mib(),
+                   beyond_start_mib=host_mib() - self.host_before,
+                   wall_seconds=now(self.device) - self.begun, kv_mib=self.kv_mib(target),
+                   **device_mib(self.device))
 
     def kv_mib(self, length):
         return 2 * self.model.k[:, :, :, :length].numel() * self.model.k.element_size() / 2 ** 20
@@ -160,21 +163,22 @@ def main():
                         help="tokens from a CUDA graph (decode_graph.py)")
     args = parser.parse_args()
     device = apply_common(args)
-    report = Report()
+    report, chosen = Report(), {}
     before = host_mib()  # of Python and torch alone
     positions = max(args.prompt + args.depth + args.dialog) + args.generate
-    with torch.inference_mode():
-        measurement = Measurement(CachedLlama(open_weights(args.model, device), positions), args)
+    with report, torch.inference_mode():
+        measurement = Measurement(CachedLlama(open_weights(args.model, device), positions), args, chosen)
         measurement.host_before = before
         for n in args.prompt:
             report.add(f"pp{n}", lambda n=n: measurement.prefill(n))
         for depth in args.depth:
             name = f"tg{args.generate}" + (f"@{depth}" if depth else "")
             report.add(name, lambda: measurement.decode_row(name, depth))
-        if args.dialog:
-            measurement.dialog(report)
+        for target in sorted(args.dialog):
+            name = f"dialog-{target}"
+            report.add(name, lambda: measurement.dialog_row(name, target))
     report.print(f"PyTorch {torch.__version__}" + (", CUDA graph" if args.cuda_graph else ""), device,
-                 attention=measurement.chosen)
+                 attention=chosen)
 
 
 if __name__ == "__main__":

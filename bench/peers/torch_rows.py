@@ -2,6 +2,7 @@
 
 import json
 import resource
+import signal
 import statistics
 import sys
 import time
@@ -48,18 +49,40 @@ def row(test, found, **more):
             "more": more}
 
 
+class Stop(BaseException):
+    """By SIGTERM or Ctrl-C."""
+
+
 class Report:
-    """Rows as they come; each is told on standard error too, so that a run that is cut off has not been
-    in vain. A row that fails (mostly for memory) is left out, and named."""
+    """Rows as they come; each is told on standard error too. A row that fails (mostly for memory) is left
+    out, and named. With `with report:` around all the work, SIGTERM or Ctrl-C end that, and the rows
+    so far are printed."""
 
     def __init__(self):
-        self.rows, self.left_out = [], {}
+        self.rows, self.left_out, self.stopped = [], {}, False
+
+    def __enter__(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # it is at its end
+        return kind is Stop
+
+    def stop(self, *_):
+        if not self.stopped:
+            self.stopped = True
+            raise Stop
 
     def add(self, test, make):
         """make() gives a row, or None where it is left out by intent."""
         try:
             made = make()
         except RuntimeError as error:  # torch.cuda.OutOfMemoryError is one
+            if self.stopped:  # as when a graph is captured
+                raise Stop from None
             self.left_out[test] = str(error).splitlines()[0] if str(error) else repr(error)
             print(f"left out: {test}: {self.left_out[test]}", file=sys.stderr, flush=True)
             if torch.cuda.is_available():
@@ -70,10 +93,12 @@ class Report:
                 print(json.dumps(made), file=sys.stderr, flush=True)
 
     def print(self, program, device, **more):
+        """The end of the program: exit code 1 where it was stopped."""
         report = {"program": program, "device": device_name(device),
                   "threads": torch.get_num_threads(), **more, "left_out": self.left_out,
-                  "rows": self.rows}
-        print(json.dumps(report, indent=1))
+                  "rows": self.rows, **({"stopped": True} if self.stopped else {})}
+        print(json.dumps(report, indent=1), flush=True)
+        sys.exit(1 if self.stopped else 0)
 
 
 def device_name(device):
