@@ -12,7 +12,9 @@ of a folder; those of a shape are random in each, other numbers of the same size
 each program once; figures are medians of the rounds. Prints JSON; write_tables.py makes a table of
 it. In "ratios" more than 1 is in memlong's favour: rates of the same test; the time to read a
 dialog; and the time of PyTorch's prefill of N tokens over memlong's to read a dialog of N tokens.
-A program that fails is named in "failed", and the exit status is 1.
+With --torch-graph on a GPU the dialogs of PyTorch are decoded from its graph, as memlong's are.
+A program that fails is named in "failed", and the exit status is 1. SIGTERM or Ctrl-C stops the program
+that runs; then what there is is printed, with "stopped", and in "cut_off" what is not complete.
 """
 
 import argparse
@@ -23,6 +25,7 @@ import sys
 from pathlib import Path
 
 from shapes import NAMES
+from stopping import Runner, Stopped
 
 HERE = Path(__file__).resolve().parent
 WAY_OPTIONS = ("--memory-layer", "--reading-layers", "--chunk", "--top-k", "--window", "--overlap")
@@ -36,12 +39,6 @@ def numbers(text):
     return [int(word) for word in text.split(",") if word]
 
 
-def run_json(command):
-    print("+ " + " ".join(map(str, command)), file=sys.stderr, flush=True)
-    done = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE)
-    return json.loads(done.stdout)
-
-
 def shape_of(args):
     """memlong-bench's name of the shape; None for a folder."""
     name = args.model.removeprefix("shape:")
@@ -51,14 +48,14 @@ def shape_of(args):
 def memlong(args, *more):
     shape = shape_of(args)
     model = ["--shape", shape] if shape else ["--model", args.model, "--adapter", "none"]
-    report = run_json([args.memlong_bench, *model, "--json", "--quiet", "--device", args.device,
-                       "--threads", args.threads, "--repeat", 1, *more])
+    report = args.runner.run_json([args.memlong_bench, *model, "--json", "--quiet", "--device",
+                                   args.device, "--threads", args.threads, "--repeat", 1, *more])
     return {"program": "memlong " + report["commit"], **report}
 
 
 def torch_peer(args, script, *more):
-    return run_json([args.torch_python, HERE / script, args.model, "--device", args.device,
-                     "--threads", args.threads, "--repeat", 1, *more])
+    return args.runner.run_json([args.torch_python, HERE / script, args.model, "--device",
+                                 args.device, "--threads", args.threads, "--repeat", 1, *more])
 
 
 def window_programs(args):
@@ -71,11 +68,12 @@ def window_programs(args):
         given = [word for word, wanted in ((sizes[:2], args.prompt), (decode, args.depth)) if wanted]
         programs["memlong"] = lambda: memlong(args, "--tests", words(tests), *sum(given, []))
     if args.llama_bench and args.gguf and args.device == "cpu" and not shape_of(args):
-        programs["llama.cpp"] = lambda: run_json(
+        programs["llama.cpp"] = lambda: args.runner.run_json(
             [sys.executable, HERE / "llama_cpp.py", args.gguf, "--llama-bench", args.llama_bench, *sizes,
              "--threads", args.threads, "--repeat", 1])
-    if args.torch_python and tests:
-        programs["PyTorch"] = lambda: torch_peer(args, "torch_llama.py", *sizes)
+    if args.torch_python and (tests or args.full_prompt):
+        prompts = words(args.prompt + args.full_prompt)
+        programs["PyTorch"] = lambda: torch_peer(args, "torch_llama.py", "--prompt", prompts, *decode)
         if args.torch_graph and args.depth:
             programs["PyTorch, CUDA graph"] = lambda: torch_peer(args, "torch_llama.py", *decode,
                                                                  "--cuda-graph")
@@ -90,30 +88,35 @@ def memory_of_way(args):
 
 
 def dialog_programs(args):
-    if not args.dialog and not args.full_prompt:
+    if not args.dialog:
         return {}
     lengths = ["--dialog", words(args.dialog), "--limit-seconds", args.limit_seconds]
-    programs = {}
-    if args.dialog:
-        programs["memlong"] = lambda: memlong(args, "--tests", "dialog", *lengths[:2],
-                                              *args.memory.split())
+    programs = {"memlong": lambda: memlong(args, "--tests", "dialog", *lengths[:2],
+                                           *args.memory.split())}
     if args.torch_python:
-        programs["PyTorch"] = lambda: torch_peer(args, "torch_llama.py", *lengths, "--generate",
-                                                 args.generate, "--prompt", words(args.full_prompt))
-        for kind in args.memlong_way.split(",") if args.memlong_way and args.dialog else []:
+        graph = args.torch_graph and args.device == "cuda"  # on the CPU memlong has none either
+        programs["PyTorch, CUDA graph" if graph else "PyTorch"] = lambda: torch_peer(
+            args, "torch_llama.py", *lengths, "--generate", args.generate,
+            *(["--cuda-graph"] if graph else []))
+        for kind in args.memlong_way.split(",") if args.memlong_way else []:
             programs[f"MemLong way, {kind}"] = lambda kind=kind: torch_peer(
                 args, "memlong_way.py", *lengths, "--attention", kind, *memory_of_way(args),
                 *(["--generate", args.way_generate] if args.way_generate else []))
     return programs
 
 
-def in_turns(programs, rounds, reports, failed):
+def in_turns(programs, rounds, reports, failed, cut_off):
     """Adds all reports by program."""
     for _ in range(rounds):
         for name, run in programs.items():
             try:
-                reports.setdefault(name, []).append(run())
-            except (subprocess.CalledProcessError, OSError, ValueError) as error:
+                report = run()
+                reports.setdefault(name, []).append(report)
+                if report.get("stopped"):
+                    cut_off[name] = True
+            except Stopped:
+                cut_off[name] = True
+            except (subprocess.SubprocessError, OSError, ValueError) as error:
                 print(f"failed: {name}: {error}", file=sys.stderr, flush=True)
                 failed[name] = str(error)
 
@@ -170,7 +173,7 @@ def main():
     parser.add_argument("--llama-bench", metavar="PATH")
     parser.add_argument("--torch-python", metavar="PYTHON", help="an interpreter that has torch")
     parser.add_argument("--torch-graph", action="store_true",
-                        help="decode of PyTorch from a CUDA graph too")
+                        help="decode of PyTorch from a CUDA graph too, and its dialogs from that")
     parser.add_argument("--memlong-way", nargs="?", const="sdpa,plain", default="", metavar="ATTENTION",
                         help="memlong_way.py too, with sdpa, plain or both (sdpa,plain)")
     parser.add_argument("--prompt", type=numbers, default=[512, 2048])
@@ -178,7 +181,7 @@ def main():
     parser.add_argument("--generate", type=int, default=32)
     parser.add_argument("--dialog", type=numbers, default=[])
     parser.add_argument("--full-prompt", type=numbers, default=[],
-                        help="prompts that PyTorch alone reads, beside memlong's dialogs")
+                        help="more prompts that PyTorch alone reads, beside memlong's dialogs")
     parser.add_argument("--memory", default="", help="options of memlong-bench for the dialog")
     parser.add_argument("--way-generate", type=int, default=0,
                         help="tokens of an answer of the MemLong way; default: as memlong-bench")
@@ -187,10 +190,12 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--dialog-rounds", type=int, default=2)
     args = parser.parse_args()
-    reports, failed = {}, {}
-    in_turns(window_programs(args), args.rounds, reports, failed)
-    in_turns(dialog_programs(args), args.dialog_rounds, reports, failed)
-    programs = [summary(name, some) for name, some in reports.items() if some]
+    args.runner = Runner()
+    reports, failed, cut_off = {}, {}, {}  # names of cut_off in order
+    in_turns(window_programs(args), args.rounds, reports, failed, cut_off)
+    in_turns(dialog_programs(args), args.dialog_rounds, reports, failed, cut_off)
+    programs = [summary(name, some) for name, some in reports.items()]
+    programs.sort(key=lambda program: program["name"] != "memlong")  # it may have failed at first
     name = args.model if shape_of(args) else Path(args.model).resolve().name
     result = {"model": name, "device": args.device, "threads": args.threads, "rounds": args.rounds,
               "programs": programs, "ratios": {}}
@@ -198,8 +203,10 @@ def main():
         result["ratios"] = {peer["name"]: ratios(programs[0], peer) for peer in programs[1:]}
     if failed:
         result["failed"] = failed
+    if cut_off:
+        result |= {"stopped": True, "cut_off": list(cut_off)}
     print(json.dumps(result, indent=1))
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if failed or cut_off else 0)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@
 
 Windows, memory, memory layer and reading layers are those that memlong-bench has for the shape; weights
 are random in both. Prints JSON as compare.py does; more than 1 in "ratios" is in memlong's favour. A
-program that fails, or takes longer than --limit-seconds, is named in "failed"; the exit status is 1.
+program that fails, or takes longer than its share of --limit-seconds, is named in "failed"; the exit
+status is 1. SIGTERM and Ctrl-C are those of compare.py.
 """
 
 import argparse
@@ -15,31 +16,30 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from memory_settings import find_settings
 from shapes import NAMES, config_of
+from stopping import Runner, Stopped
 
 PEER = Path(__file__).resolve().parents[2] / "scripts" / "peer_train.py"
 
 
-def run_json(command, limit):
-    print("+ " + " ".join(map(str, command)), file=sys.stderr, flush=True)
-    done = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, timeout=limit)
-    return json.loads(done.stdout)
-
-
-def memlong(args, name):
-    report = run_json([args.memlong_bench, "--shape", NAMES.get(name, name), "--tests", "train",
-                       "--train-rows", args.rows, "--device", args.device, "--threads", args.threads,
-                       "--repeat", args.steps, "--json", "--quiet", *args.window], args.limit_seconds)
-    row = report["rows"][-1]
+def memlong(args, name, limit):
+    report = args.runner.run_json(
+        [args.memlong_bench, "--shape", NAMES.get(name, name), "--tests", "train", "--train-rows", args.rows,
+         "--device", args.device, "--threads", args.threads, "--repeat", args.steps, "--json", "--quiet",
+         *args.window], limit)
+    row = next((row for row in report["rows"] if row["test"].startswith("train")), None)
+    if row is None:
+        raise Stopped if report.get("stopped") else ValueError("no row of a training step")
     return {"name": "memlong", "version": "memlong " + report["commit"], "rows": [
         {"test": row["test"], "unit": row["unit"], "value": row["value"],
          "more": row["more"] | {"share": row["share"]}}]}
 
 
-def peer(args, test, config, compiled):
+def peer(args, test, config, compiled, limit):
     """test: memlong's name of it, which has all sizes."""
     rows, window, memory = re.fullmatch(r"train(\d+)x(\d+)\+m(\d+)", test).groups()
     settings = find_settings(args.model, config)
@@ -48,11 +48,11 @@ def peer(args, test, config, compiled):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(config, file)
         file.flush()
-        found = run_json([args.torch_python, PEER, "--stage", "upper", "--shape", file.name, "--device",
-                          args.device, "--batch", rows, "--window", window, "--memory", memory,
-                          "--reading-layers", ",".join(map(str, settings["reading_layers"])),
-                          "--threads", args.threads, "--steps", args.steps,
-                          *(["--compile"] if compiled else [])], args.limit_seconds)
+        found = args.runner.run_json(
+            [args.torch_python, PEER, "--stage", "upper", "--shape", file.name, "--device", args.device,
+             "--batch", rows, "--window", window, "--memory", memory, "--reading-layers",
+             ",".join(map(str, settings["reading_layers"])), "--threads", args.threads, "--steps",
+             args.steps, *(["--compile"] if compiled else [])], limit)
     more = {"learning_millions": found["trained"] / 1e6, "seconds": found["seconds"]}
     more |= {"device_mib": found["device_mib"]} if "device_mib" in found else {}
     name = "PyTorch, compiled" if compiled else "PyTorch"
@@ -71,18 +71,27 @@ def main():
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--compile", action="store_true", help="PyTorch through torch.compile too")
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--limit-seconds", type=float, default=150.0, help="of one program")
+    parser.add_argument("--limit-seconds", type=float, default=450.0,
+                        help="of all programs; each has an even share of what is left")
     args, args.window = parser.parse_known_args()  # what else there is, memlong-bench knows
     name = args.model.removeprefix("shape:")
     config = config_of(name)
-    programs, failed = [], {}
-    runs = {"memlong": lambda: memlong(args, name)}
+    programs, failed, cut_off = [], {}, []
+    args.runner = Runner()
+    end = time.monotonic() + args.limit_seconds
+    runs = {"memlong": lambda limit: memlong(args, name, limit)}
     for compiled in (False, True) if args.compile else (False,):
         runs["PyTorch, compiled" if compiled else "PyTorch"] = (
-            lambda compiled=compiled: peer(args, programs[0]["rows"][0]["test"], config, compiled))
-    for program, run in runs.items():
+            lambda limit, compiled=compiled: peer(args, programs[0]["rows"][0]["test"], config, compiled,
+                                                  limit))
+    for i, (program, run) in enumerate(runs.items()):
+        if args.runner.stopped:
+            cut_off.append(program)
+            continue
         try:
-            programs.append(run())
+            programs.append(run(max(1.0, (end - time.monotonic()) / (len(runs) - i))))
+        except Stopped:
+            cut_off.append(program)
         except (subprocess.SubprocessError, OSError, ValueError, KeyError) as error:
             print(f"failed: {program}: {error}", file=sys.stderr, flush=True)
             failed[program] = str(error)
@@ -96,8 +105,10 @@ def main():
                             for peer in programs[1:]}
     if failed:
         result["failed"] = failed
+    if cut_off:
+        result |= {"stopped": True, "cut_off": cut_off}
     print(json.dumps(result, indent=1))
-    sys.exit(1 if failed else 0)
+    sys.exit(1 if failed or cut_off else 0)
 
 
 if __name__ == "__main__":
