@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # How fast is memlong on this machine's GPU, beside the card's own rates and beside PyTorch? Each section
-# is one program with a time limit; its figures are kept as soon as it is done. gpu-check.sh says
-# whether the answers are right.
+# is one program with a time limit; its figures are kept as soon as it is done, and those that it has
+# when it is stopped. gpu-check.sh says whether the answers are right.
 #   scripts/gpu-bench.sh [OPTION...]
 #   --bin DIR | --pack FILE   the programs, as for gpu-check.sh; else they are built, in build/gpu
 #   --out DIR          gets report.md, report.json, log.txt, and of each section NAME.json and
-#                      NAME.command; default build/gpu-bench
+#                      NAME.command, also NAME.failed where that is not complete; default
+#                      build/gpu-bench
 #   --minutes N        what has not begun by then is not run; default 9
-#   --only NAME,...    sections, which are run in this order: network train ingest dialog dialog-1m
-#                      profile peers-2k peers-16k peers-80k peers-train kernels no-overlap
+#   --only NAME,...    sections, which are run in this order: network train ingest dialog peers-2k
+#                      peers-16k peers-80k peers-train dialog-1m profile kernels no-overlap
 #                      dialog-at-once ingest-shm gather
 #   --python PATH      an interpreter with torch, for the peers; default python3, where that has it
 #   --shape NAME       as memlong-bench has it; default openllama-3b
@@ -44,7 +45,12 @@ while (($#)); do
     --page) page=$(realpath -m "$2") ;;
     --minutes) minutes=$2 ;;
     --only) only=$2 ;;
-    --python) python=$2 ;;
+    --python) # absolute, but with its links: that of a virtual environment is one
+      case $2 in
+        /* | '') python=$2 ;;
+        */*) python=$PWD/$2 ;;
+        *) python=$2 ;;
+      esac ;;
     --shape) shape=$2 ;;
     --device) device=$2 ;;
   esac

@@ -34,7 +34,8 @@ last_word() {
   printf '%s' "${line:0:200}"
 }
 
-# step NAME SECONDS COMMAND...: at most so long, and not past the deadline. 0 where it passed.
+# step NAME SECONDS COMMAND...: at most so long, and not past the deadline; then it has 15 s to say what
+# it has. 0 where it passed.
 step() {
   local name=$1 limit=$2 start=$SECONDS code=0
   shift 2
@@ -44,7 +45,7 @@ step() {
     record "$name" 'not run' 0 'no time was left'
     return 1
   fi
-  timeout --kill-after=5 "$limit" "$@" >"$step_log" 2>&1 </dev/null || code=$?
+  timeout --kill-after=15 "$limit" "$@" >"$step_log" 2>&1 </dev/null || code=$?
   {
     printf '\n===== %s (exit code %d)\n$' "$name" "$code"
     printf ' %q' "$@"

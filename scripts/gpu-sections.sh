@@ -1,5 +1,8 @@
-# The sections of gpu-bench.sh, in order of importance; read with `source`, not run.
-sections=(network train ingest dialog dialog-1m profile peers-2k peers-16k peers-80k peers-train
+# The sections of gpu-bench.sh; read with `source`, not run. In the order of docs/gpu.md's calls, and in
+# each of these by importance: the limits of a call are together not much more than its nine minutes.
+sections=(network train ingest dialog
+  peers-2k peers-16k peers-80k
+  peers-train dialog-1m profile
   kernels no-overlap dialog-at-once ingest-shm gather)
 
 # size FULL QUICK
@@ -19,17 +22,19 @@ shown() {
   printf '%s\n' "${text% }"
 }
 
-# measure NAME SECONDS COMMAND...: what it prints becomes NAME.json, also where it failed and still
-# printed all; beside it how it was called, and what and when it was.
+# measure NAME SECONDS COMMAND...: what it prints becomes NAME.json, also where it failed or was stopped
+# and still printed what it had (NAME.failed says so); beside it how it was called, and what and when it
+# was. The shell around it outlives the SIGTERM that its program answers with a report.
 measure() {
   local name=$1 limit=$2
   shift 2
-  rm -f "$out/$name".{json,command,machine.txt,commit.txt}
+  rm -f "$out/$name".{json,command,machine.txt,commit.txt,failed}
   # shellcheck disable=SC2016  # for that shell
   step "$name" "$limit" bash -c \
-    '"$@" >"$0"; code=$?; echo "$(grep -c "\"test\"\|\"calls\"" "$0") rows"; exit $code' "$work/$name.json" "$@"
+    'trap : TERM; "$@" >"$0"; code=$?; echo "$(grep -c "\"test\"\|\"calls\"" "$0") rows"; exit $code' "$work/$name.json" "$@"
   if tail -n 1 "$work/$name.json" 2>/dev/null | grep -q '^}'; then
     mv "$work/$name.json" "$out/"
+    [[ ${results[-1]} == passed ]] || printf '%s\n' "${sayings[-1]}" >"$out/$name.failed"
     shown "$@" >"$out/$name.command"
     commit >"$out/$name.commit.txt"
     get_facts
@@ -80,7 +85,7 @@ section_network() {
 
 # The same tokens, each kernel started when the one before is done.
 section_no_overlap() {
-  measure no-overlap 90 env MEMLONG_CUDA_OVERLAP=0 "$bench" --shape "$shape" --device "$device" --tests machine,decode \
+  measure no-overlap 70 env MEMLONG_CUDA_OVERLAP=0 "$bench" --shape "$shape" --device "$device" --tests machine,decode \
     --memory "$(size 0,1024 0,64)" --depth "$(size 0,1024 0,32)" --generate "$(size 64 4)" --repeat "$(size 5 1)" \
     --json --quiet
 }
@@ -89,17 +94,17 @@ section_train() {
   bench train 150 --tests machine,train --train-rows "$(size 4 1)" --repeat "$(size 5 1)"
 }
 
-# ingest NAME FOLDER
+# ingest NAME SECONDS FOLDER
 ingest() {
-  needs "$1" "$2" "$(size 262144 4096)" "$(size 3072 8)" || return
-  bench "$1" 120 --tests machine,ingest,bank --ingest "$(size 0 1024)" --bank-mib "$(size 1024 1)" --folder "$2" \
+  needs "$1" "$3" "$(size 262144 4096)" "$(size 3072 8)" || return
+  bench "$1" "$2" --tests machine,ingest,bank --ingest "$(size 0 1024)" --bank-mib "$(size 1024 1)" --folder "$3" \
     --repeat "$(size 3 1)"
 }
-section_ingest() { ingest ingest "$work"; }
+section_ingest() { ingest ingest 120 "$work"; }
 section_ingest_shm() {
   if [[ -w /dev/shm ]]; then
     shm=$(mktemp -d -p /dev/shm)
-    ingest ingest-shm "$shm"
+    ingest ingest-shm 80 "$shm"
     rm -rf "$shm"
   else
     record ingest-shm skipped 0 'there is no /dev/shm'
@@ -113,7 +118,7 @@ dialog() {
 }
 section_dialog() {
   needs dialog "$work" "$(size 82000 2000)" || return
-  dialog dialog 180 "$(size 1000,16000,80000 600,1200)" --message "$(size 512 128)" --repeat "$(size 2 1)"
+  dialog dialog 150 "$(size 1000,16000,80000 600,1200)" --message "$(size 512 128)" --repeat "$(size 2 1)"
 }
 section_dialog_1m() {
   local short length most
@@ -125,22 +130,22 @@ section_dialog_1m() {
     length=$most
   fi
   ((length > short)) || return
-  dialog dialog-1m 330 "$short,$length" --message "$(size 512 128)" --repeat "$(size 2 1)"
+  dialog dialog-1m 240 "$short,$length" --message "$(size 512 128)" --repeat "$(size 2 1)"
 }
 section_dialog_at_once() {
   local length
   length=$(size 80000 1200)
   needs dialog-at-once "$work" $((2 * length)) || return
-  dialog dialog-at-once 90 "$length" --message "$length" --repeat 1
+  dialog dialog-at-once 60 "$length" --message "$length" --repeat 1
 }
 
 section_profile() {
-  bench profile 120 --tests profile,attention --prompt "$(size 2,512,2048 2,16,64)" --memory "$(size 1024 64)" \
+  bench profile 90 --tests profile,attention --prompt "$(size 2,512,2048 2,16,64)" --memory "$(size 1024 64)" \
     --repeat "$(size 3 1)"
 }
 section_gather() {
   needs gather "$work" 0 "$(size 5120 4)" || return
-  bench gather 90 --tests gather --gather-mib "$(size 4096 1)" --folder "$work" --repeat "$(size 3 1)"
+  bench gather 60 --tests gather --gather-mib "$(size 4096 1)" --folder "$work" --repeat "$(size 3 1)"
 }
 
 # Into `peer`: the shape as bench/peers/shapes.py calls it. 1, and said, where peers cannot run.
@@ -174,16 +179,18 @@ peers() {
     --device "$device" --threads "$(nproc)" --torch-python "${python:-python3}" --torch-graph --memlong-way \
     --depth "$length" --dialog "$length" --dialog-rounds 1 --way-generate "$(size 512 4)" "$@"
 }
-section_peers_2k() { peers peers-2k 200 "$(size 2048 64)" --prompt "$(size 2048 64)" --rounds 2; }
-section_peers_16k() { long_peers peers-16k 200 "$(size 16384 128)"; }
-section_peers_80k() { long_peers peers-80k 300 "$(size 80000 400)"; }
+section_peers_2k() {
+  peers peers-2k 180 "$(size 2048 64)" --limit-seconds 60 --prompt "$(size 2048 64)" --rounds 2
+}
+section_peers_16k() { long_peers peers-16k 160 "$(size 16384 128)" --limit-seconds 60; }
+section_peers_80k() { long_peers peers-80k 220 "$(size 80000 400)" --limit-seconds 120; }
 long_peers() { peers "$@" --prompt '' --full-prompt "$3" --rounds 1; } # prompts that only PyTorch reads at once
 section_peers_train() {
   local peer more=()
   can_peer peers-train || return
   ((quick)) && more=(--matmul-side 512) || more=(--compile)
-  measure peers-train 300 "${python:-python3}" bench/peers/compare_train.py --memlong-bench "$bench" \
-    --torch-python "${python:-python3}" --model "shape:$peer" --device "$device" --rows "$(size 4 1)" \
+  measure peers-train 225 "${python:-python3}" bench/peers/compare_train.py --memlong-bench "$bench" \
+    --limit-seconds 210 --torch-python "${python:-python3}" --model "shape:$peer" --device "$device" --rows "$(size 4 1)" \
     --steps "$(size 5 1)" --threads "$(nproc)" "${more[@]}"
 }
 
@@ -195,12 +202,12 @@ kernels() {
   command=(env MEMLONG_CUDA_GRAPH=0 ncu --csv --page raw --clock-control none --cache-control none
     --metrics gpu__time_duration.sum,dram__bytes_read.sum,dram__bytes_write.sum --target-processes all
     --launch-count 8000 --log-file "$csv" "$bench" --shape "$shape" --device "$device" "$@" --repeat 1 --json --quiet)
-  step "$name: ncu" 150 "${command[@]}"
+  step "$name: ncu" 120 "${command[@]}"
   why=$(cat "$csv" "$step_log" | grep -a '^==ERROR==' | grep -v 'application returned an error' | tail -n 1)
   if [[ -n $why ]]; then # a machine that does not let it read counters
     overrule skipped "ncu cannot: $why"
   elif [[ ${results[-1]} == passed ]]; then
-    measure "$name" 30 python3 bench/kernel_table.py "$csv" --last "$passes" --machine "$machine" &&
+    measure "$name" 15 python3 bench/kernel_table.py "$csv" --last "$passes" --machine "$machine" &&
       printf '%s\n%s\n' "$(shown "${command[@]}")" "$(<"$out/$name.command")" >"$out/$name.command"
   fi
 }
@@ -210,7 +217,7 @@ section_kernels() {
   command -v ncu >/dev/null || { record kernels skipped 0 'Nsight Compute (ncu) is not installed'; return; }
   if [[ ! -s $machine ]]; then
     machine=$out/machine.json
-    measure machine 60 "$bench" --shape reference --device "$device" --tests machine --json --quiet
+    measure machine 45 "$bench" --shape reference --device "$device" --tests machine --json --quiet
   fi
   kernels prefill 1 --tests prefill --prompt "$(size 2048 64)"
   kernels decode 2 --tests decode --depth "$(size 1024 32)" --memory "$(size 1024 64)" --generate 2

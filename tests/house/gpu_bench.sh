@@ -64,10 +64,16 @@ while (($#)); do
 done
 [[ ! -e ${0%/*}/../mute || $tests != gather ]] || exit 0
 [[ ! -e ${0%/*}/../hang || $tests != profile* ]] || sleep 100
+# It says what it has, and not at once, when it is stopped.
+if [[ -e ${0%/*}/../late && $tests == profile* ]]; then
+  trap 'sleep 1; stopped=1' TERM
+  sleep 100
+fi
 [[ ! -e ${0%/*}/../broken || $tests != machine,train ]] || { echo 'memlong-bench: error: no memory' >&2; exit 4; }
 echo '{"commit": "abc1234", "threads": 2, "rows": [
 {"test": "'"$tests"'", "value": 5, "deviation": 0, "unit": "tokens/s", "floor": 10, "share": 0.5, "more": {}}]
 }'
+exit ${stopped:-0}
 END
 program path/torch-python <<'END'
 case $* in
@@ -114,7 +120,21 @@ reports out/report.md '| gather | failed |' 'it printed no report'
 check 1 --quick --only network,profile,gather --minutes 0.1
 reports out/report.md '| network | passed |' '| profile | failed |' 'was stopped after' \
   '| gather | not run | 0 | no time was left |' '## Prompts and tokens'
+[[ ! -e $made/out/profile.json ]] || wrong 'a section that printed nothing is kept'
 rm "$made"/{hang,mute}
+touch "$made/late"
+check 1 --quick --only profile,gather --minutes 0.1
+reports out/report.md '| profile | failed |' 'was stopped after' ' s: 1 rows |' '## A pass, operator by operator' \
+  '| profile,attention | 5.000 |' 'It failed: was stopped after'
+rm "$made/late"
+
+# A path with a slash is that of the folder from which the script was started.
+given=(--bin "$made/bin" --python path/torch-python)
+cd "$made"
+check 0 --quick --only peers-2k
+reports out/report.md '| peers-2k | passed |' '| tg | 30.00 | 10.00 | 3.00 |'
+cd - >/dev/null
+given=(--bin "$made/bin" --python "$made/path/torch-python")
 
 program path/torch-python <<<'echo "No module named torch"; exit 1'
 check 1 --quick --only peers-2k
