@@ -188,6 +188,7 @@ TEST(Bench, PrintsEveryForm) {
   EXPECT_NE(format_markdown(report).find("recall 0.970, seconds 12.50"), std::string::npos);
   EXPECT_NE(format_csv(report).find("\"recall 0.970, seconds 12.50\""), std::string::npos);
   const json parsed = json::parse(format_json(report));
+  EXPECT_FALSE(parsed.contains("stopped"));
   EXPECT_EQ(parsed["rows"][0]["more"]["recall"], 0.97);
   EXPECT_TRUE(parsed["rows"][1]["more"].empty());
   EXPECT_EQ(parsed["rows"][0]["share"], 0.5);
@@ -308,6 +309,7 @@ TEST(Bench, WhoStopsItGetsWhatThereIs) {
   while (!in_dialog() && tool.runs()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(tool.end(SIGTERM), 130);
   const json report = json::parse(read_file(out));
+  EXPECT_TRUE(report["stopped"]);
   ASSERT_EQ(report["rows"].size(), 2U);
   EXPECT_EQ(report["rows"][0]["test"], "matmul");
   EXPECT_GT(report["rows"][1]["value"], 0.0);

@@ -76,7 +76,8 @@ int run(int argc, char** argv) {
                       .machine = machine_name(context),
                       .commit = MEMLONG_COMMIT,
                       .repeat = arguments.repeat,
-                      .rows = bench.rows};
+                      .rows = bench.rows,
+                      .stopped = stopped.has_value()};
   tools::print_out(print(report, arguments.output));
   if (!stopped) return tools::kExitOk;
   tools::flush_out();

@@ -83,7 +83,7 @@ std::string format_markdown(const Report& report) {
                figures(row.more)});
   }
   return table.markdown() + "\n" + report.machine + "; commit " + report.commit + "; medians of " +
-         std::to_string(report.repeat) + "\n";
+         std::to_string(report.repeat) + (report.stopped ? "; stopped before its end\n" : "\n");
 }
 
 std::string format_csv(const Report& report) {
@@ -105,6 +105,7 @@ std::string format_json(const Report& report) {
                                  {"dtype", report.dtype},     {"threads", report.threads},
                                  {"machine", report.machine}, {"commit", report.commit},
                                  {"repeat", report.repeat},   {"rows", nlohmann::json::array()}};
+  if (report.stopped) json["stopped"] = true;
   for (const Row& row : report.rows) {
     nlohmann::ordered_json more = nlohmann::ordered_json::object();
     for (const auto& [name, value] : row.more) more[name] = value;

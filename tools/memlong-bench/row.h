@@ -46,6 +46,7 @@ struct Report {
   std::string commit;
   int repeat = 0;
   std::vector<Row> rows;
+  bool stopped = false;  ///< not all rows are there
 };
 
 std::string format_markdown(const Report& report);
