@@ -13,7 +13,6 @@
 namespace memlong::bench_tool {
 namespace {
 
-constexpr int64_t kSets = 4;  ///< of so many sets' chunks each segment reads its own
 constexpr int64_t kSteps = 1000;
 constexpr uint64_t kSeed = 1;
 
@@ -23,17 +22,19 @@ std::shared_ptr<const model::WeightStore> weights_of(const Network& network) {
       model::WeightStore::random(network.config, network.weights->dtype, kSeed));
 }
 
-/// Windows of random tokens, all of them targets; each chunk's length of them reads top_k chunks.
+/// Windows of random tokens, all of them targets; each chunk's length of them reads top_k chunks,
+/// and no two the same ones.
 train::Batch make_batch(Bench& bench) {
   const model::MemorySettings& settings = bench.network.settings;
-  const int64_t pool = kSets * settings.top_k;
+  const int64_t segments = (settings.window + settings.chunk - 1) / settings.chunk;
+  const MemorySet random = random_memory(bench.context, bench.network, settings.chunk);
   std::vector<MemorySet> chunks;
-  for (int64_t i = 0; i < pool; ++i) {
-    chunks.push_back(random_memory(bench.context, bench.network, settings.chunk));
+  for (int64_t i = 0; i < bench.arguments.train_rows * segments + settings.top_k; ++i) {
+    chunks.push_back({.k = Tensor::copy_of(random.k), .v = Tensor::copy_of(random.v)});
   }
   const std::vector<int32_t> ids = random_ids(bench.network, settings.window + 1);
   train::Batch batch;
-  int64_t first = 0;
+  int64_t first = 0;  // chunk
   for (int64_t row = 0; row < bench.arguments.train_rows; ++row) {
     train::Sequence sequence;
     sequence.ids.assign(ids.begin(), ids.end() - 1);
@@ -43,9 +44,8 @@ train::Batch make_batch(Bench& bench) {
       train::SegmentPlan segment{
           .begin = begin, .end = std::min(begin + settings.chunk, settings.window), .parts = {}};
       for (int64_t i = 0; i < settings.top_k; ++i) {
-        const MemorySet& chunk = chunks[static_cast<size_t>((first + i) % pool)];
-        segment.parts.push_back(
-            {.end = settings.chunk, .k = Tensor::copy_of(chunk.k), .v = Tensor::copy_of(chunk.v)});
+        const MemorySet& chunk = chunks[static_cast<size_t>(first + i)];
+        segment.parts.push_back({.end = settings.chunk, .k = chunk.k, .v = chunk.v});
       }
       sequence.segments.push_back(std::move(segment));
     }
