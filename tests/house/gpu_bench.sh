@@ -5,36 +5,9 @@
 #   gpu_bench.sh ROOT [BIN]
 set -euo pipefail
 root=$1
-made=$(mktemp -d)
-trap 'rm -rf "$made"' EXIT
-mkdir "$made/path" "$made/bin"
-failures=0
+script=gpu-bench.sh
+source "$(dirname "${BASH_SOURCE[0]}")/gpu_stage.sh"
 given=(--bin "$made/bin" --python "$made/path/torch-python")
-
-# program NAME: standard input is what it does.
-program() { { echo '#!/bin/bash' && cat; } >"$made/$1" && chmod +x "$made/$1"; }
-
-# check CODE OPTION...: runs it; its exit code must be CODE.
-check() {
-  local want=$1 code=0
-  shift
-  rm -rf "$made/out"
-  PATH=$made/path:$PATH "$root/scripts/gpu-bench.sh" "${given[@]}" --out "$made/out" "$@" \
-    >"$made/stdout" 2>"$made/stderr" </dev/null || code=$?
-  [[ $code == "$want" ]] || wrong "exit code $code, not $want: $(cat "$made/stderr")"
-}
-wrong() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
-# reports FILE TEXT...: each stands in the file.
-reports() {
-  local file=$made/$1 text
-  shift
-  for text in "$@"; do
-    grep -qF -- "$text" "$file" || wrong "'$text' is not in: $(cat "$file")"
-  done
-}
 
 program path/nvidia-smi <<<'echo "NVIDIA-SMI has failed"; exit 9'
 if [[ ! -c /dev/nvidia0 ]]; then

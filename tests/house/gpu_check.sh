@@ -4,36 +4,9 @@
 #   gpu_check.sh ROOT
 set -euo pipefail
 root=$1
-made=$(mktemp -d)
-trap 'rm -rf "$made"' EXIT
-mkdir "$made/path" "$made/bin"
-failures=0
-bin=(--bin "$made/bin")
-
-# program NAME: standard input is what it does.
-program() { { echo '#!/bin/bash' && cat; } >"$made/$1" && chmod +x "$made/$1"; }
-
-# check CODE OPTION...: runs it; its exit code must be CODE.
-check() {
-  local want=$1 code=0
-  shift
-  rm -rf "$made/out"
-  PATH=$made/path:$PATH "$root/scripts/gpu-check.sh" "${bin[@]}" --out "$made/out" "$@" \
-    >"$made/stdout" 2>"$made/stderr" </dev/null || code=$?
-  [[ $code == "$want" ]] || wrong "exit code $code, not $want: $(cat "$made/stderr")"
-}
-wrong() {
-  echo "FAILED: $*"
-  failures=$((failures + 1))
-}
-# reports FILE TEXT...: each stands in the file.
-reports() {
-  local file=$made/$1 text
-  shift
-  for text in "$@"; do
-    grep -qF -- "$text" "$file" || wrong "'$text' is not in: $(cat "$file")"
-  done
-}
+script=gpu-check.sh
+source "$(dirname "${BASH_SOURCE[0]}")/gpu_stage.sh"
+given=(--bin "$made/bin")
 
 program path/nvidia-smi <<<'echo "NVIDIA-SMI has failed"; exit 9'
 if [[ ! -c /dev/nvidia0 ]]; then
@@ -126,12 +99,12 @@ cp "$root/scripts/gpu-run.sh" "$made/pack/run"
 echo libmadeup.so.1 | tee "$made/cuda/lib64/libmadeup.so.1" >"$made/pack/cublas"
 echo abc1234 >"$made/pack/commit"
 tar -C "$made/pack" -czf "$made/pack.tar.gz" .
-bin=(--pack "$made/pack.tar.gz")
+given=(--pack "$made/pack.tar.gz")
 CUDA_HOME=$made/cuda check 1
 reports out/report.md '| unpack | passed |' '| ops_device_test | passed |' '- commit: abc1234'
 check 1
 reports out/report.md '| ops_device_test | failed |' 'libmadeup.so.1 is nowhere on this machine'
-bin=(--bin "$made/bin")
+given=(--bin "$made/bin")
 
 program bin/a_device_test <<<'echo started; sleep 100'
 check 1 --minutes 0.1
