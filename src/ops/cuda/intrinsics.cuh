@@ -79,10 +79,11 @@ __device__ __forceinline__ void store_word(void* to, Word word) {
   *static_cast<Word*>(to) = word;
 }
 
-/// The same of 16 bytes that nothing writes while the kernel runs and that are read once.
+/// load_word() of 16 bytes that no other warp reads: they need no place in the L1 cache. Not
+/// through the read-only path, for a kernel that starts early runs while others still write.
 __device__ __forceinline__ uint4 load_once(const void* from) {
   uint4 word;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("ld.global.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(word.x), "=r"(word.y), "=r"(word.z), "=r"(word.w)
                : "l"(from));
   return word;

@@ -56,8 +56,7 @@ void launch(const Context& context, const char* name, const LaunchShape& shape,
 
 /// The same for a kernel each thread of which calls device::wait_for_earlier() before it looks at
 /// anything that other kernels write, or writes itself: it may start while the one before it still
-/// runs. That saves what lies between two kernels of a stream, which for short ones is half of
-/// their time.
+/// runs, which saves what lies between two kernels of a stream.
 template <class... Params, class... Args>
 void launch_early(const Context& context, const char* name, const LaunchShape& shape,
                   void (*kernel)(Params...), const Args&... args) {
