@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "common/error.h"
+#include "tokenizer/text_parts.h"
 
 namespace memlong::engine {
 namespace {
@@ -12,7 +13,6 @@ constexpr size_t kBlockBytes = size_t{64} << 10;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 bool is_space(uint8_t value) { return value == ' ' || (value >= '\t' && value <= '\r'); }
-bool is_continuation(char value) { return (static_cast<uint8_t>(value) & 0xC0U) == 0x80U; }
 
 /// Eight plain ASCII bytes, none of them NUL?
 bool plain_eight(const char* at) {
@@ -71,24 +71,6 @@ void TextCheck::finish() const {
   if (!visible_) fail(ErrorKind::format, "empty: nothing but white space");
 }
 
-size_t cut_piece(std::string_view text, bool at_end) {
-  if (at_end && text.size() <= kPieceBytes) return text.size();
-  MEMLONG_CHECK(text.size() > kPieceBytes, "cut_piece needs to see beyond the piece");
-  size_t any_newline = 0;
-  for (size_t i = kPieceBytes; i-- > 0;) {
-    if (text[i] != '\n') continue;
-    if (text[i + 1] != '\n' && text[i + 1] != '\r') return i + 1;
-    if (any_newline == 0) any_newline = i + 1;
-  }
-  if (any_newline > 0) return any_newline;
-  for (size_t i = kPieceBytes; i-- > 1;) {
-    if (text[i] == ' ' && text[i - 1] != ' ') return i;
-  }
-  size_t cut = kPieceBytes;
-  while (cut > 1 && is_continuation(text[cut])) --cut;
-  return cut;
-}
-
 void PieceReader::fill() {
   buffer_.erase(0, begin_);
   begin_ = 0;
@@ -110,7 +92,7 @@ std::optional<std::string> PieceReader::next() {
   }
   const std::string_view rest = std::string_view(buffer_).substr(begin_);
   if (rest.empty()) return std::nullopt;
-  std::string piece(rest.substr(0, cut_piece(rest, at_end_)));
+  std::string piece(tokenizer::first_part(rest, kPieceBytes));
   begin_ += piece.size();
   return piece;
 }

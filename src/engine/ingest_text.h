@@ -35,17 +35,11 @@ class TextCheck {
 /// No piece is longer.
 inline constexpr size_t kPieceBytes = size_t{16} << 10;
 
-/// Where the first piece of `text` ends: after the last newline of the first kPieceBytes bytes (one
-/// that no other newline follows, if there is such), else before the last blank, else between two
-/// characters. `text` is what is left of the document, or at least kPieceBytes + 1 bytes of it
-/// (`at_end` false). Depends on the bytes alone.
-size_t cut_piece(std::string_view text, bool at_end);
-
 /// Fills at most `size` bytes and returns how many; 0 at the end. Errors: io.
 using ReadBlock = std::function<size_t(char* to, size_t size)>;
 
-/// Hands out a text piece by piece; holds some pieces at most. A byte order mark at the start is
-/// left out. Not thread-safe.
+/// Hands out a text piece by piece, cut as tokenizer::first_part() says; holds some pieces at most.
+/// A byte order mark at the start is left out. Not thread-safe.
 class PieceReader {
  public:
   explicit PieceReader(ReadBlock read) : read_(std::move(read)) {}

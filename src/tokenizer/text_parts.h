@@ -7,13 +7,14 @@
 
 namespace memlong::tokenizer {
 
-/// The longest part, in bytes, that is given to the library in one call.
+/// The longest part, in bytes, that is encoded at once.
 inline constexpr size_t kPartBytes = size_t{64} << 10;
 
-/// The beginning of `text` that is encoded first: all of it up to kPartBytes; else up to the last
-/// place in the second half of those bytes where a cut changes no ids (behind a line, before a
-/// space); else, where there is none, whole characters. Depends on the bytes alone.
-std::string_view first_part(std::string_view text);
+/// The beginning of `text` that is encoded first: all of it up to `limit` bytes; else up to the
+/// last place where a cut changes no ids: before a single space between two visible characters;
+/// where there is none in the second half, behind a line, then before spaces; else whole
+/// characters. Depends on the first limit + 1 bytes alone.
+std::string_view first_part(std::string_view text, size_t limit = kPartBytes);
 
 /// Runs of spaces as one space.
 std::string merge_spaces(std::string_view text);
