@@ -46,6 +46,8 @@ class TemplateBase : public ChatTemplate {
   /// The id of a special token that this template cannot do without. Errors: config.
   [[nodiscard]] int32_t need(std::string_view special) const;
   [[nodiscard]] int32_t need_eos() const;
+  /// `end`, and the end of a sequence where the tokenizer has another one.
+  [[nodiscard]] Ids or_eos(int32_t end) const;
   /// Refuses a role that is not system, user or assistant, and, with `system_first`, a system
   /// message that is not the first. Errors: format.
   void check_role(const Message& message, size_t before, bool system_first) const;
@@ -65,6 +67,7 @@ using TemplateMaker =
 // Templates whose marks are special tokens (chat_marked.cpp).
 std::shared_ptr<const ChatTemplate> make_memlong(std::shared_ptr<const Tokenizer> tokenizer);
 std::shared_ptr<const ChatTemplate> make_chatml(std::shared_ptr<const Tokenizer> tokenizer);
+std::shared_ptr<const ChatTemplate> make_llama3(std::shared_ptr<const Tokenizer> tokenizer);
 // Templates whose marks are text on lines (chat_lines.cpp).
 std::shared_ptr<const ChatTemplate> make_plain(std::shared_ptr<const Tokenizer> tokenizer);
 std::shared_ptr<const ChatTemplate> make_zephyr(std::shared_ptr<const Tokenizer> tokenizer);

@@ -23,9 +23,7 @@ class MemlongTemplate final : public TemplateBase {
   }
   [[nodiscard]] Ids answer_prefix(size_t /*before*/) const override { return {assistant_}; }
   [[nodiscard]] Ids answer_suffix() const override { return {}; }
-  [[nodiscard]] Ids stop_ids() const override {
-    return tokenizer_->eos() >= 0 ? Ids{end_, tokenizer_->eos()} : Ids{end_};
-  }
+  [[nodiscard]] Ids stop_ids() const override { return or_eos(end_); }
 
  private:
   int32_t system_;
@@ -56,12 +54,39 @@ class ChatmlTemplate final : public TemplateBase {
     return builder(before > 0).id(start_).text("assistant\n").take_ids();
   }
   [[nodiscard]] Ids answer_suffix() const override { return builder(false).text("\n").take_ids(); }
-  [[nodiscard]] Ids stop_ids() const override {
-    return tokenizer_->eos() >= 0 ? Ids{end_, tokenizer_->eos()} : Ids{end_};
-  }
+  [[nodiscard]] Ids stop_ids() const override { return or_eos(end_); }
 
  private:
   int32_t start_;
+  int32_t end_;
+};
+
+/// <|start_header_id|>user<|end_header_id|>\n\ncontent<|eot_id|>
+class Llama3Template final : public TemplateBase {
+ public:
+  explicit Llama3Template(std::shared_ptr<const Tokenizer> tokenizer)
+      : TemplateBase("llama3", std::move(tokenizer)),
+        start_(need("<|start_header_id|>")),
+        end_header_(need("<|end_header_id|>")),
+        end_(need("<|eot_id|>")) {}
+
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+    check_role(message, before, false);
+    return header(message.role).content("", message.content).id(end_).take();
+  }
+  [[nodiscard]] Ids answer_prefix(size_t /*before*/) const override {
+    return header("assistant").take_ids();
+  }
+  [[nodiscard]] Ids answer_suffix() const override { return {}; }
+  [[nodiscard]] Ids stop_ids() const override { return or_eos(end_); }
+
+ private:
+  [[nodiscard]] MessageBuilder header(const std::string& role) const {
+    return builder(true).id(start_).text(role).id(end_header_).text("\n\n");
+  }
+
+  int32_t start_;
+  int32_t end_header_;
   int32_t end_;
 };
 
@@ -73,6 +98,10 @@ std::shared_ptr<const ChatTemplate> make_memlong(std::shared_ptr<const Tokenizer
 
 std::shared_ptr<const ChatTemplate> make_chatml(std::shared_ptr<const Tokenizer> tokenizer) {
   return std::make_shared<ChatmlTemplate>(std::move(tokenizer));
+}
+
+std::shared_ptr<const ChatTemplate> make_llama3(std::shared_ptr<const Tokenizer> tokenizer) {
+  return std::make_shared<Llama3Template>(std::move(tokenizer));
 }
 
 }  // namespace memlong::tokenizer

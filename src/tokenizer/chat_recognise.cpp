@@ -47,7 +47,7 @@ std::string recognise_chat_template(const fs::path& folder) {
   if (has("<|im_start|>")) return "chatml";
   if (has("<<SYS>>")) return "llama2";
   if (has("[INST]")) return "mistral";
-  if (has("<|start_header_id|>")) return "plain";                 // Llama 3: not known
+  if (has("<|start_header_id|>")) return "llama3";
   if (has("<|end|>")) return breaks_lines ? "plain" : "memlong";  // with line breaks: Phi 3
   if ((has("<|user|>") || has("'<|'")) && (has("eos_token") || has("</s>"))) return "zephyr";
   if (has("USER:") && has("ASSISTANT:")) return "vicuna";

@@ -8,9 +8,10 @@
 namespace memlong::tokenizer {
 namespace {
 
-constexpr std::array<std::pair<const char*, TemplateMaker>, 7> kTemplates = {
+constexpr std::array<std::pair<const char*, TemplateMaker>, 8> kTemplates = {
     {{"plain", make_plain},
      {"llama2", make_llama2},
+     {"llama3", make_llama3},
      {"mistral", make_mistral},
      {"zephyr", make_zephyr},
      {"chatml", make_chatml},
@@ -65,6 +66,11 @@ int32_t TemplateBase::need_eos() const {
                                 "choose another template");
   }
   return tokenizer_->eos();
+}
+
+Ids TemplateBase::or_eos(int32_t end) const {
+  const int32_t eos = tokenizer_->eos();
+  return eos >= 0 && eos != end ? Ids{end, eos} : Ids{end};
 }
 
 void TemplateBase::check_role(const Message& message, size_t before, bool system_first) const {

@@ -49,8 +49,8 @@ class ChatTemplate {
   [[nodiscard]] virtual std::vector<std::string> stop_texts() const = 0;
 };
 
-/// Names: plain, llama2, mistral, zephyr, chatml, vicuna, memlong. Errors: usage for another name,
-/// config when the tokenizer lacks a special token that the template needs.
+/// Names: plain, llama2, llama3, mistral, zephyr, chatml, vicuna, memlong. Errors: usage for
+/// another name, config when the tokenizer lacks a special token that the template needs.
 std::shared_ptr<const ChatTemplate> make_chat_template(const std::string& name,
                                                        std::shared_ptr<const Tokenizer> tokenizer);
 

@@ -22,7 +22,8 @@ Shared load_all_marks(const char* more) {
   const test::TempFolder folder;
   tokenizer::write_model(folder, more);
   folder.write("added_tokens.json",
-               R"({"<|im_start|>": 5000, "<|im_end|>": 5001, "[INST]": 5002, "[/INST]": 5003})");
+               R"({"<|im_start|>": 5000, "<|im_end|>": 5001, "[INST]": 5002, "[/INST]": 5003,
+                   "<|start_header_id|>": 5004, "<|end_header_id|>": 5005, "<|eot_id|>": 5006})");
   return tokenizer::load_tokenizer(folder.path());
 }
 

@@ -16,11 +16,12 @@ const std::vector<Message> kDialog = {
     {"system", "Be brief."}, {"user", "Hi there"}, {"assistant", "Hello!"}, {"user", "Bye"}};
 const std::vector<Message> kNoSystem = {kDialog.begin() + 1, kDialog.end()};
 
-/// A tokenizer that has ChatML's marks too.
+/// A tokenizer that has the marks of ChatML and Llama 3 too.
 std::shared_ptr<const Tokenizer> rich(const std::string& model_more = "") {
   const TempFolder folder;
   write_model(folder, model_more);
-  folder.write("added_tokens.json", R"({"<|im_start|>": 4096, "<|im_end|>": 4097})");
+  folder.write("added_tokens.json", R"({"<|im_start|>": 4096, "<|im_end|>": 4097,
+      "<|start_header_id|>": 4098, "<|end_header_id|>": 4099, "<|eot_id|>": 4100})");
   return load_tokenizer(folder.path());
 }
 
@@ -61,6 +62,13 @@ const Golden kGoldens[] = {
      "<|im_start|>assistant\nHello!<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n"
      "<|im_start|>assistant\n",
      ""},
+    {"llama3",
+     "<s><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
+     "<|start_header_id|>user<|end_header_id|>\n\nHi there<|eot_id|>"
+     "<|start_header_id|>assistant<|end_header_id|>\n\nHello!<|eot_id|>"
+     "<|start_header_id|>user<|end_header_id|>\n\nBye<|eot_id|>"
+     "<|start_header_id|>assistant<|end_header_id|>\n\n",
+     ""},
     {"vicuna", "<s>Be brief. USER: Hi there ASSISTANT: Hello!</s>USER: Bye ASSISTANT:",
      "<s>USER: Hi there ASSISTANT: Hello!</s>USER: Bye ASSISTANT:"},
     {"memlong",
@@ -99,6 +107,13 @@ TEST(ChatTemplate, ReferenceModelIds) {
   EXPECT_EQ(chat->stop_ids(), (Ids{6, 2}));
   EXPECT_EQ(chat->answer_suffix(), Ids{});
   EXPECT_TRUE(chat->stop_texts().empty());
+}
+
+TEST(ChatTemplate, AnEndOfSequenceThatEndsMessagesStopsOnce) {
+  const TempFolder folder;
+  write_model(folder);
+  folder.write("tokenizer_config.json", R"({"eos_token": "<|end|>"})");
+  EXPECT_EQ(make_chat_template("memlong", load_tokenizer(folder.path()))->stop_ids(), (Ids{6}));
 }
 
 TEST(ChatTemplate, ContentStandsWhereItIsSaidToStand) {
@@ -186,7 +201,7 @@ TEST(ChatTemplate, Errors) {
   using testing::HasSubstr;
   const auto tokenizer = reference();
   EXPECT_THAT(error_of(ErrorKind::usage, [&] { make_chat_template("alpaca", tokenizer); }),
-              HasSubstr("plain, llama2, mistral, zephyr, chatml, vicuna, memlong"));
+              HasSubstr("plain, llama2, llama3, mistral, zephyr, chatml, vicuna, memlong"));
   EXPECT_THAT(error_of(ErrorKind::config, [&] { make_chat_template("chatml", tokenizer); }),
               HasSubstr("<|im_start|>"));
   for (const std::string& name : chat_template_names()) {
@@ -226,7 +241,7 @@ TEST(RecogniseChatTemplate, KnowsTheTemplatesOfWellKnownModels) {
       {"{{ 'USER: ' + message['content'] + ' ' }}{{ 'ASSISTANT: ' + content + eos_token }}",
        "vicuna"},
       {"{{'<|user|>' + '\\n' + message['content'] + '<|end|>' + '\\n'}}", "plain"},
-      {"{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' }}", "plain"},
+      {"{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' }}", "llama3"},
       {"something else", "plain"},
   };
   for (const auto& [text, name] : table) {
