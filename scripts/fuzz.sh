@@ -38,7 +38,7 @@ run_target() {
   local target=$1 longest=4096 found=$build/corpus/$1
   case $target in
     snapshot | tokenizer_model) longest=8192 ;;
-    config | chat_template) longest=16384 ;;
+    config | chat_template | tokenizer_json) longest=16384 ;;
   esac
   mkdir -p "$found" "$findings" "$scratch/$target"
   TMPDIR=$scratch/$target OMP_NUM_THREADS=1 UBSAN_OPTIONS=print_stacktrace=1 "$build/bin/fuzz-$target" \

@@ -7,11 +7,10 @@
 
 #include "common/error.h"
 #include "common/file.h"
+#include "tokenizer/kinds.h"
 #include "tokenizer/spm_model.h"
 #include "tokenizer/text_parts.h"
-#include "tokenizer/tokenizer.h"
-#include "tokenizer/tokenizer_files.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/token_table.h"
 
 namespace memlong::tokenizer {
 namespace {
@@ -20,14 +19,7 @@ namespace fs = std::filesystem;
 using sentencepiece::SentencePieceProcessor;
 
 constexpr size_t kMaxModelBytes = size_t{256} << 20;
-constexpr std::string_view kSpaceMark = "\xE2\x96\x81";      // U+2581 stands for a space in a piece
-constexpr std::string_view kUnknownText = " \xE2\x81\x87 ";  // what sentencepiece decodes <unk> to
-
-struct Token {
-  std::string text;   ///< as the files spell it
-  std::string bytes;  ///< what it adds to a text
-  bool special = false;
-};
+constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581 stands for a space in a piece
 
 bool looks_like_mark(const std::string& text) {
   if (text.size() < 3 || text.find(kSpaceMark) != std::string::npos) return false;
@@ -78,26 +70,28 @@ class SentencePieceTokenizer final : public Tokenizer {
   SentencePieceTokenizer(const fs::path& file, const TokenizerFiles& files);
 
   [[nodiscard]] Ids encode(std::string_view text, bool continues) const override;
-  [[nodiscard]] std::string decode(std::span<const int32_t> ids, bool show_special) const override;
-  [[nodiscard]] std::string piece_bytes(int32_t id) const override;
-  [[nodiscard]] int32_t vocab_size() const override { return static_cast<int32_t>(tokens_.size()); }
+  [[nodiscard]] std::string decode(std::span<const int32_t> ids, bool show_special) const override {
+    return tokens_.decode(ids, show_special, dummy_prefix_);
+  }
+  [[nodiscard]] std::string piece_bytes(int32_t id) const override {
+    return tokens_.piece_bytes(id);
+  }
+  [[nodiscard]] int32_t vocab_size() const override { return tokens_.size(); }
   [[nodiscard]] int32_t bos() const override { return bos_; }
   [[nodiscard]] int32_t eos() const override { return eos_; }
   [[nodiscard]] bool adds_bos() const override { return adds_bos_; }
   [[nodiscard]] bool adds_dummy_prefix() const override { return dummy_prefix_; }
-  [[nodiscard]] bool is_special(int32_t id) const override;
+  [[nodiscard]] bool is_special(int32_t id) const override { return tokens_.is_special(id); }
   [[nodiscard]] std::optional<int32_t> special_id(std::string_view text) const override;
   [[nodiscard]] Digest hash() const override { return hash_; }
 
  private:
   void load_model(const std::string& bytes, const SpmModel& model);
   void add_tokens(const SpmModel& model, const TokenizerFiles& files);
-  [[nodiscard]] int32_t named_id(const std::optional<std::string>& text, int32_t otherwise,
-                                 const char* key) const;
   [[nodiscard]] Digest make_hash(const std::string& bytes) const;
 
   std::string origin_;
-  std::vector<Token> tokens_;
+  TokenTable tokens_;
   std::map<std::string, int32_t, std::less<>> special_ids_;
   SentencePieceProcessor opening_;     ///< the beginning of a text
   SentencePieceProcessor continuing_;  ///< the rest: no dummy prefix, spaces at its ends kept
@@ -123,32 +117,29 @@ SentencePieceTokenizer::SentencePieceTokenizer(const fs::path& file, const Token
   removes_spaces_ = model.remove_extra_whitespaces;
   add_tokens(model, files);
   load_model(bytes, model);
-  bos_ = named_id(files.bos, opening_.bos_id(), "bos_token");
-  eos_ = named_id(files.eos, opening_.eos_id(), "eos_token");
-  adds_bos_ = bos_ >= 0 && files.add_bos;
+  bos_ = tokens_.named(files.bos, opening_.bos_id(), "bos_token", origin_);
+  eos_ = tokens_.named(files.eos, opening_.eos_id(), "eos_token", origin_);
+  adds_bos_ = bos_ >= 0 && files.add_bos.value_or(true);
   hash_ = make_hash(bytes);
 }
 
 void SentencePieceTokenizer::add_tokens(const SpmModel& model, const TokenizerFiles& files) {
+  size_t own = 0;
   for (const SpmPiece& piece : model.pieces) {
-    tokens_.push_back({piece.text, bytes_of(piece, origin_), is_special_piece(piece, files)});
+    tokens_.put(own++, {piece.text, bytes_of(piece, origin_), is_special_piece(piece, files)});
   }
-  const size_t own = tokens_.size();
   for (const auto& [id, added] : files.added) {
     const auto index = static_cast<size_t>(id);
     if (index < own) continue;  // the model file says what it is
-    if (index >= tokens_.size()) tokens_.resize(index + 1);
-    tokens_[index] = {added.text, added.text, added.special};
+    tokens_.put(index, {added.text, added.text, added.special});
   }
-  for (size_t i = 0; i < tokens_.size(); ++i) {
-    if (tokens_[i].special) special_ids_.emplace(tokens_[i].text, static_cast<int32_t>(i));
-  }
+  special_ids_ = tokens_.specials();
 }
 
 /// Special pieces become control pieces for the library: it never finds those in a text.
 void SentencePieceTokenizer::load_model(const std::string& bytes, const SpmModel& model) {
   SpmPatch patch;
-  patch.make_control = [this](size_t piece) { return tokens_[piece].special; };
+  patch.make_control = [this](size_t piece) { return tokens_.at(piece).special; };
   patch.drop_dummy_prefix = !dummy_prefix_;
   load_processor(opening_, patch_spm(bytes, patch), origin_);
   patch.drop_dummy_prefix = true;
@@ -156,18 +147,6 @@ void SentencePieceTokenizer::load_model(const std::string& bytes, const SpmModel
   load_processor(continuing_, patch_spm(bytes, patch), origin_);
   MEMLONG_CHECK(static_cast<size_t>(opening_.GetPieceSize()) == model.pieces.size(),
                 "sentencepiece counts pieces otherwise");
-}
-
-int32_t SentencePieceTokenizer::named_id(const std::optional<std::string>& text, int32_t otherwise,
-                                         const char* key) const {
-  if (!text) return otherwise;
-  if (text->empty()) return -1;
-  const auto found = special_ids_.find(*text);
-  if (found == special_ids_.end()) {
-    fail(ErrorKind::config,
-         origin_ + " has no piece \"" + *text + "\", which tokenizer_config.json names as " + key);
-  }
-  return found->second;
 }
 
 Digest SentencePieceTokenizer::make_hash(const std::string& bytes) const {
@@ -201,36 +180,6 @@ Ids SentencePieceTokenizer::encode(std::string_view text, bool continues) const 
   return ids;
 }
 
-std::string SentencePieceTokenizer::decode(std::span<const int32_t> ids, bool show_special) const {
-  std::string text;
-  std::string pending;
-  bool at_start = true;
-  for (const int32_t id : ids) {
-    if (is_special(id)) {
-      text += take_rest(pending);
-      if (show_special) text += tokens_[static_cast<size_t>(id)].text;
-      continue;
-    }
-    pending += piece_bytes(id);
-    if (at_start && !pending.empty()) {
-      at_start = false;
-      if (dummy_prefix_ && pending.front() == ' ') pending.erase(0, 1);
-    }
-    text += take_characters(pending);
-  }
-  return text + take_rest(pending);
-}
-
-std::string SentencePieceTokenizer::piece_bytes(int32_t id) const {
-  if (id < 0 || id >= vocab_size()) return {};  // rows that pad a model's vocabulary
-  const Token& token = tokens_[static_cast<size_t>(id)];
-  return token.special ? std::string() : token.bytes;
-}
-
-bool SentencePieceTokenizer::is_special(int32_t id) const {
-  return id >= 0 && id < vocab_size() && tokens_[static_cast<size_t>(id)].special;
-}
-
 std::optional<int32_t> SentencePieceTokenizer::special_id(std::string_view text) const {
   const auto found = special_ids_.find(text);
   if (found == special_ids_.end()) return std::nullopt;
@@ -239,18 +188,9 @@ std::optional<int32_t> SentencePieceTokenizer::special_id(std::string_view text)
 
 }  // namespace
 
-std::shared_ptr<const Tokenizer> load_tokenizer(const fs::path& folder) {
-  const fs::path file = folder / "tokenizer.model";
-  std::error_code ignored;
-  if (!fs::exists(file, ignored)) {
-    if (fs::exists(folder / "tokenizer.json", ignored)) {
-      fail(ErrorKind::format, folder.string() +
-                                  " has only tokenizer.json, a format that is not read yet; "
-                                  "memlong needs the model's tokenizer.model (sentencepiece)");
-    }
-    fail(ErrorKind::io, folder.string() + " has no tokenizer.model");
-  }
-  return std::make_shared<SentencePieceTokenizer>(file, read_tokenizer_files(folder));
+std::shared_ptr<const Tokenizer> load_sentencepiece_tokenizer(const fs::path& file,
+                                                              const TokenizerFiles& files) {
+  return std::make_shared<SentencePieceTokenizer>(file, files);
 }
 
 }  // namespace memlong::tokenizer

@@ -1,4 +1,4 @@
-// Text to token ids and back. One small interface; the library behind it stays in one file.
+// Text to token ids and back. One small interface; each library behind it stays in one file.
 #pragma once
 
 #include <cstdint>
@@ -45,9 +45,9 @@ class Tokenizer {
   [[nodiscard]] virtual Digest hash() const = 0;
 };
 
-/// Opens the tokenizer of a model folder (tokenizer.model, tokenizer_config.json,
-/// special_tokens_map.json, added_tokens.json). A folder with only tokenizer.json gets an error
-/// that says that this format is not read yet. Errors: io, format, config.
+/// Opens the tokenizer of a model folder: tokenizer.model (sentencepiece), else tokenizer.json
+/// (byte-pair encoding), with what tokenizer_config.json, special_tokens_map.json and
+/// added_tokens.json say beside it. Errors: io; format; config for what is not supported, by name.
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& folder);
 
 }  // namespace memlong::tokenizer

@@ -14,7 +14,6 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMaxFileBytes = size_t{64} << 20;
-constexpr int64_t kMaxId = int64_t{1} << 20;  // every id up to the largest takes memory
 
 /// The file's object; empty when there is no such file.
 json read_object(const std::filesystem::path& file) {
@@ -60,7 +59,7 @@ void read_special_names(const json& root, TokenizerFiles& files) {
 
 void add_token(int64_t id, const std::string& text, bool special, const std::string& origin,
                TokenizerFiles& files) {
-  if (id < 0 || id >= kMaxId) {
+  if (id < 0 || id >= kMaxTokenId) {
     fail(ErrorKind::format,
          origin + ": added token " + text + " has the impossible id " + std::to_string(id));
   }
@@ -100,9 +99,10 @@ void read_added_decoder(const json& root, const std::string& origin, TokenizerFi
   }
 }
 
-bool flag_or(const json& root, const char* key, bool otherwise) {
+std::optional<bool> flag_in(const json& root, const char* key) {
   const auto found = root.find(key);
-  return found != root.end() && found->is_boolean() ? found->get<bool>() : otherwise;
+  if (found == root.end() || !found->is_boolean()) return std::nullopt;
+  return found->get<bool>();
 }
 
 }  // namespace
@@ -115,8 +115,8 @@ TokenizerFiles read_tokenizer_files(const std::filesystem::path& folder) {
   const json root = read_object(config);
   read_added_decoder(root, config.string(), files);
   read_special_names(root, files);
-  files.add_bos = flag_or(root, "add_bos_token", true);
-  files.add_prefix_space = flag_or(root, "add_prefix_space", true);
+  files.add_bos = flag_in(root, "add_bos_token");
+  files.add_prefix_space = flag_in(root, "add_prefix_space").value_or(true);
   read_special_names(read_object(folder / "special_tokens_map.json"), files);
   return files;
 }

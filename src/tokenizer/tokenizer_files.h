@@ -1,4 +1,4 @@
-// What the JSON files beside tokenizer.model say.
+// What the JSON files beside tokenizer.model or tokenizer.json say.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,8 @@
 
 namespace memlong::tokenizer {
 
+inline constexpr int64_t kMaxTokenId = int64_t{1} << 20;  ///< ids up to the largest take memory
+
 struct AddedToken {
   std::string text;
   bool special = false;
@@ -18,7 +20,7 @@ struct AddedToken {
 struct TokenizerFiles {
   std::optional<std::string> bos;  ///< not given: as the model file says; "": none
   std::optional<std::string> eos;
-  bool add_bos = true;  ///< what Llama's tokenizer does where nothing is said
+  std::optional<bool> add_bos;
   bool add_prefix_space = true;
   std::set<std::string> specials;       ///< texts named as special tokens
   std::map<int32_t, AddedToken> added;  ///< by id

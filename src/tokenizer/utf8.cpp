@@ -76,6 +76,8 @@ std::string take_rest(std::string& pending) {
   return text;
 }
 
+size_t character_length(std::string_view text) { return next_step(text).length; }
+
 size_t character_floor(std::string_view text, size_t at) {
   if (at >= text.size()) return text.size();
   const size_t lowest = at - std::min<size_t>(at, 3);

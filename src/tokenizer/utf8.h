@@ -16,6 +16,9 @@ std::string take_characters(std::string& pending);
 /// The same for the end of a text: what is incomplete gives U+FFFD, nothing stays behind.
 std::string take_rest(std::string& pending);
 
+/// How many bytes the first character of a text has (1 for what begins none). Not of an empty one.
+size_t character_length(std::string_view text);
+
 /// The greatest position <= `at` of a text at which a character begins (or its end). For bytes
 /// that are no UTF-8 it is at most 3 below `at`.
 size_t character_floor(std::string_view text, size_t at);

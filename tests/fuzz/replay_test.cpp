@@ -25,6 +25,7 @@ constexpr Corpus kCorpora[] = {{"safetensors", safetensors},
                                {"dialogs", dialogs},
                                {"toml", toml},
                                {"tokenizer_model", tokenizer_model},
+                               {"tokenizer_json", tokenizer_json},
                                {"tokenizer_text", tokenizer_text},
                                {"chat_template", chat_template}};
 

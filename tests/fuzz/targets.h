@@ -21,6 +21,8 @@ void dialogs(std::string_view input);
 void toml(std::string_view input);
 /// A sentencepiece model; its last bytes are also a text for it.
 void tokenizer_model(std::string_view input);
+/// A tokenizer.json; its last bytes are also a text for it.
+void tokenizer_json(std::string_view input);
 /// A byte that chooses, then text, or ids, for the reference model's tokenizer.
 void tokenizer_text(std::string_view input);
 /// A byte that chooses, then messages of a dialog with 0x1F between them, or a

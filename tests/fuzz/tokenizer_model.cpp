@@ -38,13 +38,12 @@ void check_specials(const Tokenizer& tokens) {
   }
 }
 
-}  // namespace
-
-void tokenizer_model(std::string_view input) {
-  static const test::TempFolder folder;
-  folder.write("tokenizer.model", std::string(input));
+void check_file(const char* name, std::string_view input) {
+  static const test::TempFolder root;
+  const std::string folder = std::string(name) + ".d";
+  root.write(folder + "/" + name, std::string(input));
   const auto tokens = value_of({ErrorKind::format, ErrorKind::config},
-                               [&] { return tokenizer::load_tokenizer(folder.path()); });
+                               [&] { return tokenizer::load_tokenizer(root.path() / folder); });
   if (!tokens) return;
   check_specials(**tokens);
   const std::string_view tail = input.substr(input.size() - std::min(input.size(), kTextBytes));
@@ -52,9 +51,16 @@ void tokenizer_model(std::string_view input) {
        {tail, std::string_view(""),
         std::string_view("  hello <s> world\n\n<|user|> ABB\xEF\xAC\x81"),
         std::string_view("\xE2\x96\x81 caf\xC3\xA9 \xEF\xBC\xA1\xF0\x9F\x98\x80\xCC\x81 \xFF")}) {
-    check_text(*tokens, text, false);
-    check_text(*tokens, text, true);
+    // An expression may be too much for a text: then that is what is said.
+    accepted({ErrorKind::format}, [&] { check_text(*tokens, text, false); });
+    accepted({ErrorKind::format}, [&] { check_text(*tokens, text, true); });
   }
 }
+
+}  // namespace
+
+void tokenizer_model(std::string_view input) { check_file("tokenizer.model", input); }
+
+void tokenizer_json(std::string_view input) { check_file("tokenizer.json", input); }
 
 }  // namespace memlong::fuzz

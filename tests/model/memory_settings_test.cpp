@@ -193,7 +193,13 @@ TEST(Settings, KnownModelsAreFoundByShape) {
   EXPECT_EQ(name(shape("LlamaForCausalLM", 32, 4096, 32, 32, 32000)), "llama-2-7b.toml");
   EXPECT_EQ(name(shape("MistralForCausalLM", 32, 4096, 32, 8, 32768)), "mistral-7b.toml");
   EXPECT_EQ(name(shape("Qwen2ForCausalLM", 24, 896, 14, 2, 151936)), "qwen2-0.5b.toml");
+  EXPECT_EQ(name(shape("Qwen2ForCausalLM", 28, 1536, 12, 2, 151936)), "qwen2.toml");
+  EXPECT_EQ(name(shape("LlamaForCausalLM", 32, 4096, 32, 8, 128256)), "llama-3-8b.toml");
+  EXPECT_EQ(name(shape("LlamaForCausalLM", 16, 2048, 32, 8, 128256)), "llama-3.2-1b.toml");
+  EXPECT_EQ(name(shape("LlamaForCausalLM", 28, 3072, 24, 8, 128256)), "llama-3.2-3b.toml");
+  EXPECT_EQ(name(shape("LlamaForCausalLM", 30, 576, 9, 3, 49152)), "smollm2.toml");
   EXPECT_EQ(name(shape("LlamaForCausalLM", 8, 256, 4, 2, 4096)), "reference.toml");
+  EXPECT_FALSE(find(shape("Qwen2ForCausalLM", 28, 1536, 12, 2, 151936)).window_bos);
 }
 
 TEST(Settings, AShapeThatNobodyKnowsGetsDefaults) {

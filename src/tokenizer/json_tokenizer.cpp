@@ -1,0 +1,159 @@
+// The tokenizer of models with a tokenizer.json.
+#include <map>
+#include <unordered_map>
+
+#include "common/error.h"
+#include "tokenizer/kinds.h"
+#include "tokenizer/text_parts.h"
+#include "tokenizer/tokenizer_json.h"
+#include "tokenizer/utf8.h"
+
+namespace memlong::tokenizer {
+namespace {
+
+class JsonTokenizer final : public Tokenizer {
+ public:
+  JsonTokenizer(TokenizerJson read, const TokenizerFiles& files, const std::string& origin);
+
+  [[nodiscard]] Ids encode(std::string_view text, bool continues) const override;
+  [[nodiscard]] std::string decode(std::span<const int32_t> ids, bool show_special) const override {
+    return tokens_.decode(ids, show_special, adds_dummy_prefix());
+  }
+  [[nodiscard]] std::string piece_bytes(int32_t id) const override {
+    return tokens_.piece_bytes(id);
+  }
+  [[nodiscard]] int32_t vocab_size() const override { return tokens_.size(); }
+  [[nodiscard]] int32_t bos() const override { return bos_; }
+  [[nodiscard]] int32_t eos() const override { return eos_; }
+  [[nodiscard]] bool adds_bos() const override { return adds_bos_; }
+  [[nodiscard]] bool adds_dummy_prefix() const override { return !prefix_.empty(); }
+  [[nodiscard]] bool is_special(int32_t id) const override { return tokens_.is_special(id); }
+  [[nodiscard]] std::optional<int32_t> special_id(std::string_view text) const override;
+  [[nodiscard]] Digest hash() const override { return hash_; }
+
+ private:
+  struct Added {
+    size_t at = 0;
+    size_t length = 0;
+    int32_t id = -1;
+  };
+  [[nodiscard]] std::optional<Added> find_added(std::string_view text) const;
+  void encode_part(std::string_view part, bool continues, Ids& into) const;
+  void encode_plain(std::string_view text, bool with_prefix, Ids& into) const;
+
+  TokenTable tokens_;
+  Normalizer normalizer_;
+  WordSplitter splitter_;
+  Bpe bpe_;
+  std::vector<std::pair<std::string, int32_t>> added_;
+  std::array<bool, 256> opens_added_{};  ///< bytes with which an added token begins
+  std::map<std::string, int32_t, std::less<>> special_ids_;
+  std::string prefix_;              ///< what is put before a text
+  bool prefix_everywhere_ = false;  ///< and behind every added token
+  bool prefix_always_ = false;      ///< also where the text begins with it
+  int32_t bos_ = -1;
+  int32_t eos_ = -1;
+  bool adds_bos_ = false;
+  Digest hash_{};
+};
+
+JsonTokenizer::JsonTokenizer(TokenizerJson read, const TokenizerFiles& files,
+                             const std::string& origin)
+    : tokens_(std::move(read.tokens)),
+      normalizer_(std::move(read.normalizer)),
+      splitter_(std::move(read.splitter)),
+      bpe_(read.rules),
+      added_(std::move(read.added)),
+      special_ids_(tokens_.specials()),
+      prefix_(normalizer_.prefix()) {
+  prefix_always_ = !prefix_.empty();
+  prefix_everywhere_ = prefix_always_ || splitter_.prefix_everywhere();
+  if (prefix_.empty()) prefix_ = splitter_.prefix();
+  for (const auto& [text, id] : added_) opens_added_[static_cast<uint8_t>(text[0])] = true;
+  const int32_t opening = tokens_.named(read.opening, -1, "its first token", origin);
+  bos_ = tokens_.named(files.bos, opening, "bos_token", origin);
+  eos_ = tokens_.named(files.eos, -1, "eos_token", origin);
+  adds_bos_ = bos_ >= 0 && files.add_bos.value_or(opening >= 0);
+  Sha256 hash;
+  hash.update(to_hex(read.digest));
+  hash.update((adds_bos_ ? " yes " : " no ") + std::to_string(bos_));
+  hash_ = hash.finish();
+}
+
+std::optional<int32_t> JsonTokenizer::special_id(std::string_view text) const {
+  const auto found = special_ids_.find(text);
+  if (found == special_ids_.end()) return std::nullopt;
+  return found->second;
+}
+
+/// The first added token in a text; of those that begin at one place the longest.
+std::optional<JsonTokenizer::Added> JsonTokenizer::find_added(std::string_view text) const {
+  if (added_.empty()) return std::nullopt;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (!opens_added_[static_cast<uint8_t>(text[at])]) continue;
+    for (const auto& [token, id] : added_) {
+      if (text.substr(at).starts_with(token)) return Added{at, token.size(), id};
+    }
+  }
+  return std::nullopt;
+}
+
+Ids JsonTokenizer::encode(std::string_view text, bool continues) const {
+  Ids ids;
+  while (!text.empty()) {
+    const std::string_view part = first_part(text);
+    text.remove_prefix(part.size());
+    std::string rest(part);
+    encode_part(take_rest(rest), continues, ids);
+    continues = true;
+  }
+  return ids;
+}
+
+void JsonTokenizer::encode_part(std::string_view part, bool continues, Ids& into) const {
+  bool first = true;
+  while (!part.empty()) {
+    const auto added = find_added(part);
+    const std::string_view plain = part.substr(0, added ? added->at : part.size());
+    if (!plain.empty()) encode_plain(plain, first ? !continues : prefix_everywhere_, into);
+    first = false;
+    if (!added) return;
+    into.push_back(added->id);
+    part.remove_prefix(added->at + added->length);
+  }
+}
+
+// What the way through encode() and decode() does not keep: what the normaliser changes, bytes that
+// are no UTF-8, which become U+FFFD, what a Split removes, and, with a dummy prefix, one space
+// where a text begins with it already.
+void JsonTokenizer::encode_plain(std::string_view plain, bool with_prefix, Ids& into) const {
+  std::string text = normalizer_.apply(std::string(plain));
+  const std::string& mark = splitter_.space_mark();
+  for (size_t at = 0; !mark.empty() && (at = text.find(' ', at)) != std::string::npos;) {
+    text.replace(at, 1, mark);
+    at += mark.size();
+  }
+  if (with_prefix && !prefix_.empty() && (prefix_always_ || !text.starts_with(prefix_))) {
+    text.insert(0, prefix_);
+  }
+  std::unordered_map<std::string_view, std::pair<size_t, size_t>> known;  // where its ids stand
+  for (const std::string_view word : splitter_.split(text)) {
+    const size_t begin = into.size();
+    const auto [place, is_new] = known.try_emplace(word);
+    if (is_new) {
+      bpe_.encode(word, into);
+      place->second = {begin, into.size()};
+      continue;
+    }
+    for (size_t i = place->second.first; i < place->second.second; ++i) into.push_back(into[i]);
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> load_json_tokenizer(const std::filesystem::path& file,
+                                                     const TokenizerFiles& files) {
+  return std::make_shared<JsonTokenizer>(read_tokenizer_json(file, files), files, file.string());
+}
+
+}  // namespace memlong::tokenizer
