@@ -1,9 +1,7 @@
 #include "model/safetensors.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
-#include <optional>
 
 #include "common/error.h"
 #include "model/json_fields.h"
@@ -11,16 +9,9 @@
 namespace memlong::model {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "safetensors is little-endian");
-
 constexpr uint64_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeader = uint64_t{100} << 20;
 
-struct FileType {
-  const char* name;
-  uint64_t size;
-  std::optional<DType> dtype;
-};
 constexpr FileType kTypes[] = {
     {"F32", 4, DType::f32}, {"F16", 2, DType::f16}, {"BF16", 2, DType::bf16},
     {"I32", 4, DType::i32}, {"I64", 8, DType::i64}, {"U8", 1, DType::u8},
@@ -38,9 +29,6 @@ constexpr FileType kTypes[] = {
 /// The JSON header; checks its length before anything is allocated for it.
 std::string_view header_text(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   const auto* text = reinterpret_cast<const char*>(bytes.data());
-  if (std::string_view(text, bytes.size()).starts_with("version https://git-lfs")) {
-    broken(path, "is a Git LFS pointer, not the file itself; fetch it with 'git lfs pull'");
-  }
   if (bytes.size() < kLengthBytes) broken(path, "is too short for a safetensors file");
   uint64_t length = 0;
   std::memcpy(&length, text, kLengthBytes);
@@ -74,21 +62,6 @@ std::vector<uint64_t> read_numbers(const nlohmann::json& info, const char* key,
   return numbers;
 }
 
-/// The bytes that shape and type ask for; a product that overflows is refused, and so is one that
-/// only an extent of 0 keeps small: strides are products too.
-uint64_t bytes_needed(const Entry& entry, const std::string& where) {
-  uint64_t count = entry.type->size;
-  bool none = false;
-  for (const uint64_t dim : entry.dims) {
-    none = none || dim == 0;
-    if (__builtin_mul_overflow(count, std::max<uint64_t>(dim, 1), &count) ||
-        count > uint64_t{INT64_MAX}) {
-      fail(ErrorKind::format, where + ": its shape is impossibly large");
-    }
-  }
-  return none ? 0 : count;
-}
-
 Entry read_entry(const std::filesystem::path& path, const std::string& name,
                  const nlohmann::json& info, uint64_t data_size) {
   const std::string where = path.string() + ": tensor " + name;
@@ -111,7 +84,7 @@ Entry read_entry(const std::filesystem::path& path, const std::string& name,
   }
   entry.begin = offsets[0];
   entry.end = offsets[1];
-  const uint64_t needed = bytes_needed(entry, where);
+  const uint64_t needed = bytes_needed(entry.dims, entry.type->size, where);
   if (needed != entry.end - entry.begin) {
     fail(ErrorKind::format, where + ": " + std::to_string(entry.end - entry.begin) +
                                 " bytes where dtype and shape need " + std::to_string(needed));
@@ -150,73 +123,24 @@ std::map<std::string, std::string> read_metadata(const std::filesystem::path& pa
   return metadata;
 }
 
-/// Up to four extents; a scalar is read as one element.
-Shape make_shape(const std::vector<uint64_t>& dims) {
-  const auto at = [&](size_t i) { return static_cast<int64_t>(dims[i]); };
-  switch (dims.size()) {
-    case 0:
-      return {1};
-    case 1:
-      return {at(0)};
-    case 2:
-      return {at(0), at(1)};
-    case 3:
-      return {at(0), at(1), at(2)};
-    default:
-      return {at(0), at(1), at(2), at(3)};
-  }
-}
-
 }  // namespace
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path), file_(path) {
-  const std::span<const std::byte> bytes = file_.bytes();
-  const std::string_view header = header_text(path, bytes);
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : TensorFile(path) {
+  const std::string_view header = header_text(path, bytes());
   const nlohmann::json root = parse_json_object(header, path.string() + ": header", true);
-  const uint64_t data_size = bytes.size() - kLengthBytes - header.size();
-  const std::byte* data = bytes.data() + kLengthBytes + header.size();
+  const std::span<const std::byte> data = bytes().subspan(kLengthBytes + header.size());
   std::vector<Entry> entries;
   for (const auto& item : root.items()) {
     if (item.key() == "__metadata__") {
       metadata_ = read_metadata(path, item.value());
     } else {
-      entries.push_back(read_entry(path, item.key(), item.value(), data_size));
+      entries.push_back(read_entry(path, item.key(), item.value(), data.size()));
     }
   }
-  check_layout(path, entries, data_size);
+  check_layout(path, entries, data.size());
   for (const Entry& entry : entries) {
-    if (!entry.type->dtype || entry.dims.size() > Shape::kMaxRank) {
-      unsupported_[entry.name] =
-          std::string(entry.type->name) + " of rank " + std::to_string(entry.dims.size());
-      continue;
-    }
-    auto* at = const_cast<std::byte*>(data + entry.begin);
-    tensors_[entry.name] = TensorView(at, *entry.type->dtype, make_shape(entry.dims));
+    add(entry.name, data.data() + entry.begin, *entry.type, entry.dims);
   }
-}
-
-std::vector<std::string> SafetensorsFile::names() const {
-  std::vector<std::string> all;
-  for (const auto& [name, view] : tensors_) all.push_back(name);
-  for (const auto& [name, why] : unsupported_) all.push_back(name);
-  std::sort(all.begin(), all.end());
-  return all;
-}
-
-bool SafetensorsFile::contains(const std::string& name) const {
-  return tensors_.contains(name) || unsupported_.contains(name);
-}
-
-bool SafetensorsFile::readable(const std::string& name) const { return tensors_.contains(name); }
-
-TensorView SafetensorsFile::get(const std::string& name) const {
-  const auto found = tensors_.find(name);
-  if (found != tensors_.end()) return found->second;
-  const auto odd = unsupported_.find(name);
-  if (odd != unsupported_.end()) {
-    broken(path_, "tensor " + name + " is " + odd->second + ", which is not supported");
-  }
-  broken(path_, "has no tensor " + name);
 }
 
 }  // namespace memlong::model

@@ -7,32 +7,21 @@
 #include <utility>
 #include <vector>
 
-#include "common/file.h"
+#include "model/tensor_file.h"
 #include "tensor/tensor.h"
 
 namespace memlong::model {
 
-/// A mapped, validated file. Views point into the mapping (alignment is not guaranteed) and live as
-/// long as this object. Thread-safe for reading; movable. Errors: io; format, with file and tensor,
-/// for a header that is too long, no JSON, has overlaps, holes, offsets past the end, duplicate
-/// names, sizes that do not fit shape and dtype. F64 and 8-bit float tensors are listed as
-/// unsupported only when asked for.
-class SafetensorsFile {
+/// A safetensors file. Errors beside TensorFile's: format, with file and tensor, for a header that
+/// is too long, no JSON, has overlaps, holes, offsets past the end, duplicate names, sizes that do
+/// not fit shape and dtype. Unsupported: F64, 8-bit floats, complex and narrow or unsigned
+/// integers; ranks above four.
+class SafetensorsFile : public TensorFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  [[nodiscard]] std::vector<std::string> names() const;  ///< sorted
-  [[nodiscard]] bool contains(const std::string& name) const;
-  /// It is there, and of a dtype and rank that get() returns.
-  [[nodiscard]] bool readable(const std::string& name) const;
-  [[nodiscard]] TensorView get(const std::string& name) const;
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
  private:
-  std::filesystem::path path_;
-  MappedFile file_;
-  std::map<std::string, TensorView> tensors_;
-  std::map<std::string, std::string> unsupported_;
   std::map<std::string, std::string> metadata_;
 };
 
