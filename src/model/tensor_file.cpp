@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "common/error.h"
+#include "model/safetensors.h"
+#include "model/torch_file.h"
 
 namespace memlong::model {
 namespace {
@@ -89,6 +91,14 @@ uint64_t bytes_needed(const std::vector<uint64_t>& dims, uint64_t size, const st
     }
   }
   return none ? 0 : count;
+}
+
+std::shared_ptr<const TensorFile> open_tensor_file(const std::filesystem::path& path) {
+  const std::filesystem::path kind = path.extension();
+  if (kind == ".bin" || kind == ".pt" || kind == ".pth") {
+    return std::make_shared<const TorchFile>(path);
+  }
+  return std::make_shared<const SafetensorsFile>(path);
 }
 
 }  // namespace memlong::model

@@ -1,9 +1,10 @@
-// Named tensors of a mapped file: what kinds of such files have in common.
+// Named tensors of a mapped file: what safetensors and torch files have in common.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -61,5 +62,8 @@ class TensorFile {
 /// The bytes of `dims` elements of `size` bytes. A product that overflows is refused, and so is one
 /// that only an extent of 0 keeps small: strides are products too. Errors: format, after `where`.
 uint64_t bytes_needed(const std::vector<uint64_t>& dims, uint64_t size, const std::string& where);
+
+/// A torch file, where the name ends in .bin, .pt or .pth; else a safetensors file. Errors: theirs.
+std::shared_ptr<const TensorFile> open_tensor_file(const std::filesystem::path& path);
 
 }  // namespace memlong::model
