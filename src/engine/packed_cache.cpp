@@ -29,8 +29,8 @@ constexpr auto kKeptUnused = std::chrono::days(30);
 
 /// Whether the weights may depend on a file that lies in a model's or an adapter's folder.
 bool may_matter(const fs::path& file) {
-  static const std::set<std::string> kOthers = {".md", ".toml", ".txt", ".model", ".svg"};
-  return !kOthers.contains(file.extension().string()) && file.filename() != "sif.safetensors";
+  static const std::set<std::string> others = {".md", ".toml", ".txt", ".model", ".svg"};
+  return !others.contains(file.extension().string()) && file.filename() != "sif.safetensors";
 }
 
 /// The files that weights may come from, sorted. One file that is named may have others beside it.
@@ -45,24 +45,35 @@ std::vector<fs::path> source_files(const fs::path& place) {
 }
 
 /// What changes when somebody writes to the file or puts another one in its place.
-json look_of(const fs::path& file, int64_t& weight_bytes) {
+json look_of(const fs::path& file) {
   struct stat info {};
   if (::stat(file.c_str(), &info) != 0) fail_errno("cannot examine", file.string());
-  if (file.extension() == ".safetensors") weight_bytes += info.st_size;
   return {fs::canonical(file).string(), info.st_size,         info.st_ino,
           info.st_mtim.tv_sec,          info.st_mtim.tv_nsec, info.st_ctim.tv_sec,
           info.st_ctim.tv_nsec};
+}
+
+/// Of safetensors, else of torch files, as they are read.
+int64_t bytes_of_weights(const std::vector<fs::path>& files) {
+  int64_t bytes = 0;
+  for (const char* kind : {".safetensors", ".bin"}) {
+    for (const fs::path& file : files) {
+      if (file.extension() == kind) bytes += static_cast<int64_t>(fs::file_size(file));
+    }
+    if (bytes > 0) break;
+  }
+  return bytes;
 }
 
 std::string key_of(const json& about) { return to_hex(sha256(about.dump())); }
 
 /// Files that no start has taken for a month: of models that are gone, of runs long past.
 void remove_unused(const fs::path& folder) {
-  static const std::regex kName("[0-9a-f]{32}\\.packed");
+  static const std::regex kept_name("[0-9a-f]{32}\\.packed");
   const auto now = fs::file_time_type::clock::now();
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (!std::regex_match(entry.path().filename().string(), kName)) continue;
+    if (!std::regex_match(entry.path().filename().string(), kept_name)) continue;
     const auto used = entry.last_write_time(ignored);
     if (!ignored && now - used > kKeptUnused) fs::remove(entry.path(), ignored);
   }
@@ -94,9 +105,9 @@ std::string PackedCache::source_key(int64_t& weight_bytes) const {
   for (const fs::path& place : {source_.model, source_.adapter}) {
     if (place.empty()) continue;
     about["files"].push_back(fs::canonical(place).string());
-    for (const fs::path& file : source_files(place)) {
-      about["files"].push_back(look_of(file, weight_bytes));
-    }
+    const std::vector<fs::path> files = source_files(place);
+    for (const fs::path& file : files) about["files"].push_back(look_of(file));
+    weight_bytes += bytes_of_weights(files);
   }
   return key_of(about);
 }

@@ -20,37 +20,39 @@ bool has_file(const fs::path& path) {
 /// The PEFT folder that `path` is, or one of whose files it is; empty for other adapters.
 fs::path peft_folder(const fs::path& path) {
   const fs::path name = path.filename();
-  if (name == "adapter_model.safetensors" || name == "adapter_config.json") {
+  if (name == "adapter_model.safetensors" || name == "adapter_model.bin" ||
+      name == "adapter_config.json") {
     return path.has_parent_path() ? path.parent_path() : fs::path(".");
   }
   return has_file(path / "adapter_config.json") ? path : fs::path();
+}
+
+bool has_peft_tensors(const fs::path& folder) {
+  return has_file(folder / "adapter_model.safetensors") || has_file(folder / "adapter_model.bin");
 }
 
 void check_peft_files(const fs::path& folder) {
   if (!has_file(folder / "adapter_config.json")) {
     fail(ErrorKind::format, "PEFT adapter " + folder.string() + " has no adapter_config.json");
   }
-  if (has_file(folder / "adapter_model.safetensors")) return;
-  const bool pickled = has_file(folder / "adapter_model.bin");
-  fail(ErrorKind::format, "PEFT adapter " + folder.string() + " has " +
-                              (pickled ? "only adapter_model.bin, which is not read; save it as "
-                                         "safetensors with peft: model.save_pretrained(FOLDER)"
-                                       : "no adapter_model.safetensors"));
+  if (has_peft_tensors(folder)) return;
+  fail(ErrorKind::format, "PEFT adapter " + folder.string() +
+                              " has no adapter_model.safetensors and no adapter_model.bin");
 }
 
 /// The file of upper-layer tensors that `path` names: itself, or the first known name in a folder.
 fs::path upper_file(const fs::path& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) return path;
-  for (const char* name :
-       {"adapter.safetensors", "upper_layers.safetensors", "model.safetensors"}) {
+  for (const char* name : {"adapter.safetensors", "upper_layers.safetensors", "model.safetensors",
+                           "pytorch_model.bin"}) {
     if (has_file(path / name)) return path / name;
   }
-  if (has_file(path / "adapter_model.safetensors")) check_peft_files(path);
+  if (has_peft_tensors(path)) check_peft_files(path);
   if (::access(path.c_str(), X_OK) != 0) fail_errno("cannot look into", path.string());
   fail(ErrorKind::io, "adapter folder " + path.string() +
                           " has no adapter.safetensors, upper_layers.safetensors, "
-                          "model.safetensors or adapter_config.json");
+                          "model.safetensors, pytorch_model.bin or adapter_config.json");
 }
 
 }  // namespace
@@ -66,7 +68,7 @@ void WeightStore::overlay_upper(const fs::path& path, const ModelConfig& config,
     return;
   }
   const fs::path file = upper_file(path);
-  auto adapter = std::make_shared<const SafetensorsFile>(file);
+  std::shared_ptr<const TensorFile> adapter = open_tensor_file(file);
   const OverlayCheck check(*this, config, memory_layer, file);
   const std::vector<std::string> names = adapter->names();
   if (names.empty()) fail(ErrorKind::mismatch, "adapter " + file.string() + " has no tensors");

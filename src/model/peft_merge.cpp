@@ -55,7 +55,7 @@ struct Change {
   Piece whole;
 };
 
-std::map<std::string, Change> collect(const SafetensorsFile& file, const OverlayCheck& check) {
+std::map<std::string, Change> collect(const TensorFile& file, const OverlayCheck& check) {
   std::map<std::string, Change> changes;
   for (const std::string& name : file.names()) {
     const Role role = role_of(name);
@@ -94,6 +94,13 @@ void check_change(const std::string& target, const Change& change, int64_t rank,
   }
   check.tensor(change.a.name, change.a.view, {rank, shape[1]});
   check.tensor(change.b.name, change.b.view, {shape[0], rank});
+}
+
+/// Safetensors, where there are both.
+std::filesystem::path tensors_of(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  const std::filesystem::path safe = folder / "adapter_model.safetensors";
+  return std::filesystem::exists(safe, ignored) ? safe : folder / "adapter_model.bin";
 }
 
 template <class T>
@@ -145,13 +152,13 @@ std::vector<std::pair<std::string, Tensor>> merge_peft(const std::filesystem::pa
                                                        const ModelConfig& config,
                                                        int64_t memory_layer) {
   const PeftConfig settings = PeftConfig::read(folder);
-  const SafetensorsFile file(folder / "adapter_model.safetensors");
-  const OverlayCheck check(base, config, memory_layer, file.path(),
+  const auto file = open_tensor_file(tensors_of(folder));
+  const OverlayCheck check(base, config, memory_layer, file->path(),
                            "; merge it with peft (merge_and_unload) and take that as the model");
   const auto layer_of = [](const std::string& target) {
     return target.substr(0, target.size() - std::string_view(".weight").size());
   };
-  const std::map<std::string, Change> changes = collect(file, check);
+  const std::map<std::string, Change> changes = collect(*file, check);
   if (changes.empty()) fail(ErrorKind::mismatch, "adapter " + folder.string() + " has no tensors");
   for (const auto& [target, change] : changes) {
     const bool lora = change.whole.name.empty();

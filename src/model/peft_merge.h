@@ -10,6 +10,7 @@
 
 namespace memlong::model {
 
+/// The tensors of adapter_model.safetensors, else of adapter_model.bin, merged into the base:
 /// W + scale x B A in f32 (sums in f32, in the order of the rank) for every layer with a LoRA, and
 /// the saved modules as they are. Nothing is returned unless all of it fits. Errors: io, format,
 /// config; mismatch, naming the tensor.

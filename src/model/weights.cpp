@@ -25,20 +25,15 @@ bool has_file(const fs::path& path) {
   if (!fs::is_directory(folder, error)) {
     fail(ErrorKind::io, "model folder " + folder.string() + " does not exist or is no folder");
   }
-  if (has_file(folder / "pytorch_model.bin") || has_file(folder / "pytorch_model.bin.index.json")) {
-    fail(ErrorKind::format,
-         folder.string() +
-             " has only pytorch_model.bin, which is not read; save it as safetensors "
-             "with transformers: model.save_pretrained(FOLDER)");
-  }
-  fail(ErrorKind::format,
-       folder.string() + " has no model.safetensors and no model.safetensors.index.json");
+  fail(ErrorKind::format, folder.string() +
+                              " has no model.safetensors and no pytorch_model.bin, and neither's "
+                              ".index.json");
 }
 
 }  // namespace
 
 void WeightStore::add_file(const fs::path& path) {
-  files_.push_back(std::make_shared<const SafetensorsFile>(path));
+  files_.push_back(open_tensor_file(path));
   for (const std::string& name : files_.back()->names()) {
     if (files_.back()->readable(name)) tensors_[name] = files_.back()->get(name);
   }
@@ -51,7 +46,7 @@ void WeightStore::add_shards(const fs::path& index) {
   if (map == root.end() || !map->is_object()) {
     fail(ErrorKind::format, origin + " has no weight_map");
   }
-  std::map<std::string, std::shared_ptr<const SafetensorsFile>> shards;
+  std::map<std::string, std::shared_ptr<const TensorFile>> shards;
   for (const auto& item : map->items()) {
     const std::string shard = item.value().is_string() ? item.value().get<std::string>() : "";
     if (shard.empty() || shard == ".." || shard.find('/') != std::string::npos) {
@@ -59,7 +54,7 @@ void WeightStore::add_shards(const fs::path& index) {
     }
     auto& file = shards[shard];
     if (file == nullptr) {
-      file = std::make_shared<const SafetensorsFile>(index.parent_path() / shard);
+      file = open_tensor_file(index.parent_path() / shard);
       files_.push_back(file);
     }
     if (!file->contains(item.key())) {
@@ -72,14 +67,18 @@ void WeightStore::add_shards(const fs::path& index) {
 WeightStore WeightStore::open(const fs::path& folder) {
   WeightStore store;
   store.origin_ = folder.string();
-  const fs::path index = folder / "model.safetensors.index.json";
-  if (has_file(folder / "model.safetensors")) {
-    store.add_file(folder / "model.safetensors");
-  } else if (has_file(index)) {
-    store.add_shards(index);
-  } else {
-    fail_no_weights(folder);
-  }
+  const auto add = [&](const std::string& name) {
+    const fs::path index = folder / (name + ".index.json");
+    if (has_file(folder / name)) {
+      store.add_file(folder / name);
+    } else if (has_file(index)) {
+      store.add_shards(index);
+    } else {
+      return false;
+    }
+    return true;
+  };
+  if (!add("model.safetensors") && !add("pytorch_model.bin")) fail_no_weights(folder);
   if (has_file(folder / "config.json")) store.check(load_config(folder));
   return store;
 }

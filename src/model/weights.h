@@ -10,27 +10,27 @@
 
 #include "common/hash.h"
 #include "model/config.h"
-#include "model/safetensors.h"
+#include "model/tensor_file.h"
 #include "tensor/tensor.h"
 
 namespace memlong::model {
 
-/// Tensors of `model.safetensors`, or of the shards that `model.safetensors.index.json` names.
+/// Tensors of `model.safetensors`, of the shards that `model.safetensors.index.json` names, or,
+/// where there is neither, of `pytorch_model.bin` or the shards of `pytorch_model.bin.index.json`.
 /// Views live as long as the store. Thread-safe for reading.
 class WeightStore {
  public:
-  /// Errors: io, format; a folder that has only pytorch_model.bin gets an error that says so.
-  /// Where the folder has a config.json, all tensors are checked against it.
+  /// Where the folder has a config.json, all tensors are checked against it. Errors: io, format.
   static WeightStore open(const std::filesystem::path& folder);
   /// Random weights of a shape (for benchmarks): N(0, 0.02), norms 1, of `dtype`.
   static WeightStore random(const ModelConfig& config, DType dtype, uint64_t seed);
 
-  /// Lays an adapter over the base: the tensors of a safetensors file (or of `adapter.safetensors`,
-  /// `upper_layers.safetensors` or `model.safetensors` in a folder), or a PEFT folder, whose LoRA
-  /// is merged in f32 and whose saved modules replace the base's. A tensor that changes the writer
-  /// of memory layer `memory_layer`, or what the base does not have, or is of another shape, is
-  /// refused (mismatch), naming it; then nothing is laid over. Errors of PEFT folders also: config,
-  /// for other methods than LoRA.
+  /// Lays an adapter over the base: the tensors of a safetensors or torch file (or of
+  /// `adapter.safetensors`, `upper_layers.safetensors`, `model.safetensors` or `pytorch_model.bin`
+  /// in a folder), or a PEFT folder, whose LoRA is merged in f32 and whose saved modules replace
+  /// the base's. A tensor that changes the writer of memory layer `memory_layer`, or what the base
+  /// does not have, or is of another shape, is refused (mismatch), naming it; then nothing is laid
+  /// over. Errors of PEFT folders also: config, for other methods than LoRA.
   void overlay_upper(const std::filesystem::path& path, const ModelConfig& config,
                      int64_t memory_layer);
 
@@ -53,7 +53,7 @@ class WeightStore {
   void add_shards(const std::filesystem::path& index);
 
   std::string origin_;
-  std::vector<std::shared_ptr<const SafetensorsFile>> files_;
+  std::vector<std::shared_ptr<const TensorFile>> files_;
   std::vector<Tensor> owned_;
   std::map<std::string, TensorView> tensors_;
 };

@@ -16,10 +16,12 @@
 #include "common/file.h"
 #include "engine/loaded_model.h"
 #include "engine/packed_index.h"
+#include "model/safetensors.h"
 #include "ops/copy.h"
 #include "ops/matmul.h"
 #include "support/small_disk.h"
 #include "support/temp_folder.h"
+#include "support/torch_bytes.h"
 
 namespace memlong::engine {
 namespace {
@@ -125,6 +127,17 @@ TEST_F(KeptWeights, NothingIsKeptUnlessAskedForOrForASmallModel) {
   options_.packed_cache.min_bytes = int64_t{1} << 30;
   EXPECT_EQ(load(), expected_);
   EXPECT_TRUE(files(".packed").empty());
+}
+
+TEST_F(KeptWeights, TorchFilesCountAsWeights) {
+  const model::SafetensorsFile safe(model_ / "model.safetensors");
+  std::vector<std::pair<std::string, TensorView>> tensors;
+  for (const std::string& name : safe.names()) tensors.emplace_back(name, safe.get(name));
+  write(model_ / "pytorch_model.bin", test::torch_bytes(tensors));
+  fs::remove(safe.path());
+  options_.packed_cache.min_bytes = int64_t{1} << 20;
+  EXPECT_EQ(load(), expected_);
+  EXPECT_TRUE(is_taken());
 }
 
 TEST_F(KeptWeights, WhatReadsOnlyTakesItsPartAndKeepsNoHalfOfAModel) {

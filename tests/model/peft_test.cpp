@@ -8,8 +8,10 @@
 
 #include "common/error.h"
 #include "common/file.h"
+#include "model/safetensors.h"
 #include "model/weights.h"
 #include "support/temp_folder.h"
+#include "support/torch_bytes.h"
 
 namespace memlong::model {
 namespace {
@@ -347,6 +349,18 @@ TEST_F(Peft, TensorsThatDoNotFitAreRefused) {
   EXPECT_THAT(refused_tensors({}), HasSubstr("has no tensors"));
 }
 
+TEST_F(Peft, TorchFilesAreRead) {
+  const fs::path path = folder_of(q_lora());
+  EXPECT_LT(q_error(path, 1.5), 1e-6);
+  fs::remove(path / "adapter_model.safetensors");
+  folder_.write("adapter/adapter_model.bin", test::torch_bytes(q_lora()));
+  for (const fs::path& place : {path, path / "adapter_model.bin"}) {
+    EXPECT_LT(q_error(place, 1.5), 1e-6);
+  }
+  write_safetensors(path / "adapter_model.safetensors", {});  // wins
+  EXPECT_THAT(refusal(ErrorKind::mismatch, path), HasSubstr("has no tensors"));
+}
+
 TEST_F(Peft, DamagedFoldersAreRefused) {
   const fs::path path = folder_of(q_lora());
   const std::string config = read_file(path / "adapter_config.json");
@@ -362,7 +376,7 @@ TEST_F(Peft, DamagedFoldersAreRefused) {
   fs::remove(path / "adapter_model.safetensors");
   EXPECT_THAT(refusal(ErrorKind::format, path), HasSubstr("has no adapter_model.safetensors"));
   folder_.write("adapter/adapter_model.bin", "x");
-  EXPECT_THAT(refusal(ErrorKind::format, path), HasSubstr("has only adapter_model.bin"));
+  EXPECT_THAT(refusal(ErrorKind::format, path), HasSubstr("adapter_model.bin: is no torch file"));
   fs::remove(path / "adapter_config.json");
   folder_.write("adapter/adapter_model.safetensors", tensors);
   EXPECT_THAT(refusal(ErrorKind::format, path), HasSubstr("PEFT"));

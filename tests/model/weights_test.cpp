@@ -7,7 +7,9 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
+#include "model/safetensors.h"
 #include "support/temp_folder.h"
+#include "support/torch_bytes.h"
 
 namespace memlong::model {
 namespace {
@@ -142,13 +144,45 @@ TEST_F(Weights, ShardsAreRead) {
   EXPECT_THAT(error_of(ErrorKind::format, open), HasSubstr("no weight_map"));
 }
 
-TEST_F(Weights, FoldersWithoutSafetensorsSaySo) {
+TEST_F(Weights, TorchFilesAreRead) {
+  const TempFolder torch;
+  torch.write("config.json", kConfig);
+  torch.write("pytorch_model.bin", test::torch_bytes(all_of(random_)));
+  const WeightStore store = WeightStore::open(torch.path());
+  EXPECT_EQ(store.names(), random_.names());
+  EXPECT_EQ(writer_hash(config_, store, 1), writer_hash(config_, random_, 1));
+  // Safetensors win.
+  write_safetensors(torch.path() / "model.safetensors", all_of(other_));
+  EXPECT_EQ(WeightStore::open(torch.path()).get("model.norm.weight").dtype(), DType::bf16);
+}
+
+TEST_F(Weights, TorchShardsAreRead) {
+  const TempFolder torch;
+  const Named tensors = all_of(random_);
+  torch.write("pytorch_model-1.bin", test::torch_bytes({tensors.begin(), tensors.begin() + 5}));
+  torch.write("pytorch_model-2.bin", test::torch_bytes({tensors.begin() + 5, tensors.end()}));
+  std::string map;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    map += std::string(i > 0 ? "," : "") + "\"" + tensors[i].first + "\":\"pytorch_model-" +
+           (i < 5 ? "1" : "2") + ".bin\"";
+  }
+  const std::string index = "pytorch_model.bin.index.json";
+  torch.write("config.json", kConfig);
+  torch.write(index, R"({"metadata":{},"weight_map":{)" + map + "}}");
+  const WeightStore store = WeightStore::open(torch.path());
+  EXPECT_EQ(writer_hash(config_, store, 2), writer_hash(config_, random_, 2));
+
+  const auto open = [&] { WeightStore::open(torch.path()); };
+  torch.write(index, R"({"weight_map":{"x":"pytorch_model-1.bin"}})");
+  EXPECT_THAT(error_of(ErrorKind::format, open), HasSubstr("x is not in pytorch_model-1.bin"));
+  torch.write("pytorch_model-1.bin", "x");
+  EXPECT_THAT(error_of(ErrorKind::format, open), HasSubstr("pytorch_model-1.bin: is no torch"));
+}
+
+TEST_F(Weights, FoldersWithoutWeightsSaySo) {
   const TempFolder empty;
   EXPECT_THAT(error_of(ErrorKind::format, [&] { WeightStore::open(empty.path()); }),
-              HasSubstr("no model.safetensors"));
-  empty.write("pytorch_model.bin", "x");
-  EXPECT_THAT(error_of(ErrorKind::format, [&] { WeightStore::open(empty.path()); }),
-              HasSubstr("has only pytorch_model.bin"));
+              HasSubstr("no model.safetensors and no pytorch_model.bin"));
   EXPECT_THAT(error_of(ErrorKind::io, [&] { WeightStore::open(empty.path() / "no"); }),
               HasSubstr("does not exist"));
 }
@@ -210,6 +244,18 @@ TEST_F(Weights, AnAdapterIsFoundInAFolder) {
   fs::copy(adapter({"model.norm.weight"}), adapters.path() / "upper_layers.safetensors");
   EXPECT_EQ(error_of(ErrorKind::io, lay), "");
   EXPECT_EQ(store.get("model.norm.weight").dtype(), DType::bf16);
+}
+
+TEST_F(Weights, AnAdapterMayBeATorchFile) {
+  const TempFolder adapters;
+  const std::string name = "model.norm.weight";
+  const fs::path path =
+      adapters.write("pytorch_model.bin", test::torch_bytes({{name, other_.get(name)}}));
+  for (const fs::path& place : {path, adapters.path()}) {
+    WeightStore store = WeightStore::open(folder_.path());
+    store.overlay_upper(place, config_, 1);
+    EXPECT_EQ(store.get(name).dtype(), DType::bf16);
+  }
 }
 
 TEST_F(Weights, AdaptersThatDoNotFitAreRefusedWhole) {

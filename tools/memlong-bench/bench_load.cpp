@@ -62,12 +62,19 @@ class WeightFiles {
   double bytes_ = 0;
 };
 
+/// Safetensors are read where there are both.
+const char* kind_of_weights(const fs::path& folder) {
+  const bool safe = fs::exists(folder / "model.safetensors") ||
+                    fs::exists(folder / "model.safetensors.index.json");
+  return safe ? ".safetensors" : ".bin";
+}
+
 }  // namespace
 
 std::vector<Row> bench_load(Context& context, const BenchArguments& arguments,
                             tools::Progress& progress) {
   const fs::path& folder = arguments.common.model;
-  const WeightFiles files(folder, ".safetensors");
+  const WeightFiles files(folder, kind_of_weights(folder));
   const ScratchFolder scratch(arguments.folder);
   const engine::ModelOptions options{
       .folder = folder,

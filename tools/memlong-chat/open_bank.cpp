@@ -14,7 +14,7 @@ std::filesystem::path model_folder(const ChatOptions& options) {
     const std::string folder = bank->snapshot()->blob("model");
     if (!folder.empty()) return folder;
   }
-  fail(ErrorKind::usage, "--model DIR is needed (a folder with config.json and safetensors)");
+  fail(ErrorKind::usage, "--model DIR is needed (a folder with config.json and weights)");
 }
 
 namespace {
