@@ -37,7 +37,7 @@ limits=(-malloc_limit_mb=512 -rss_limit_mb=2048 -timeout=120)
 run_target() {
   local target=$1 longest=4096 found=$build/corpus/$1
   case $target in
-    snapshot | tokenizer_model) longest=8192 ;;
+    snapshot | tokenizer_model | torch_file) longest=8192 ;;
     config | chat_template | tokenizer_json) longest=16384 ;;
   esac
   mkdir -p "$found" "$findings" "$scratch/$target"

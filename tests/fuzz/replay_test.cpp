@@ -19,6 +19,7 @@ struct Corpus {
   void (*target)(std::string_view input);
 };
 constexpr Corpus kCorpora[] = {{"safetensors", safetensors},
+                               {"torch_file", torch_file},
                                {"config", config},
                                {"bank", bank},
                                {"snapshot", snapshot},

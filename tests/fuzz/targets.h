@@ -9,6 +9,8 @@ namespace memlong::fuzz {
 
 /// A safetensors file; or, from a '{' to the last '}', its header, whose length is put in front.
 void safetensors(std::string_view input);
+/// A torch file; or, from a byte 0x80, its pickle, which an archive is put around.
+void torch_file(std::string_view input);
 /// A config.json; behind a byte 0x1E generation_config.json.
 void config(std::string_view input);
 /// A byte that chooses, then a record of a bank, keys and values of a chunk, or a manifest.

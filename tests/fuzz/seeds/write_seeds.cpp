@@ -11,6 +11,7 @@
 #include "membank/records.h"
 #include "model/safetensors.h"
 #include "retriever/index.h"
+#include "support/torch_bytes.h"
 
 namespace memlong::fuzz {
 namespace {
@@ -33,6 +34,35 @@ void write_safetensors(const fs::path& folder) {
   model::write_safetensors(folder / "three", {{"m", matrix}, {"h", half}, {"b", list}},
                            {{"format", "pt"}});
   model::write_safetensors(folder / "none", {});
+}
+
+/// Archives, and pickles without one: the target puts it around them.
+void write_torch_file(const fs::path& folder) {
+  std::array<float, 6> floats = {1, 2, 3, 4, 5, 6};
+  const TensorView matrix(floats.data(), DType::f32, {2, 3});
+  const TensorView half(floats.data(), DType::f16, {12});
+  put(folder / "two", test::torch_bytes({{"m", matrix}, {"h", half}}));
+  put(folder / "none", test::torch_bytes(std::vector<std::pair<std::string, TensorView>>()));
+  put(folder / "wide", test::zip_bytes({{"archive/data.pkl", test::state_dict_pickle({})}}, true));
+  const test::TorchDescription rows{.elements = 16, .offset = 4, .dims = {2, 3}, .strides = {4, 1}};
+  const test::TorchDescription empty{
+      .storage_class = "HalfStorage", .key = "1", .dims = {0, 4}, .strides = {4, 1}};
+  const test::TorchDescription scalar{.storage_class = "LongStorage", .key = "1", .elements = 8};
+  put(folder / "tensors.pickle",
+      test::state_dict_pickle({{"rows", rows}, {"empty", empty}, {"scalar", scalar}}));
+  test::PickleBytes parameter;
+  parameter.proto().op(model::Opcode::empty_dict).text("p");
+  parameter.global("torch._utils", "_rebuild_parameter");
+  test::put_tensor(parameter, scalar).op(model::Opcode::newtrue).ordered_dict();
+  parameter.op(model::Opcode::tuple3).op(model::Opcode::reduce).op(model::Opcode::setitem);
+  parameter.op(model::Opcode::empty_dict).op(model::Opcode::build).op(model::Opcode::stop);
+  put(folder / "parameter.pickle", parameter.bytes());
+  test::PickleBytes memo;
+  memo.proto().raw("}q\1(X").raw(test::le(1)).raw("ah\1j").raw(test::le(1)).raw("M\1\2u.");
+  put(folder / "cycle.pickle", memo.bytes());
+  test::PickleBytes system;
+  system.proto().global("os", "system").text("id").op(model::Opcode::tuple1);
+  put(folder / "system.pickle", system.op(model::Opcode::reduce).op(model::Opcode::stop).bytes());
 }
 
 /// Records: a choice of the target, a choice of the record, the body.
@@ -99,6 +129,7 @@ void write_index(const fs::path& file, retriever::IndexKind kind, int64_t rows) 
 
 void write_all(const fs::path& root) {
   write_safetensors(root / "safetensors");
+  write_torch_file(root / "torch_file");
   write_bank(root / "bank");
   write_manifest(root / "bank");
   for (const int64_t rows : {0, 3, 40}) {
