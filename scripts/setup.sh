@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 packages=(
   g++ cmake ninja-build pkg-config ccache jq
   libdnnl-dev libfaiss-dev libopenblas-dev liblmdb-dev libsentencepiece-dev
-  libonig-dev libutf8proc-dev libboost-dev
+  libpcre2-dev libutf8proc-dev libboost-dev
   libtomlplusplus-dev nlohmann-json3-dev libspdlog-dev libfmt-dev libedit-dev
   libssl-dev libgtest-dev libgmock-dev
 )

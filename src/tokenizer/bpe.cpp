@@ -77,7 +77,8 @@ Ids Bpe::first_tokens(std::string_view word) const {
     const auto found = vocabulary_.find(character);
     if (found != vocabulary_.end()) {
       ids.push_back(found->second);
-    } else if (fallback_[0] >= 0) {
+    } else if (std::all_of(character.begin(), character.end(),
+                           [&](char byte) { return fallback_[static_cast<uint8_t>(byte)] >= 0; })) {
       for (const char byte : character) ids.push_back(fallback_[static_cast<uint8_t>(byte)]);
     } else {
       unknown();

@@ -26,7 +26,7 @@ struct BpeRules {
   std::vector<Merge> merges;
   bool byte_level = false;     ///< a word begins as bytes; else as characters
   bool ignore_merges = false;  ///< a word that is a token is that token
-  /// Tokens of the 256 bytes that stand in for a character without a token; all -1: none do.
+  /// Tokens of bytes that stand in for a character without a token; -1: there is none.
   std::array<int32_t, 256> fallback{};
   int32_t unknown = -1;       ///< what stands in where these do not; -1: nothing
   bool fuse_unknown = false;  ///< one for a run of them

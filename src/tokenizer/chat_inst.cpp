@@ -19,17 +19,20 @@ constexpr InstStyle kMistral = {"mistral", " ", "\n\n", false, ""};
 class InstTemplate final : public TemplateBase {
  public:
   InstTemplate(const InstStyle& style, std::shared_ptr<const Tokenizer> tokenizer)
-      : TemplateBase(style.name, std::move(tokenizer)), style_(style), eos_(need_eos()) {}
+      : TemplateBase(style.name, std::move(tokenizer)), style_(style), eos_(need_eos()) {
+    const bool byte_level = !tokenizer_->adds_dummy_prefix() && tokenizer_->special_id("[INST]");
+    if (byte_level && !style.bos_each_turn) space_ = "";
+  }
 
   [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
     check_role(message, before, true);
     if (message.role == "assistant") {
-      return builder(true).content(" ", message.content).text(style_.answer_end).id(eos_).take();
+      return builder(true).content(space_, message.content).text(style_.answer_end).id(eos_).take();
     }
     if (message.role == "system") {
       return builder(false)
           .mark("[INST]")
-          .text(style_.system_begin)
+          .text(space_[0] == 0 ? "" : style_.system_begin)
           .content("", message.content)
           .text(style_.system_end)
           .take();
@@ -39,7 +42,7 @@ class InstTemplate final : public TemplateBase {
     }
     MessageBuilder turn = builder(false);
     if (style_.bos_each_turn && before > 0 && tokenizer_->adds_bos()) turn.id(tokenizer_->bos());
-    return turn.mark("[INST]").content(" ", message.content).mark("[/INST]", " [/INST]").take();
+    return turn.mark("[INST]").content(space_, message.content).mark("[/INST]", " [/INST]").take();
   }
   [[nodiscard]] Ids answer_prefix(size_t /*before*/) const override { return {}; }
   [[nodiscard]] Ids answer_suffix() const override { return {}; }
@@ -47,6 +50,7 @@ class InstTemplate final : public TemplateBase {
 
  private:
   InstStyle style_;
+  const char* space_ = " ";  ///< before a content; none in Mistral's templates since Nemo (tekken)
   int32_t eos_;
 };
 

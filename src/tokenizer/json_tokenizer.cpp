@@ -1,5 +1,8 @@
 // The tokenizer of models with a tokenizer.json.
+#include <array>
+#include <functional>
 #include <map>
+#include <set>
 #include <unordered_map>
 
 #include "common/error.h"
@@ -11,13 +14,26 @@
 namespace memlong::tokenizer {
 namespace {
 
+std::string replaced_spaces(const std::string& text, const std::string& mark) {
+  std::string replaced;
+  replaced.reserve(text.size());
+  for (const char c : text) {
+    if (c == ' ') {
+      replaced += mark;
+    } else {
+      replaced += c;
+    }
+  }
+  return replaced;
+}
+
 class JsonTokenizer final : public Tokenizer {
  public:
   JsonTokenizer(TokenizerJson read, const TokenizerFiles& files, const std::string& origin);
 
   [[nodiscard]] Ids encode(std::string_view text, bool continues) const override;
   [[nodiscard]] std::string decode(std::span<const int32_t> ids, bool show_special) const override {
-    return tokens_.decode(ids, show_special, adds_dummy_prefix());
+    return tokens_.decode(ids, show_special, dummy_prefix_);
   }
   [[nodiscard]] std::string piece_bytes(int32_t id) const override {
     return tokens_.piece_bytes(id);
@@ -26,7 +42,7 @@ class JsonTokenizer final : public Tokenizer {
   [[nodiscard]] int32_t bos() const override { return bos_; }
   [[nodiscard]] int32_t eos() const override { return eos_; }
   [[nodiscard]] bool adds_bos() const override { return adds_bos_; }
-  [[nodiscard]] bool adds_dummy_prefix() const override { return !prefix_.empty(); }
+  [[nodiscard]] bool adds_dummy_prefix() const override { return dummy_prefix_; }
   [[nodiscard]] bool is_special(int32_t id) const override { return tokens_.is_special(id); }
   [[nodiscard]] std::optional<int32_t> special_id(std::string_view text) const override;
   [[nodiscard]] Digest hash() const override { return hash_; }
@@ -38,19 +54,19 @@ class JsonTokenizer final : public Tokenizer {
     int32_t id = -1;
   };
   [[nodiscard]] std::optional<Added> find_added(std::string_view text) const;
+  [[nodiscard]] std::string prepared(std::string_view plain, bool prepend, bool prefix) const;
   void encode_part(std::string_view part, bool continues, Ids& into) const;
-  void encode_plain(std::string_view text, bool with_prefix, Ids& into) const;
+  void encode_prepared(std::string_view text, Ids& into) const;
 
   TokenTable tokens_;
   Normalizer normalizer_;
   WordSplitter splitter_;
   Bpe bpe_;
-  std::vector<std::pair<std::string, int32_t>> added_;
-  std::array<bool, 256> opens_added_{};  ///< bytes with which an added token begins
+  std::map<std::string, int32_t, std::less<>> added_;
+  std::array<bool, 256> opens_added_{};             ///< bytes with which an added token begins
+  std::set<size_t, std::greater<>> added_lengths_;  ///< the longest first
   std::map<std::string, int32_t, std::less<>> special_ids_;
-  std::string prefix_;              ///< what is put before a text
-  bool prefix_everywhere_ = false;  ///< and behind every added token
-  bool prefix_always_ = false;      ///< also where the text begins with it
+  bool dummy_prefix_ = false;
   int32_t bos_ = -1;
   int32_t eos_ = -1;
   bool adds_bos_ = false;
@@ -64,15 +80,18 @@ JsonTokenizer::JsonTokenizer(TokenizerJson read, const TokenizerFiles& files,
       splitter_(std::move(read.splitter)),
       bpe_(read.rules),
       added_(std::move(read.added)),
-      special_ids_(tokens_.specials()),
-      prefix_(normalizer_.prefix()) {
-  prefix_always_ = !prefix_.empty();
-  prefix_everywhere_ = prefix_always_ || splitter_.prefix_everywhere();
-  if (prefix_.empty()) prefix_ = splitter_.prefix();
-  for (const auto& [text, id] : added_) opens_added_[static_cast<uint8_t>(text[0])] = true;
-  const int32_t opening = tokens_.named(read.opening, -1, "its first token", origin);
-  bos_ = tokens_.named(files.bos, opening, "bos_token", origin);
-  eos_ = tokens_.named(files.eos, -1, "eos_token", origin);
+      special_ids_(tokens_.specials()) {
+  for (const auto& [text, id] : added_) {
+    opens_added_[static_cast<uint8_t>(text[0])] = true;
+    added_lengths_.insert(text.size());
+  }
+  const std::string some = prepared("a", true, true);
+  const std::string& mark = splitter_.space_mark();
+  dummy_prefix_ = some.starts_with(' ') || some.starts_with(mark.empty() ? kSpaceMark : mark);
+  const int32_t opening =
+      tokens_.named(read.opening, -1, "its post_processor puts in front", origin);
+  bos_ = tokens_.named(files.bos, opening, "tokenizer_config.json names as bos_token", origin);
+  eos_ = tokens_.named(files.eos, -1, "tokenizer_config.json names as eos_token", origin);
   adds_bos_ = bos_ >= 0 && files.add_bos.value_or(opening >= 0);
   Sha256 hash;
   hash.update(to_hex(read.digest));
@@ -91,8 +110,9 @@ std::optional<JsonTokenizer::Added> JsonTokenizer::find_added(std::string_view t
   if (added_.empty()) return std::nullopt;
   for (size_t at = 0; at < text.size(); ++at) {
     if (!opens_added_[static_cast<uint8_t>(text[at])]) continue;
-    for (const auto& [token, id] : added_) {
-      if (text.substr(at).starts_with(token)) return Added{at, token.size(), id};
+    for (const size_t length : added_lengths_) {
+      const auto found = added_.find(text.substr(at, length));
+      if (found != added_.end()) return Added{at, found->first.size(), found->second};
     }
   }
   return std::nullopt;
@@ -115,7 +135,11 @@ void JsonTokenizer::encode_part(std::string_view part, bool continues, Ids& into
   while (!part.empty()) {
     const auto added = find_added(part);
     const std::string_view plain = part.substr(0, added ? added->at : part.size());
-    if (!plain.empty()) encode_plain(plain, first ? !continues : prefix_everywhere_, into);
+    if (!plain.empty()) {
+      const bool prepend = !first || !continues;
+      const bool prefix = first ? !continues : splitter_.prefix_everywhere();
+      encode_prepared(prepared(plain, prepend, prefix), into);
+    }
     first = false;
     if (!added) return;
     into.push_back(added->id);
@@ -126,16 +150,15 @@ void JsonTokenizer::encode_part(std::string_view part, bool continues, Ids& into
 // What the way through encode() and decode() does not keep: what the normaliser changes, bytes that
 // are no UTF-8, which become U+FFFD, what a Split removes, and, with a dummy prefix, one space
 // where a text begins with it already.
-void JsonTokenizer::encode_plain(std::string_view plain, bool with_prefix, Ids& into) const {
-  std::string text = normalizer_.apply(std::string(plain));
+std::string JsonTokenizer::prepared(std::string_view plain, bool prepend, bool prefix) const {
+  std::string text = normalizer_.apply(std::string(plain), prepend);
   const std::string& mark = splitter_.space_mark();
-  for (size_t at = 0; !mark.empty() && (at = text.find(' ', at)) != std::string::npos;) {
-    text.replace(at, 1, mark);
-    at += mark.size();
-  }
-  if (with_prefix && !prefix_.empty() && (prefix_always_ || !text.starts_with(prefix_))) {
-    text.insert(0, prefix_);
-  }
+  if (!mark.empty()) text = replaced_spaces(text, mark);
+  if (prefix && !text.starts_with(splitter_.prefix())) text.insert(0, splitter_.prefix());
+  return text;
+}
+
+void JsonTokenizer::encode_prepared(std::string_view text, Ids& into) const {
   std::unordered_map<std::string_view, std::pair<size_t, size_t>> known;  // where its ids stand
   for (const std::string_view word : splitter_.split(text)) {
     const size_t begin = into.size();

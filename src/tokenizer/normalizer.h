@@ -8,10 +8,11 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "tokenizer/pattern.h"
+#include "tokenizer/unicode_form.h"
 
 namespace memlong::tokenizer {
 
-/// NFC, NFD, NFKC, NFKD, Replace, and sequences of these. Immutable and thread-safe.
+/// NFC, NFD, NFKC, NFKD, Replace, Prepend, and sequences of these. Immutable and thread-safe.
 class Normalizer {
  public:
   Normalizer() = default;  ///< changes nothing
@@ -19,13 +20,16 @@ class Normalizer {
   /// supported, format for what is none; `origin` begins the message.
   Normalizer(const nlohmann::json& value, const std::string& origin);
 
-  /// What a Prepend in it puts before a text: the tokenizer's dummy prefix, not put here. "": none.
-  [[nodiscard]] const std::string& prefix() const { return prefix_; }
-  /// `text` is valid UTF-8, and so is the result. Errors: as Pattern::find().
-  [[nodiscard]] std::string apply(std::string text) const;
+  /// Whether a Prepend puts something before a text.
+  [[nodiscard]] bool prepends() const;
+  /// `text` is valid UTF-8, and so is the result. `opens`: it opens a text, and a Prepend counts.
+  /// Errors: as Pattern::find(); format, where a Replace makes more than 64 MiB of it.
+  [[nodiscard]] std::string apply(std::string text, bool opens) const;
 
  private:
-  enum class Form : uint8_t { nfc, nfd, nfkc, nfkd };
+  struct Prepend {
+    std::string content;
+  };
   struct Replace {
     Pattern pattern;
     std::string content;
@@ -33,8 +37,7 @@ class Normalizer {
 
   void add(const nlohmann::json& value, const std::string& origin);
 
-  std::vector<std::variant<Form, Replace>> steps_;
-  std::string prefix_;
+  std::vector<std::variant<UnicodeForm, Prepend, Replace>> steps_;
 };
 
 }  // namespace memlong::tokenizer

@@ -18,12 +18,15 @@ class Pattern {
   };
 
   static Pattern literal(std::string text);
-  /// As the tokenizers library reads it: Oniguruma, Ruby's syntax, UTF-8. Errors: format, with
-  /// `origin` and the reason.
+  /// Read by PCRE2, with Unicode's classes (\s, \p{L}). The tokenizers library has Oniguruma, which
+  /// reads what tokenizers have in use in the same way; what it knows alone, sets within sets
+  /// ([a&&[^b]]) and \h, is refused (config). Errors: format, with `origin` and the reason.
   static Pattern regex(const std::string& expression, const std::string& origin);
 
-  /// The first match at or behind `from` that is not empty. `text` is valid UTF-8. Errors: format,
-  /// where an expression takes too many steps or too much memory on this text.
+  /// The first match at or behind `from`; an expression may match nothing at a place, a literal
+  /// text that is empty is found nowhere. `text` is valid UTF-8, `from` begins a character or is
+  /// its end. Errors: format, where an expression takes too many steps or too much memory on this
+  /// text.
   [[nodiscard]] std::optional<Match> find(std::string_view text, size_t from) const;
 
  private:

@@ -19,7 +19,6 @@ namespace fs = std::filesystem;
 using sentencepiece::SentencePieceProcessor;
 
 constexpr size_t kMaxModelBytes = size_t{256} << 20;
-constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581 stands for a space in a piece
 
 bool looks_like_mark(const std::string& text) {
   if (text.size() < 3 || text.find(kSpaceMark) != std::string::npos) return false;
@@ -117,8 +116,10 @@ SentencePieceTokenizer::SentencePieceTokenizer(const fs::path& file, const Token
   removes_spaces_ = model.remove_extra_whitespaces;
   add_tokens(model, files);
   load_model(bytes, model);
-  bos_ = tokens_.named(files.bos, opening_.bos_id(), "bos_token", origin_);
-  eos_ = tokens_.named(files.eos, opening_.eos_id(), "eos_token", origin_);
+  bos_ = tokens_.named(files.bos, opening_.bos_id(), "tokenizer_config.json names as bos_token",
+                       origin_);
+  eos_ = tokens_.named(files.eos, opening_.eos_id(), "tokenizer_config.json names as eos_token",
+                       origin_);
   adds_bos_ = bos_ >= 0 && files.add_bos.value_or(true);
   hash_ = make_hash(bytes);
 }

@@ -25,14 +25,13 @@ std::map<std::string, int32_t, std::less<>> TokenTable::specials() const {
 }
 
 int32_t TokenTable::named(const std::optional<std::string>& text, int32_t otherwise,
-                          const char* key, const std::string& origin) const {
+                          const char* who, const std::string& origin) const {
   if (!text) return otherwise;
   if (text->empty()) return -1;
   for (size_t i = 0; i < tokens_.size(); ++i) {
     if (tokens_[i].special && tokens_[i].text == *text) return static_cast<int32_t>(i);
   }
-  fail(ErrorKind::config,
-       origin + " has no piece \"" + *text + "\", which tokenizer_config.json names as " + key);
+  fail(ErrorKind::config, origin + " has no special token \"" + *text + "\", which " + who);
 }
 
 std::string TokenTable::piece_bytes(int32_t id) const {

@@ -17,6 +17,7 @@ struct Token {
   bool special = false;
 };
 
+inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  ///< U+2581: a space in a token
 /// What decodes an unknown token (as sentencepiece does it).
 inline constexpr std::string_view kUnknownText = " \xE2\x81\x87 ";
 
@@ -31,10 +32,10 @@ class TokenTable {
   [[nodiscard]] bool is_special(int32_t id) const;
   /// Text and id of every special token, by text; of two with one text the lower id.
   [[nodiscard]] std::map<std::string, int32_t, std::less<>> specials() const;
-  /// The special token that a JSON file names as its `key` ("bos_token"); `otherwise` where none
-  /// does, -1 where it names "". Errors: config, where there is no such token.
+  /// The special token of this text; `otherwise` where none is named, -1 for "". Errors: config,
+  /// where there is no such token: "ORIGIN has no special token TEXT, which WHO".
   [[nodiscard]] int32_t named(const std::optional<std::string>& text, int32_t otherwise,
-                              const char* key, const std::string& origin) const;
+                              const char* who, const std::string& origin) const;
   /// Empty for special tokens and for ids beyond the table (rows that pad a model's vocabulary).
   [[nodiscard]] std::string piece_bytes(int32_t id) const;
   /// As Tokenizer::decode(). `dummy_prefix`: a space that opens the text was put there.

@@ -49,11 +49,13 @@ void read_named(const json& root, const char* key, std::optional<std::string>& i
 void read_special_names(const json& root, TokenizerFiles& files) {
   read_named(root, "bos_token", files.bos, files);
   read_named(root, "eos_token", files.eos, files);
-  const auto more = root.find("additional_special_tokens");
-  if (more == root.end() || !more->is_array()) return;
-  for (const json& item : *more) {
-    const auto text = token_text(item);
-    if (text && !text->empty()) files.specials.insert(*text);
+  for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
+    const auto more = root.find(key);  // a list, or texts by name
+    if (more == root.end() || !more->is_structured()) continue;
+    for (const json& item : *more) {
+      const auto text = token_text(item);
+      if (text && !text->empty()) files.specials.insert(*text);
+    }
   }
 }
 

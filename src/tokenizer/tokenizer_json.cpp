@@ -19,13 +19,22 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMaxFileBytes = size_t{256} << 20;
-constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581
 
 /// A part of the file; null where there is none.
 const json& part_of(const json& root, const char* key) {
   static const json kNull;
   const auto found = root.find(key);
   return found == root.end() ? kNull : *found;
+}
+
+/// What a template writes around messages: special, whatever the file says, or a user could write
+/// it.
+bool is_mark(const std::string& text) {
+  const auto framed = [&](std::string_view begin, std::string_view end) {
+    return text.size() > begin.size() + end.size() && text.starts_with(begin) &&
+           text.ends_with(end);
+  };
+  return framed("<|", "|>") || framed("<\uFF5C", "\uFF5C>");
 }
 
 class Reader {
@@ -46,6 +55,7 @@ class Reader {
   [[nodiscard]] std::string bytes_of(const std::string& text) const;
   void read_model(const json& model);
   void read_vocabulary(const json& vocabulary);
+  void drop_unknown_of_bytes();
   void read_added(const json& list);
   void read_texts();
   void read_merges(const json& list);
@@ -134,14 +144,25 @@ void Reader::read_vocabulary(const json& vocabulary) {
     if (taken[id]) bad("two tokens have the id " + std::to_string(id));
     taken[id] = true;
     vocabulary_[text] = id;
-    const bool special = files_.specials.contains(text);
-    out_.tokens.put(id, {text, bytes_of(text), special && text != unknown_text_});
+    out_.tokens.put(id, {text, bytes_of(text), files_.specials.contains(text)});
   }
+  drop_unknown_of_bytes();
   if (unknown_text_.empty()) return;
   const auto found = vocabulary_.find(unknown_text_);
   if (found == vocabulary_.end()) bad("unk_token " + unknown_text_ + " is not in its vocab");
   out_.rules.unknown = static_cast<int32_t>(found->second);
   out_.tokens.put(found->second, {unknown_text_, std::string(kUnknownText), false});
+}
+
+/// Where every byte is a token nothing is unknown, and the token named so may be the end of a text.
+void Reader::drop_unknown_of_bytes() {
+  if (!out_.rules.byte_level) return;
+  std::set<std::string> bytes;
+  for (const auto& [text, id] : vocabulary_) {
+    const auto byte = bytes_of_alphabet(text);
+    if (byte && byte->size() == 1) bytes.insert(*byte);
+  }
+  if (bytes.size() == 256) unknown_text_.clear();
 }
 
 void Reader::read_added(const json& list) {
@@ -151,7 +172,8 @@ void Reader::read_added(const json& list) {
     const std::string text = string_of(item, "content", origin_ + ": an added token");
     if (text.empty()) bad("an added token has no content");
     const size_t id = id_of(part_of(item, "id"), text);
-    const bool special = flag_of(item, "special", false, origin_) || files_.specials.contains(text);
+    const bool special =
+        flag_of(item, "special", false, origin_) || is_mark(text) || files_.specials.contains(text);
     const auto size = static_cast<size_t>(out_.tokens.size());
     if (id < size && !out_.tokens.at(id).text.empty() && out_.tokens.at(id).text != text) {
       bad("added token " + text + " has the id of " + out_.tokens.at(id).text);
@@ -161,17 +183,15 @@ void Reader::read_added(const json& list) {
     for (const char* key : {"single_word", "lstrip", "rstrip"}) {
       if (flag_of(item, key, false, origin_)) unsupported("added token " + text + " with " + key);
     }
-    out_.added.emplace_back(text, static_cast<int32_t>(id));
+    out_.added.emplace(text, static_cast<int32_t>(id));
   }
-  std::sort(out_.added.begin(), out_.added.end(), [](const auto& a, const auto& b) {
-    return a.first.size() != b.first.size() ? a.first.size() > b.first.size() : a < b;
-  });
   const auto own = static_cast<size_t>(out_.tokens.size());
   for (const auto& [id, added] : files_.added) {
     if (static_cast<size_t>(id) < own) continue;  // tokenizer.json says what it is
-    out_.tokens.put(
-        static_cast<size_t>(id),
-        {added.text, added.text, added.special || files_.specials.contains(added.text)});
+    const bool special =
+        added.special || is_mark(added.text) || files_.specials.contains(added.text);
+    out_.tokens.put(static_cast<size_t>(id), {added.text, added.text, special});
+    if (!special) out_.added.emplace(added.text, id);
   }
 }
 
@@ -202,6 +222,7 @@ void Reader::read_merges(const json& list) {
   for (const json& item : list) {
     if (item.is_string()) {  // "a b"
       const auto& both = item.get_ref<const std::string&>();
+      if (both.starts_with("#version")) continue;
       const size_t space = both.find(' ');
       if (space == std::string::npos) bad("merge \"" + both + "\" has no space");
       put(both.substr(0, space), both.substr(space + 1));
@@ -213,7 +234,7 @@ void Reader::read_merges(const json& list) {
   }
 }
 
-/// The tokens <0x00> to <0xFF>, where the model has all of them and uses them.
+/// The tokens <0x00> to <0xFF>, those that there are.
 void Reader::read_fallback() {
   auto& fallback = out_.rules.fallback;
   fallback.fill(-1);
@@ -222,11 +243,7 @@ void Reader::read_fallback() {
     static constexpr std::string_view kHex = "0123456789ABCDEF";
     const auto found =
         vocabulary_.find(std::string("<0x") + kHex[byte >> 4] + kHex[byte & 15] + '>');
-    if (found == vocabulary_.end()) {
-      fallback.fill(-1);
-      return;
-    }
-    fallback[byte] = static_cast<int32_t>(found->second);
+    if (found != vocabulary_.end()) fallback[byte] = static_cast<int32_t>(found->second);
   }
 }
 

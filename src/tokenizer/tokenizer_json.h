@@ -4,10 +4,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "common/hash.h"
 #include "tokenizer/bpe.h"
@@ -23,8 +23,8 @@ struct TokenizerJson {
   BpeRules rules;
   Normalizer normalizer;
   WordSplitter splitter;
-  /// Added tokens that are no special ones: looked for in text, the longest first.
-  std::vector<std::pair<std::string, int32_t>> added;
+  /// Added tokens that are no special ones: looked for in text.
+  std::map<std::string, int32_t, std::less<>> added;
   std::optional<std::string> opening;  ///< the special token that its post-processor puts first
   Digest digest{};                     ///< SHA-256 of everything above but `opening`
 };

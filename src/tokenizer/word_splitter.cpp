@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "tokenizer/json_values.h"
+#include "tokenizer/utf8.h"
 
 namespace memlong::tokenizer {
 namespace {
@@ -16,7 +17,7 @@ using nlohmann::json;
 constexpr const char* kGpt2Words =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
-/// A stretch of text: a match of the pattern, or what lies between two.
+/// A stretch of text: a match of the pattern, which may be empty, or what lies between two.
 struct Stretch {
   size_t begin = 0;
   size_t end = 0;
@@ -25,13 +26,22 @@ struct Stretch {
 
 std::vector<Stretch> stretches_of(const Pattern& pattern, std::string_view text) {
   std::vector<Stretch> all;
-  size_t at = 0;
-  while (const auto match = pattern.find(text, at)) {
-    if (match->begin > at) all.push_back({at, match->begin, false});
+  size_t done = 0;
+  size_t from = 0;
+  bool any = false;
+  while (from <= text.size()) {
+    const auto match = pattern.find(text, from);
+    if (!match) break;
+    if (match->begin == match->end && any && match->end == done) {  // right behind the last one
+      from = done + (done < text.size() ? character_length(text.substr(done)) : 1);
+      continue;
+    }
+    if (match->begin > done) all.push_back({done, match->begin, false});
     all.push_back({match->begin, match->end, true});
-    at = match->end;
+    any = true;
+    done = from = match->end;
   }
-  if (at < text.size()) all.push_back({at, text.size(), false});
+  if (done < text.size()) all.push_back({done, text.size(), false});
   return all;
 }
 
@@ -118,7 +128,7 @@ void WordSplitter::cut(const Cut& cut, std::string_view text, std::vector<std::s
   std::vector<Stretch> stretches = stretches_of(cut.pattern, text);
   for (Stretch& stretch : stretches) stretch.match = stretch.match != cut.invert;
   const auto put = [&](size_t begin, size_t end) {
-    into.push_back(text.substr(begin, end - begin));
+    if (end > begin) into.push_back(text.substr(begin, end - begin));
   };
   for (size_t i = 0; i < stretches.size(); ++i) {
     const Stretch first = stretches[i];

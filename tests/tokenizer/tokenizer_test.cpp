@@ -240,7 +240,7 @@ TEST(ForeignModel, TokenizesAsDownloaded) {
   const char* folder = std::getenv("MEMLONG_FOREIGN_MODEL");
   if (folder == nullptr) {
     GTEST_SKIP() << "set MEMLONG_FOREIGN_MODEL to a Hugging Face folder (config.json, safetensors, "
-                    "tokenizer.model) to test with a model from outside";
+                    "tokenizer.model or tokenizer.json) to test with a model from outside";
   }
   const auto tokenizer = load_tokenizer(folder);
   EXPECT_EQ(tokenizer->decode(tokenizer->encode(kNovel)), kNovel);

@@ -159,7 +159,7 @@ TEST_F(BadModel, TokenizersOfOtherModels) {
   refused("tokenizer_config.json", "{\"chat_template\": [{\"name\": " + deep(100000) + "}]}",
           "deep in each other");
   refused("tokenizer_config.json", replaced(config, "\"<s>\"", "\"<none>\""),
-          "has no piece \"<none>\"");
+          "has no special token \"<none>\"");
   refused("tokenizer_config.json", R"({"added_tokens_decoder": {"99999999999": {"content": "x"}}})",
           "impossible id");
 }
