@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/file.h"
 #include "retriever/index.h"
+#include "retriever/index_pair.h"
 #include "retriever/plain_device.h"
 #include "retriever/random_vectors.h"
 #include "support/temp_folder.h"
@@ -18,34 +19,9 @@ namespace {
 
 constexpr int64_t kDim = 40;
 
-/// The same index twice: on the processor alone, and with a device.
-struct Pair {
-  explicit Pair(std::shared_ptr<PlainDevice> with, int64_t device_rows = 64, int64_t dim = kDim)
-      : device(std::move(with)),
-        plain(make_index(dim, {})),
-        tested(make_index(dim, {.device = device, .device_rows = device_rows})) {}
-
-  void add(std::span<const uint64_t> ids, std::span<const float> rows) const {
-    plain->add(ids, rows);
-    tested->add(ids, rows);
-  }
-  void remove(std::span<const uint64_t> ids) const {
-    plain->remove(ids);
-    tested->remove(ids);
-  }
-  void expect_same(std::span<const float> query, int64_t k, const IdFilter& filter = {}) const {
-    const std::vector<Hit> expected = plain->search(query, k, filter);
-    const std::vector<Hit> hits = tested->search(query, k, filter);
-    ASSERT_EQ(hits.size(), expected.size());
-    for (size_t i = 0; i < hits.size(); ++i) {
-      ASSERT_EQ(hits[i].id, expected[i].id) << "place " << i;
-      ASSERT_EQ(hits[i].score, expected[i].score) << "place " << i;
-    }
-  }
-
-  std::shared_ptr<PlainDevice> device;
-  std::unique_ptr<VectorIndex> plain;
-  std::unique_ptr<VectorIndex> tested;
+struct Pair : IndexPair<PlainDevice> {
+  explicit Pair(std::shared_ptr<PlainDevice> with, int64_t device_rows = 64)
+      : IndexPair(std::move(with), device_rows, kDim) {}
 };
 
 Pair filled(int64_t rows, int64_t most_fetched = 256, double error = 1e-3) {
@@ -199,22 +175,10 @@ TEST(DeviceIndex, RowsThatTheDeviceLosesAreFoundAllTheSame) {
 
 TEST(DeviceIndex, ManyQueriesGoInOneCall) {
   const Pair pair = filled(600);
-  std::vector<std::vector<float>> queries;
-  for (uint32_t seed = 20; seed < 37; ++seed) queries.push_back(query_of(seed));
-  const std::vector<std::span<const float>> views(queries.begin(), queries.end());
   const IdFilter filter = [](uint64_t id) { return id % 2 == 0; };
-  const auto expected = pair.plain->search_all(views, 6, filter);
-  const auto found = pair.tested->search_all(views, 6, filter);
+  pair.expect_all_same(random_directions(17, kDim, 20), 6, filter);
   EXPECT_EQ(pair.device->counts.searches, 1);
   EXPECT_EQ(pair.device->counts.queries, 17);
-  ASSERT_EQ(found.size(), expected.size());
-  for (size_t q = 0; q < found.size(); ++q) {
-    ASSERT_EQ(found[q].size(), expected[q].size());
-    for (size_t i = 0; i < found[q].size(); ++i) {
-      EXPECT_EQ(found[q][i].id, expected[q][i].id);
-      EXPECT_EQ(found[q][i].score, expected[q][i].score);
-    }
-  }
   EXPECT_TRUE(pair.tested->search_all({}, 6, filter).empty());
 }
 

@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
-#include "retriever/index.h"
+#include "retriever/index_pair.h"
 #include "retriever/random_vectors.h"
 #include "support/temp_folder.h"
 
@@ -52,55 +52,6 @@ class FaissGpuSearch : public testing::TestWithParam<bool> {
 INSTANTIATE_TEST_SUITE_P(Vectors, FaissGpuSearch, testing::Bool(),
                          [](const auto& half) { return half.param ? "f16" : "f32"; });
 
-TEST_P(FaissGpuSearch, ScoresLieWithinTheErrorThatItPromises) {
-  constexpr int64_t kRows = 3000;
-  constexpr int64_t kDim = 300;
-  const std::vector<float> rows = random_directions(kRows, kDim, 1);
-  const std::vector<float> query = random_directions(1, kDim, 2);
-  const auto loaded = device_->load(rows, kDim);
-  std::vector<int64_t> found(2048);
-  std::vector<float> scores(2048);
-  loaded->search(query, 2048, found, scores);
-  const double error = device_->score_error(kDim, 1.0001, 1.0001);
-  for (size_t i = 0; i < found.size(); ++i) {
-    ASSERT_TRUE(found[i] >= 0 && found[i] < kRows);
-    double real = 0;
-    for (int64_t j = 0; j < kDim; ++j) {
-      real += static_cast<double>(rows[static_cast<size_t>(found[i] * kDim + j)]) *
-              static_cast<double>(query[static_cast<size_t>(j)]);
-    }
-    EXPECT_NEAR(scores[i], real, error);
-    ASSERT_LE(scores[i], scores[i == 0 ? 0 : i - 1]);
-  }
-}
-
-TEST_P(FaissGpuSearch, FindsWhatTheProcessorFinds) {
-  constexpr int64_t kRows = 20000;
-  constexpr int64_t kDim = 256;
-  const auto plain = make_index(kDim, {});
-  const auto tested = make_index(kDim, {.device = device_, .device_rows = 100});
-  const std::vector<float> rows = random_directions(kRows, kDim, 3);
-  const std::vector<float> queries = random_directions(70, kDim, 4);
-  std::vector<std::span<const float>> views;
-  for (size_t i = 0; i < 70; ++i) views.push_back(std::span(queries).subspan(i * kDim, kDim));
-  for (VectorIndex* index : {plain.get(), tested.get()}) index->add(rising_ids(kRows, 1, 1), rows);
-  for (const uint64_t step : {1, 7, 900}) {
-    const IdFilter filter = [&](uint64_t id) { return id % step == 0; };
-    const auto expected = plain->search_all(views, 16, filter);
-    const auto hits = tested->search_all(views, 16, filter);
-    for (size_t q = 0; q < views.size(); ++q) {
-      ASSERT_EQ(hits[q].size(), expected[q].size());
-      for (size_t i = 0; i < hits[q].size(); ++i) {
-        ASSERT_EQ(hits[q][i].id, expected[q][i].id);
-        ASSERT_EQ(hits[q][i].score, expected[q][i].score);
-      }
-    }
-    for (VectorIndex* index : {plain.get(), tested.get()}) {
-      index->remove(rising_ids(2000, step, 5));
-    }
-  }
-}
-
 TEST_P(FaissGpuSearch, TooLittleMemoryAndAbsentGpusAreSaid) {
   EXPECT_THAT(refusal_of({.device = 1000}), HasSubstr("there is no cuda:1000"));
   const auto small = open_faiss_gpu({.half = GetParam(), .bytes = 1 << 20});
@@ -112,6 +63,49 @@ TEST_P(FaissGpuSearch, TooLittleMemoryAndAbsentGpusAreSaid) {
     EXPECT_THAT(error.what(), HasSubstr("4000 vectors of 256 need "));
     EXPECT_THAT(error.what(), HasSubstr("may take 1 MiB"));
   }
+}
+
+TEST_P(FaissGpuSearch, AnIndexThatDoesNotFitIsSearchedByTheProcessorAloud) {
+  const IndexPair<SearchDevice> both(open_faiss_gpu({.half = GetParam(), .bytes = 1 << 20}), 100,
+                                     256);
+  both.add(rising_ids(4000, 1, 1), random_directions(4000, 256, 6));
+  testing::internal::CaptureStderr();
+  both.expect_all_same(random_directions(3, 256, 7), 5);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("the bank is searched on the CPU from now on: "));
+}
+
+TEST_P(FaissGpuSearch, TwoIndexesShareAGpu) {
+  const IndexPair<SearchDevice> a(device_, 100, 64);
+  const IndexPair<SearchDevice> b(device_, 100, 300);
+  a.add(rising_ids(1000, 1, 1), random_directions(1000, 64, 8));
+  b.add(rising_ids(1000, 1, 1), random_directions(1000, 300, 9));
+  testing::internal::CaptureStderr();
+  for (uint32_t seed = 10; seed < 13; ++seed) {
+    a.expect_same(random_directions(1, 64, seed), 8);
+    b.expect_same(random_directions(1, 300, seed), 8);
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST_P(FaissGpuSearch, MemoryIsGivenBack) {
+  const std::vector<float> rows = random_directions(100000, 64, 14);  // 24 MiB
+  const auto small = open_faiss_gpu({.half = GetParam(), .bytes = 1});
+  const auto free_mib = [&]() -> int64_t {
+    try {
+      (void)small->load(rows, 64);
+    } catch (const Error& error) {
+      const std::string line = error.what();
+      const size_t at = line.find("may take 1 MiB (");
+      if (at != std::string::npos) return std::stoll(line.substr(at + 16));
+    }
+    ADD_FAILURE() << "does not say how much is free";
+    return 0;
+  };
+  (void)device_->load(rows, 64);
+  const int64_t before = free_mib();
+  for (int i = 0; i < 30; ++i) (void)device_->load(rows, 64);
+  EXPECT_GT(free_mib(), before - 100);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
+#include "retriever/index_pair.h"
 #include "retriever/plain_device.h"
 #include "retriever/random_vectors.h"
 
@@ -42,11 +43,6 @@ std::vector<uint64_t> ids_of(const std::vector<Hit>& hits) {
   std::vector<uint64_t> ids;
   for (const Hit& hit : hits) ids.push_back(hit.id);
   return ids;
-}
-
-void expect_same_hits(const std::vector<Hit>& a, const std::vector<Hit>& b) {
-  ASSERT_EQ(ids_of(a), ids_of(b));
-  for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].score, b[i].score) << "place " << i;
 }
 
 std::unique_ptr<VectorIndex> make(IndexKind kind, int64_t dim = kDim) {
