@@ -1,5 +1,5 @@
-# FAISS with GPU support, where MEMLONG_FAISS_GPU asks for it; Debian's has none (docs/gpu.md says
-# how to get one). Sets MEMLONG_HAS_FAISS_GPU; the target memlong_faiss_gpu_parts has what the module
+# FAISS with GPU support, where MEMLONG_FAISS_GPU asks for it; Debian's has none (scripts/gpu-faiss.sh
+# builds one). Sets MEMLONG_HAS_FAISS_GPU; the target memlong_faiss_gpu_parts has what the module
 # links. It may be of another version than the FAISS that the rest uses: the two never meet.
 set(MEMLONG_FAISS_GPU AUTO CACHE STRING "FAISS on GPUs: AUTO (where FAISS with GPU support is found), ON, OFF")
 set_property(CACHE MEMLONG_FAISS_GPU PROPERTY STRINGS AUTO ON OFF)
@@ -54,7 +54,12 @@ endif()
 
 add_library(memlong_faiss_gpu_parts INTERFACE)
 target_include_directories(memlong_faiss_gpu_parts SYSTEM INTERFACE ${MEMLONG_FAISS_GPU_INCLUDE})
-set(faiss_gpu_libraries ${MEMLONG_FAISS_GPU_LIBRARY} CUDA::cudart CUDA::cublas OpenMP::OpenMP_CXX
+# A static FAISS (scripts/gpu-faiss.sh) takes the runtime in: of the toolkit only cuBLAS must be there.
+set(faiss_gpu_runtime CUDA::cudart_static)
+if(MEMLONG_FAISS_GPU_LIBRARY MATCHES "\\.so")
+  set(faiss_gpu_runtime CUDA::cudart)
+endif()
+set(faiss_gpu_libraries ${MEMLONG_FAISS_GPU_LIBRARY} ${faiss_gpu_runtime} CUDA::cublas OpenMP::OpenMP_CXX
   LAPACK::LAPACK BLAS::BLAS)
 target_link_libraries(memlong_faiss_gpu_parts INTERFACE ${faiss_gpu_libraries})
 
