@@ -1,35 +1,49 @@
 #!/usr/bin/env bash
 # Packs what scripts/gpu-check.sh and scripts/gpu-bench.sh run for a machine with a GPU on which nothing
 # can be installed: programs, device tests, and the shared libraries that they need. What must be there
-# is the driver and cuBLASLt of the same CUDA release (a toolkit, or Python's nvidia-cublas), tar and bash.
-#   scripts/gpu-pack.sh [--bin DIR] [--arch LIST] [FILE]
-#   --bin DIR    programs that were built with MEMLONG_CUDA=ON, MEMLONG_NATIVE=OFF and
-#                MEMLONG_TEST_ROOT=. ; else they are built, in build/gpu-pack
-#   --arch LIST  as CMAKE_CUDA_ARCHITECTURES; default 80-real;90
-#   FILE         default build/gpu-pack.tar.xz. There, in a copy of the tree:
-#                scripts/gpu-check.sh --pack FILE, scripts/gpu-bench.sh --pack FILE
+# is the driver and cuBLAS of the same CUDA release (a toolkit, or Python's nvidia-cublas), tar and bash.
+#   scripts/gpu-pack.sh [--bin DIR | --faiss PREFIX] [--arch LIST] [FILE]
+#   --bin DIR       programs that were built with MEMLONG_CUDA=ON, MEMLONG_NATIVE=OFF and
+#                   MEMLONG_TEST_ROOT=. ; else they are built, in build/gpu-pack
+#   --faiss PREFIX  searches on the GPU too, with FAISS as scripts/gpu-faiss.sh installed it
+#   --arch LIST     as CMAKE_CUDA_ARCHITECTURES; default 80-real;90
+#   FILE            default build/gpu-pack.tar.xz. There, in a copy of the tree:
+#                   scripts/gpu-check.sh --pack FILE, scripts/gpu-bench.sh --pack FILE
 # Processors with AVX2 can run it.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-bin='' arch='80-real;90' file=''
+usage() {
+  say 'usage: scripts/gpu-pack.sh [--bin DIR | --faiss PREFIX] [--arch LIST] [FILE]'
+  exit 2
+}
+
+bin='' arch='80-real;90' file='' prefix=''
 while (($#)); do
   case $1 in
-    --bin) bin=$(realpath "${2:?--bin needs a folder}") && shift ;;
-    --arch) arch=${2:?--arch needs a list} && shift ;;
-    -*) say 'usage: scripts/gpu-pack.sh [--bin DIR] [--arch LIST] [FILE]'; exit 2 ;;
-    *) [[ -z $file ]] || { say 'usage: scripts/gpu-pack.sh [--bin DIR] [--arch LIST] [FILE]'; exit 2; }
+    --bin | --faiss | --arch) (($# >= 2)) || usage ;;&
+    --bin) bin=$(realpath -m "$2") && shift ;;
+    --faiss) prefix=$(realpath -m "$2") && shift ;;
+    --arch) arch=$2 && shift ;;
+    -*) usage ;;
+    *) [[ -z $file ]] || usage
        file=$(realpath -m "$1") ;;
   esac
   shift
 done
+[[ -z $bin || -z $prefix ]] || usage
+[[ -z $bin || -d $bin ]] || die "$bin: no folder with programs"
+[[ -z $prefix || -d $prefix ]] || die "$prefix: no folder; scripts/gpu-faiss.sh builds FAISS for GPUs"
 cd "$root"
 file=${file:-$root/build/gpu-pack.tar.xz}
 
 if [[ -z $bin ]]; then
   bin=$root/build/gpu-pack/bin
+  rm -f "$bin/libmemlong_faiss_gpu.so"
+  searches=()
+  [[ -z $prefix ]] || searches=(-DMEMLONG_FAISS_GPU=ON "-DMEMLONG_FAISS_GPU_ROOT=$prefix")
   cmake -S . -B build/gpu-pack -G Ninja -DCMAKE_BUILD_TYPE=Release -DMEMLONG_CUDA=ON -DMEMLONG_NATIVE=OFF \
-    -DMEMLONG_TEST_ROOT=. -DBLA_VENDOR=Generic -DCMAKE_CXX_FLAGS=-march=x86-64-v3 "-DCMAKE_CUDA_ARCHITECTURES=$arch" >&2
+    -U 'MEMLONG_FAISS_GPU*' "${searches[@]}" -DMEMLONG_TEST_ROOT=. -DBLA_VENDOR=Generic -DCMAKE_CXX_FLAGS=-march=x86-64-v3 "-DCMAKE_CUDA_ARCHITECTURES=$arch" >&2
   tests=$(cmake --build build/gpu-pack --target help | grep -oE '\b[a-z]+_device_test\b|\bmemlong_faiss_gpu\b' |
     sed 's/^memlong_faiss_gpu$/&\nretriever_test/' | sort -u)
   # shellcheck disable=SC2086  # one word each
@@ -73,8 +87,13 @@ while read -r name path; do
   esac
 done < <(needed)
 cp -L /lib64/ld-linux-x86-64.so.2 "$work/libc/"
-readelf -d "$work"/bin/* | sed -n 's/.*\[\(libcublasLt\.so\.[0-9]*\)\].*/\1/p' | sort -u | head -n 1 >"$work/cublas"
-[[ -s $work/cublas ]] || die "the programs in $bin were built without CUDA"
+# FAISS needs cuBLAS, all else cuBLASLt.
+for name in libcublasLt libcublas; do
+  readelf -d "$work"/bin/* | sed -n "s/.*\[\($name\.so\.[0-9]*\)\].*/\1/p" | sort -u | head -n 1
+done >"$work/cublas"
+grep -q cublasLt "$work/cublas" || die "the programs in $bin were built without CUDA"
+# A program takes the folder of the loader for its own where that was packed too.
+[[ ! -e $work/bin/libmemlong_faiss_gpu.so ]] || ln -s ../bin/libmemlong_faiss_gpu.so "$work/libc/"
 cp scripts/gpu-run.sh "$work/run"
 { git rev-parse --short HEAD && { git diff --quiet HEAD || echo '(with changes)'; }; } >"$work/commit"
 

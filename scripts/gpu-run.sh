@@ -1,16 +1,15 @@
 #!/usr/bin/env bash
 # Starts a program of a folder that gpu-pack.sh made: with the libraries that were packed, with the
-# machine's own cuBLASLt, and with the packed C library where the machine's is too old.
+# machine's own cuBLAS, and with the packed C library where the machine's is too old.
 #   FOLDER/run PROGRAM [ARGUMENT...]
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=$here/bin/$1
 shift
 
-# The toolkit's folders, those of Python's packages of it, and what the system knows.
-blas_folder() {
-  local name nvcc python file
-  name=$(cat "$here/cublas")
+# folder_of LIBRARY: in the toolkit's folders, those of Python's packages of it, and what the system knows.
+folder_of() {
+  local name=$1 nvcc python file
   nvcc=$(command -v nvcc || true)
   python=$(command -v python3 || true)
   for file in ${CUDA_HOME:+"$CUDA_HOME"/lib64/"$name"} ${nvcc:+"${nvcc%/bin/nvcc}"/lib64/"$name"} \
@@ -21,11 +20,18 @@ blas_folder() {
     "$(ldconfig -p 2>/dev/null | sed -n "s/^[[:space:]]*${name//./\\.} .*=> //p" | head -n 1)"; do
     [[ ! -e $file ]] || { dirname "$file"; return; }
   done
-  echo "run: $name is nowhere on this machine; set CUDA_HOME to a toolkit that has lib64/$name" >&2
-  exit 1
+  return 1
 }
 
-blas=$(blas_folder)
+# The first that the file names is needed, another only by FAISS, which says so where it is not there.
+mapfile -t names <"$here/cublas"
+blas=$(folder_of "${names[0]}") || {
+  echo "run: ${names[0]} is nowhere on this machine; set CUDA_HOME to a toolkit that has lib64/${names[0]}" >&2
+  exit 1
+}
+for name in "${names[@]:1}"; do
+  [[ -e $blas/$name ]] || blas+=$(folder_of "$name" | sed 's/^/:/') || true
+done
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-active} # else a tool sets them and starts /proc/self/exe, which may be the loader
 libraries=$here/lib:$blas:/usr/local/nvidia/lib64:/usr/local/nvidia/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 if LD_LIBRARY_PATH=$libraries ldd "$program" >/dev/null 2>&1 &&

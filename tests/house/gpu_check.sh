@@ -92,6 +92,13 @@ reports out/report.md '| ops_device_test | failed |' 'exit code 1: [  FAILED  ] 
   '| memcheck | skipped |' '| bench 100m | not run | 0 | there is no program memlong-bench |' \
   "| recall, bf16: the CPU's answers | passed |" '| FAISS on the GPU | passed |'
 
+program bin/retriever_test <<'END'
+printf 'a_test.cpp:5: Skipped\nFAISS for GPUs cannot be loaded: no libcublas\n\n[  PASSED  ] 1 test.\n'
+END
+check 1
+reports out/report.md '| FAISS on the GPU | failed | 0 | FAISS for GPUs cannot be loaded: no libcublas |'
+rm "$made/bin/libmemlong_faiss_gpu.so"
+
 # A pack: its programs are started by gpu-run.sh, which finds the library of the machine.
 mkdir -p "$made/pack/bin" "$made/pack/lib" "$made/cuda/lib64"
 cp /bin/echo "$made/pack/bin/ops_device_test"
@@ -102,6 +109,18 @@ tar -C "$made/pack" -czf "$made/pack.tar.gz" .
 given=(--pack "$made/pack.tar.gz")
 CUDA_HOME=$made/cuda check 1
 reports out/report.md '| unpack | passed |' '| ops_device_test | passed |' '- commit: abc1234'
+# Another library may be missing, or lie elsewhere.
+cp "$(command -v env)" "$made/pack/bin/ops_device_test"
+echo libmadealso.so.1 >>"$made/pack/cublas"
+tar -C "$made/pack" -czf "$made/pack.tar.gz" .
+CUDA_HOME=$made/cuda check 1
+reports out/report.md '| ops_device_test | passed |'
+reports out/log.txt "/lib:$made/cuda/lib64:/usr/local/nvidia/lib64"
+mkdir -p "$made/toolkit/bin" "$made/toolkit/lib64"
+program toolkit/bin/nvcc <<<'exit 1'
+touch "$made/toolkit/lib64/libmadealso.so.1"
+PATH=$made/toolkit/bin:$PATH CUDA_HOME=$made/cuda check 1
+reports out/log.txt "/lib:$made/cuda/lib64:$made/toolkit/lib64:/usr/local/nvidia/lib64"
 check 1
 reports out/report.md '| ops_device_test | failed |' 'libmadeup.so.1 is nowhere on this machine'
 given=(--bin "$made/bin")
