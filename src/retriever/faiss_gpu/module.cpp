@@ -24,10 +24,12 @@ namespace {
 constexpr int64_t kMiB = int64_t{1} << 20;
 /// FAISS selects at most so many rows on a GPU.
 constexpr int64_t kMostFetched = 2048;
-/// FAISS's own working memory, taken once; its default is 1.5 GiB. With so many queries at once a
-/// search needs about that.
+/// FAISS's own working memory, taken once; its default is 1.5 GiB. A search needs two scores of
+/// each query for as many vectors as FAISS multiplies at once, 2^18, as f16 2^19: 64 MiB, and
+/// little more.
 constexpr int64_t kScratchBytes = 128 * kMiB;
 constexpr int64_t kQueriesAtOnce = 32;
+constexpr int64_t kHalfQueriesAtOnce = 16;
 /// What must be free for the scratch memory and for cuBLAS, which ends the process without it.
 constexpr int64_t kBytesToOpen = 512 * kMiB;
 /// Vectors that become f16 pass through the GPU in f32 and f16, in pieces of 256 MiB of f32.
@@ -42,6 +44,7 @@ struct Device {
 
 struct Rows {
   Device* device = nullptr;
+  int64_t queries_at_once = kQueriesAtOnce;
   std::unique_ptr<faiss::gpu::GpuIndexFlatIP> index;
 };
 
@@ -132,6 +135,7 @@ int load(void* opened, int half, const float* vectors, int64_t n, int64_t dim, v
     config.useFloat16 = half != 0;
     auto rows = std::make_unique<Rows>();
     rows->device = &device;
+    if (half != 0) rows->queries_at_once = kHalfQueriesAtOnce;
     rows->index = std::make_unique<faiss::gpu::GpuIndexFlatIP>(&device.resources,
                                                                static_cast<int>(dim), config);
     rows->index->add(n, vectors);
@@ -152,8 +156,8 @@ int search(const void* opened, const float* queries, int64_t n, int64_t fetch, i
     const Rows& rows = *static_cast<const Rows*>(opened);
     const std::lock_guard lock(rows.device->mutex);
     const faiss::gpu::DeviceScope scope(rows.device->index);
-    for (int64_t first = 0; first < n; first += kQueriesAtOnce) {
-      const int64_t count = std::min(kQueriesAtOnce, n - first);
+    for (int64_t first = 0; first < n; first += rows.queries_at_once) {
+      const int64_t count = std::min(rows.queries_at_once, n - first);
       rows.index->search(count, queries + first * rows.index->d, fetch, scores + first * fetch,
                          found + first * fetch);
     }
