@@ -37,6 +37,7 @@ TITLES = {"openllama-3b": "Shape of OpenLLaMA-3B, random weights, bf16",
          "kernels-prefill": "Kernels of a prompt",
          "kernels-decode": "Kernels of a token",
          "dialog-at-once": "A dialog that is read in one go",
+         "search": "Searching vectors",
          "ingest-shm": "Ingest into main memory",
          "gather": "Chunks of a bank",
          "machine": "The device itself"}

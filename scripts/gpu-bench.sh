@@ -10,7 +10,7 @@
 #   --minutes N        what has not begun by then is not run; default 9
 #   --only NAME,...    sections, which are run in this order: network train ingest dialog peers-2k
 #                      peers-16k peers-80k peers-train dialog-1m profile kernels no-overlap
-#                      dialog-at-once ingest-shm gather
+#                      dialog-at-once search ingest-shm gather
 #   --python PATH      an interpreter with torch, for the peers; default python3, where that has it
 #   --shape NAME       as memlong-bench has it; default openllama-3b
 #   --page FILE        the tables go into it too, between its marks `<!-- bench gpu-NAME -->`

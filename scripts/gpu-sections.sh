@@ -3,7 +3,7 @@
 sections=(network train ingest dialog
   peers-2k peers-16k peers-80k
   peers-train dialog-1m profile
-  kernels no-overlap dialog-at-once ingest-shm gather)
+  kernels no-overlap dialog-at-once search ingest-shm gather)
 
 # size FULL QUICK
 size() { if ((quick)); then echo "$2"; else echo "$1"; fi; }
@@ -146,6 +146,18 @@ section_profile() {
 section_gather() {
   needs gather "$work" 0 "$(size 5120 4)" || return
   bench gather 60 --tests gather --gather-mib "$(size 4096 1)" --folder "$work" --repeat "$(size 3 1)"
+}
+# Beside the processor's. Only a build with FAISS for GPUs has its module.
+section_search() {
+  local why
+  if [[ $device != cpu && ! -e $bin/libmemlong_faiss_gpu.so ]]; then
+    record search skipped 0 'the programs were built without FAISS for GPUs'
+    return
+  fi
+  bench search 60 --tests search --vectors "$(size 10000,100000 500)" --repeat "$(size 5 1)" || return
+  [[ $device != cpu ]] && why=$(grep -am 1 ' is left out: ' "$step_log") || return 0
+  overrule failed "${why#memlong: }"
+  printf '%s\n' "${sayings[-1]}" >"$out/search.failed"
 }
 
 # Into `peer`: the shape as bench/peers/shapes.py calls it. 1, and said, where peers cannot run.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "retriever/search_device.h"
@@ -21,5 +22,9 @@ struct FaissGpuOptions {
 /// there is no GPU or not that one. A fault of the GPU itself (not memory that is too small) ends
 /// the process with a line of FAISS's: that is how FAISS handles it.
 std::shared_ptr<SearchDevice> open_faiss_gpu(const FaissGpuOptions& options);
+
+/// open_faiss_gpu(), or what a test puts in its place.
+using OpenSearchDevice =
+    std::function<std::shared_ptr<SearchDevice>(const FaissGpuOptions& options)>;
 
 }  // namespace memlong::retriever

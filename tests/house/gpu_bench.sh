@@ -43,6 +43,7 @@ if [[ -e ${0%/*}/../late && $tests == profile* ]]; then
   sleep 100
 fi
 [[ ! -e ${0%/*}/../broken || $tests != machine,train ]] || { echo 'memlong-bench: error: no memory' >&2; exit 4; }
+[[ ! -e ${0%/*}/../refuse ]] || echo 'memlong: search-5:gpu is left out: no libcublas' >&2
 echo '{"commit": "abc1234", "threads": 2, "rows": [
 {"test": "'"$tests"'", "value": 5, "deviation": 0, "unit": "tokens/s", "floor": 10, "share": 0.5, "more": {}}]
 }'
@@ -87,6 +88,16 @@ reports out/report.md '| network | passed |' '| train | failed |' 'exit code 4: 
 ! grep -q '## A training step' "$made/out/report.md" || wrong 'a section that failed has a table'
 rm "$made"/{broken,half,secret}
 
+check 0 --quick --only search
+reports out/report.md '| search | skipped | 0 | the programs were built without FAISS for GPUs |'
+touch "$made/bin/libmemlong_faiss_gpu.so"
+check 0 --quick --only search
+reports out/report.md '| search | passed |' '## Searching vectors'
+touch "$made/refuse"
+check 1 --quick --only search
+reports out/report.md '| search | failed |' 'search-5:gpu is left out: no libcublas'
+rm "$made/refuse"
+
 touch "$made"/{hang,mute}
 check 1 --quick --only gather
 reports out/report.md '| gather | failed |' 'it printed no report'
@@ -130,9 +141,9 @@ reports out/report.md '| memlong-bench | not run | 0 | there is no program memlo
 
 if [[ -x ${2:-}/memlong-bench ]]; then
   given=(--bin "$2" --device cpu --quick)
-  check 0 --only network,train,ingest,dialog,dialog-1m,profile,kernels,dialog-at-once,ingest-shm,gather
+  check 0 --only network,train,ingest,dialog,dialog-1m,profile,kernels,dialog-at-once,search,ingest-shm,gather
   reports out/report.md '| pp64+m64 |' '| train1x320+m768 |' '| ingest:pp |' '| dialog-1200 |' '| dialog-2400 |' \
-    '| op1@63:attention |' '| gather-8 |' '| kernels | skipped |'
+    '| op1@63:attention |' '| search-500 |' '| gather-8 |' '| kernels | skipped |'
 fi
 
 if ((failures == 0)); then echo 'gpu_bench: as it should be'; fi

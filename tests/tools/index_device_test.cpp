@@ -11,6 +11,7 @@ namespace memlong::tools {
 namespace {
 
 using retriever::FaissGpuOptions;
+using retriever::OpenSearchDevice;
 using retriever::PlainDevice;
 using testing::HasSubstr;
 

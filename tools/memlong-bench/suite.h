@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "retriever/faiss_gpu.h"
 #include "tensor/context.h"
 #include "tools/common/matmul_floor.h"
 #include "tools/memlong-bench/arguments.h"
@@ -60,6 +61,8 @@ void bench_ingest(Bench& bench);
 void bench_dialog(Bench& bench);
 void bench_bank(Bench& bench);
 void bench_gather(Bench& bench);
-void bench_search(Bench& bench);
+/// On a GPU there too, where `open` opens one; where it does not, a line says why.
+void bench_search(Bench& bench,
+                  const retriever::OpenSearchDevice& open = retriever::open_faiss_gpu);
 
 }  // namespace memlong::bench_tool

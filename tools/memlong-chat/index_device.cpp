@@ -20,7 +20,7 @@ IndexDeviceRequest parse_index_device(const std::string& name) {
 }
 
 IndexDeviceChoice choose_index_device(const ChatOptions& options, const DeviceChoice& network,
-                                      const OpenSearchDevice& open) {
+                                      const retriever::OpenSearchDevice& open) {
   const IndexDeviceRequest request = parse_index_device(options.index_device);
   retriever::FaissGpuOptions wanted{.half = options.index_half};
   if (!options.index_memory.empty()) {

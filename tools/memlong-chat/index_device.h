@@ -1,7 +1,6 @@
 // --index-device auto|cpu|cuda[:N]: where a bank is searched.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,13 +24,11 @@ struct IndexDeviceChoice {
   std::string warning = {};                         ///< one line for the user; "": nothing to say
 };
 
-using OpenSearchDevice =
-    std::function<std::shared_ptr<retriever::SearchDevice>(const retriever::FaissGpuOptions&)>;
-
 /// `auto` follows the network to its GPU, and stays on the processor, aloud, where that GPU cannot
 /// search; a graph is always searched by the processor. Errors: device, where a GPU that was asked
 /// for by name cannot search; usage.
-IndexDeviceChoice choose_index_device(const ChatOptions& options, const DeviceChoice& network,
-                                      const OpenSearchDevice& open = retriever::open_faiss_gpu);
+IndexDeviceChoice choose_index_device(
+    const ChatOptions& options, const DeviceChoice& network,
+    const retriever::OpenSearchDevice& open = retriever::open_faiss_gpu);
 
 }  // namespace memlong::tools

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/error.h"
 #include "ops/copy.h"
+#include "retriever/plain_device.h"
 #include "tools/device/bench_world.h"
 
 namespace memlong::bench_tool {
@@ -14,6 +16,7 @@ using testing::Each;
 using testing::ElementsAre;
 using testing::Field;
 using testing::Gt;
+using testing::HasSubstr;
 
 std::vector<float> logits_of(Context& context, const Pass& pass) {
   Tensor host(pass.logits().shape(), DType::f32);
@@ -89,6 +92,38 @@ TEST(BenchOnDevice, MeasuresIngestAndGather) {
   bench_gather(world.bench);
   EXPECT_THAT(world.names(), ElementsAre("ingest", "ingest:pp", "gather-2"));
   EXPECT_THAT(world.bench.rows, Each(Field(&Row::value, Gt(0.0))));
+}
+
+TEST(BenchOnDevice, MeasuresSearchesBesideTheProcessors) {
+  BenchWorld world(Device::cuda);
+  world.arguments.vectors = {200};
+  std::vector<retriever::FaissGpuOptions> opened;
+  bench_search(world.bench, [&](const retriever::FaissGpuOptions& options) {
+    opened.push_back(options);
+    return std::make_shared<retriever::PlainDevice>();
+  });
+  EXPECT_THAT(world.names(), ElementsAre("search-200", "search-200:gpu", "search-200:gpu-f16"));
+  EXPECT_THAT(world.bench.rows, Each(Field(&Row::value, Gt(0.0))));
+  EXPECT_THAT(world.bench.rows, Each(Field(&Row::floor, Gt(0.0))));
+  EXPECT_THAT(opened, ElementsAre(Field(&retriever::FaissGpuOptions::half, false),
+                                  Field(&retriever::FaissGpuOptions::half, true)));
+  EXPECT_EQ(world.bench.rows[2].more.back(), (std::pair<std::string, double>("same", 1.0)));
+}
+
+TEST(BenchOnDevice, SearchesThatAGpuRefusesAreLeftOutAloud) {
+  BenchWorld world(Device::cuda);
+  world.arguments.vectors = {200};
+  testing::internal::CaptureStderr();
+  bench_search(world.bench, [](const retriever::FaissGpuOptions& options) {
+    if (options.half) fail(ErrorKind::device, "there is no module");
+    auto device = std::make_shared<retriever::PlainDevice>();
+    device->refuse_load = true;
+    return device;
+  });
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(world.names(), ElementsAre("search-200"));
+  EXPECT_THAT(said, HasSubstr("search-200:gpu is left out: no memory is left"));
+  EXPECT_THAT(said, HasSubstr("search-200:gpu-f16 is left out: there is no module"));
 }
 
 TEST(BenchOnDevice, MeasuresADialogAndTheMemoryThatItTakes) {
