@@ -43,7 +43,8 @@ if [[ -z $bin ]]; then
   searches=()
   [[ -z $prefix ]] || searches=(-DMEMLONG_FAISS_GPU=ON "-DMEMLONG_FAISS_GPU_ROOT=$prefix")
   cmake -S . -B build/gpu-pack -G Ninja -DCMAKE_BUILD_TYPE=Release -DMEMLONG_CUDA=ON -DMEMLONG_NATIVE=OFF \
-    -U 'MEMLONG_FAISS_GPU*' "${searches[@]}" -DMEMLONG_TEST_ROOT=. -DBLA_VENDOR=Generic -DCMAKE_CXX_FLAGS=-march=x86-64-v3 "-DCMAKE_CUDA_ARCHITECTURES=$arch" >&2
+    -DMEMLONG_TEST_ROOT=. -DBLA_VENDOR=Generic -DCMAKE_CXX_FLAGS=-march=x86-64-v3 "-DCMAKE_CUDA_ARCHITECTURES=$arch" \
+    -U 'MEMLONG_FAISS_GPU*' "${searches[@]}" >&2
   tests=$(cmake --build build/gpu-pack --target help | grep -oE '\b[a-z]+_device_test\b|\bmemlong_faiss_gpu\b' |
     sed 's/^memlong_faiss_gpu$/&\nretriever_test/' | sort -u)
   # shellcheck disable=SC2086  # one word each
