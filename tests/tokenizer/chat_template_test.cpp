@@ -89,6 +89,18 @@ TEST(ChatTemplate, Goldens) {
   EXPECT_THAT(chat_template_names(), testing::UnorderedElementsAreArray(names));
 }
 
+TEST(ChatTemplate, MistralSinceNemoHasNoSpaces) {
+  const TempFolder folder;
+  write_model(folder);
+  folder.write("added_tokens.json", R"({"[INST]": 4096, "[/INST]": 4097})");
+  const auto tokenizer = load_tokenizer(folder.path());
+  const auto chat = make_chat_template("mistral", tokenizer);
+  EXPECT_EQ(tokenizer->decode(encode_dialog(*chat, kDialog, true), true),
+            "<s>[INST]Be brief.\n\nHi there[/INST]Hello!</s>[INST]Bye[/INST]");
+  EXPECT_EQ(tokenizer->decode(encode_dialog(*chat, kNoSystem, true), true),
+            "<s>[INST]Hi there[/INST]Hello!</s>[INST]Bye[/INST]");
+}
+
 TEST(ChatTemplate, TextBehindASpecialTokenIsANewText) {
   EXPECT_EQ(spelled("llama2", kNoSystem, kDummyPrefix),
             "<s>[INST] Hi there [/INST] Hello! </s><s> [INST] Bye [/INST]");
