@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "tokenizer/kinds.h"
+#include "tokenizer/table_tokenizer.h"
 #include "tokenizer/text_parts.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/utf8.h"
@@ -27,25 +28,11 @@ std::string replaced_spaces(const std::string& text, const std::string& mark) {
   return replaced;
 }
 
-class JsonTokenizer final : public Tokenizer {
+class JsonTokenizer final : public TableTokenizer {
  public:
   JsonTokenizer(TokenizerJson read, const TokenizerFiles& files, const std::string& origin);
 
   [[nodiscard]] Ids encode(std::string_view text, bool continues) const override;
-  [[nodiscard]] std::string decode(std::span<const int32_t> ids, bool show_special) const override {
-    return tokens_.decode(ids, show_special, dummy_prefix_);
-  }
-  [[nodiscard]] std::string piece_bytes(int32_t id) const override {
-    return tokens_.piece_bytes(id);
-  }
-  [[nodiscard]] int32_t vocab_size() const override { return tokens_.size(); }
-  [[nodiscard]] int32_t bos() const override { return bos_; }
-  [[nodiscard]] int32_t eos() const override { return eos_; }
-  [[nodiscard]] bool adds_bos() const override { return adds_bos_; }
-  [[nodiscard]] bool adds_dummy_prefix() const override { return dummy_prefix_; }
-  [[nodiscard]] bool is_special(int32_t id) const override { return tokens_.is_special(id); }
-  [[nodiscard]] std::optional<int32_t> special_id(std::string_view text) const override;
-  [[nodiscard]] Digest hash() const override { return hash_; }
 
  private:
   struct Added {
@@ -58,29 +45,22 @@ class JsonTokenizer final : public Tokenizer {
   void encode_part(std::string_view part, bool continues, Ids& into) const;
   void encode_prepared(std::string_view text, Ids& into) const;
 
-  TokenTable tokens_;
   Normalizer normalizer_;
   WordSplitter splitter_;
   Bpe bpe_;
   std::map<std::string, int32_t, std::less<>> added_;
   std::array<bool, 256> opens_added_{};             ///< bytes with which an added token begins
   std::set<size_t, std::greater<>> added_lengths_;  ///< the longest first
-  std::map<std::string, int32_t, std::less<>> special_ids_;
-  bool dummy_prefix_ = false;
-  int32_t bos_ = -1;
-  int32_t eos_ = -1;
-  bool adds_bos_ = false;
-  Digest hash_{};
 };
 
 JsonTokenizer::JsonTokenizer(TokenizerJson read, const TokenizerFiles& files,
                              const std::string& origin)
-    : tokens_(std::move(read.tokens)),
-      normalizer_(std::move(read.normalizer)),
+    : normalizer_(std::move(read.normalizer)),
       splitter_(std::move(read.splitter)),
       bpe_(read.rules),
-      added_(std::move(read.added)),
-      special_ids_(tokens_.specials()) {
+      added_(std::move(read.added)) {
+  tokens_ = std::move(read.tokens);
+  special_ids_ = tokens_.specials();
   for (const auto& [text, id] : added_) {
     opens_added_[static_cast<uint8_t>(text[0])] = true;
     added_lengths_.insert(text.size());
@@ -97,12 +77,6 @@ JsonTokenizer::JsonTokenizer(TokenizerJson read, const TokenizerFiles& files,
   hash.update(to_hex(read.digest));
   hash.update((adds_bos_ ? " yes " : " no ") + std::to_string(bos_));
   hash_ = hash.finish();
-}
-
-std::optional<int32_t> JsonTokenizer::special_id(std::string_view text) const {
-  const auto found = special_ids_.find(text);
-  if (found == special_ids_.end()) return std::nullopt;
-  return found->second;
 }
 
 /// The first added token in a text; of those that begin at one place the longest.

@@ -1,7 +1,6 @@
 // The tokenizer of models with a sentencepiece file (tokenizer.model).
 #include <algorithm>
 #include <charconv>
-#include <map>
 
 #include <sentencepiece_processor.h>
 
@@ -9,8 +8,8 @@
 #include "common/file.h"
 #include "tokenizer/kinds.h"
 #include "tokenizer/spm_model.h"
+#include "tokenizer/table_tokenizer.h"
 #include "tokenizer/text_parts.h"
-#include "tokenizer/token_table.h"
 
 namespace memlong::tokenizer {
 namespace {
@@ -64,25 +63,11 @@ void load_processor(SentencePieceProcessor& processor, const std::string& bytes,
   fail(ErrorKind::format, origin + ": " + reason);
 }
 
-class SentencePieceTokenizer final : public Tokenizer {
+class SentencePieceTokenizer final : public TableTokenizer {
  public:
   SentencePieceTokenizer(const fs::path& file, const TokenizerFiles& files);
 
   [[nodiscard]] Ids encode(std::string_view text, bool continues) const override;
-  [[nodiscard]] std::string decode(std::span<const int32_t> ids, bool show_special) const override {
-    return tokens_.decode(ids, show_special, dummy_prefix_);
-  }
-  [[nodiscard]] std::string piece_bytes(int32_t id) const override {
-    return tokens_.piece_bytes(id);
-  }
-  [[nodiscard]] int32_t vocab_size() const override { return tokens_.size(); }
-  [[nodiscard]] int32_t bos() const override { return bos_; }
-  [[nodiscard]] int32_t eos() const override { return eos_; }
-  [[nodiscard]] bool adds_bos() const override { return adds_bos_; }
-  [[nodiscard]] bool adds_dummy_prefix() const override { return dummy_prefix_; }
-  [[nodiscard]] bool is_special(int32_t id) const override { return tokens_.is_special(id); }
-  [[nodiscard]] std::optional<int32_t> special_id(std::string_view text) const override;
-  [[nodiscard]] Digest hash() const override { return hash_; }
 
  private:
   void load_model(const std::string& bytes, const SpmModel& model);
@@ -90,16 +75,9 @@ class SentencePieceTokenizer final : public Tokenizer {
   [[nodiscard]] Digest make_hash(const std::string& bytes) const;
 
   std::string origin_;
-  TokenTable tokens_;
-  std::map<std::string, int32_t, std::less<>> special_ids_;
   SentencePieceProcessor opening_;     ///< the beginning of a text
   SentencePieceProcessor continuing_;  ///< the rest: no dummy prefix, spaces at its ends kept
-  bool dummy_prefix_ = false;
   bool removes_spaces_ = false;
-  bool adds_bos_ = false;
-  int32_t bos_ = -1;
-  int32_t eos_ = -1;
-  Digest hash_{};
 };
 
 SentencePieceTokenizer::SentencePieceTokenizer(const fs::path& file, const TokenizerFiles& files)
@@ -179,12 +157,6 @@ Ids SentencePieceTokenizer::encode(std::string_view text, bool continues) const 
     continues = true;
   }
   return ids;
-}
-
-std::optional<int32_t> SentencePieceTokenizer::special_id(std::string_view text) const {
-  const auto found = special_ids_.find(text);
-  if (found == special_ids_.end()) return std::nullopt;
-  return found->second;
 }
 
 }  // namespace
