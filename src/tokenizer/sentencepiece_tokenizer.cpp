@@ -1,5 +1,4 @@
 // The tokenizer of models with a sentencepiece file (tokenizer.model).
-#include <algorithm>
 #include <charconv>
 
 #include <sentencepiece_processor.h>

@@ -1,6 +1,5 @@
 #include "tokenizer/tokenizer_json.h"
 
-#include <algorithm>
 #include <charconv>
 #include <set>
 #include <unordered_map>
@@ -22,9 +21,9 @@ constexpr size_t kMaxFileBytes = size_t{256} << 20;
 
 /// A part of the file; null where there is none.
 const json& part_of(const json& root, const char* key) {
-  static const json kNull;
+  static const json none;
   const auto found = root.find(key);
-  return found == root.end() ? kNull : *found;
+  return found == root.end() ? none : *found;
 }
 
 /// What a template writes around messages: special, whatever the file says, or a user could write
@@ -256,10 +255,10 @@ void Reader::check_decoder(const json& decoder) const {
     for (const json& item : list_of(decoder, "decoders", origin_)) check_decoder(item);
     return;
   }
-  static const std::set<std::string> kBytes = {"ByteLevel", "Fuse"};
-  static const std::set<std::string> kCharacters = {"Replace", "ByteFallback", "Fuse", "Strip",
-                                                    "Metaspace"};
-  const auto& known = out_.rules.byte_level ? kBytes : kCharacters;
+  static const std::set<std::string> of_bytes = {"ByteLevel", "Fuse"};
+  static const std::set<std::string> of_characters = {"Replace", "ByteFallback", "Fuse", "Strip",
+                                                      "Metaspace"};
+  const auto& known = out_.rules.byte_level ? of_bytes : of_characters;
   if (!known.contains(type)) {
     unsupported("decoder " + type + (out_.rules.byte_level ? " with" : " without") +
                 " a pre_tokenizer ByteLevel");
