@@ -32,6 +32,8 @@ class DialogMemory : public SetSource {
   /// The dialog's document in the bank; 0: none yet.
   void set_document(membank::DocumentId document) { document_ = document; }
   [[nodiscard]] membank::DocumentId document() const { return document_; }
+  /// What is read besides the own chunks, from now on.
+  void set_scope(const ReadScope& scope) { scope_ = scope; }
   /// Chunks that the bank does not have, oldest first.
   [[nodiscard]] const std::vector<EncodedChunk>& pending() const { return pending_; }
   /// They are in the bank now.

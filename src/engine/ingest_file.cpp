@@ -39,7 +39,12 @@ void check_device(int descriptor, mode_t mode) {
 
 }  // namespace
 
-SourceFile::SourceFile(const Source& source) : path_(source.path.string()) {
+SourceFile::SourceFile(const Source& source)
+    : path_(source.path.string()), content_(source.content) {
+  if (content_ != nullptr) {
+    bytes_ = static_cast<int64_t>(content_->size());
+    return;
+  }
   const bool input = path_ == "-";
   descriptor_ =
       input ? dup(STDIN_FILENO) : ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -104,6 +109,13 @@ void SourceFile::spool() {
 }
 
 ReadBlock SourceFile::open() {
+  if (content_ != nullptr) {
+    return [rest = std::string_view(*content_)](char* to, size_t size) mutable {
+      const size_t count = rest.copy(to, size);
+      rest.remove_prefix(count);
+      return count;
+    };
+  }
   if (lseek(descriptor_, 0, SEEK_SET) != 0) fail_errno("cannot read again", path_);
   return [this](char* to, size_t size) { return read(to, size); };
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,9 +16,10 @@ enum class SourceKind : uint8_t { text, json_lines };
 
 struct Source {
   SourceKind kind = SourceKind::text;
-  std::filesystem::path path;  ///< "-": standard input
-  std::string name;            ///< of the document
-  int64_t bytes = 0;           ///< 0: not known yet
+  std::filesystem::path path;                            ///< "-": standard input
+  std::string name;                                      ///< of the document
+  int64_t bytes = 0;                                     ///< 0: not known yet
+  std::shared_ptr<const std::string> content = nullptr;  ///< in place of a file
 };
 
 struct SourceOptions {
@@ -59,6 +61,7 @@ class SourceFile {
   size_t read(char* to, size_t size) const;
 
   std::string path_;
+  std::shared_ptr<const std::string> content_;
   int descriptor_ = -1;
   int64_t bytes_ = 0;
 };

@@ -212,6 +212,15 @@ ChunkFilter Memory::scope_filter(const ReadScope& scope) const {
   };
 }
 
+ReadScope texts_of(const membank::Snapshot& snapshot, const std::string& name_space) {
+  ReadScope scope;
+  for (const membank::Document& document : snapshot.documents()) {
+    const bool text = document.kind == membank::DocumentKind::text;
+    if (text && document.name_space == name_space) scope.documents.push_back(document.id);
+  }
+  return scope;
+}
+
 void drop_index_snapshots(const std::filesystem::path& bank_folder) {
   std::vector<std::filesystem::path> going;
   for (const auto& entry : std::filesystem::directory_iterator(bank_folder)) {

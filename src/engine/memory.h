@@ -25,6 +25,9 @@ struct ReadScope {
   bool everything = false;                     ///< the whole bank
 };
 
+/// All texts of a namespace that are in the bank now, and no dialog.
+ReadScope texts_of(const membank::Snapshot& snapshot, const std::string& name_space);
+
 struct FoundChunk {
   membank::ChunkInfo info;
   float score = 0.0F;

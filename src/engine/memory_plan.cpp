@@ -72,13 +72,14 @@ MemoryPart cache(const ModelConfig& config, const MemorySettings& settings,
   const int64_t layers = options.writer_only ? 1 : config.layers;
   const int64_t kept = options.writer_only ? 1 : layers + 1;
   const int64_t sent = gpu ? (options.writer_only ? 2 : 1) : 0;
-  const int64_t tokens = options.windows * settings.window;
+  const int64_t windows = options.windows * options.dialogs;
+  const int64_t tokens = windows * settings.window;
   return {"K-V cache",
-          count(layers, "layer") + " x " + count(options.windows, "window") + " of " +
+          count(layers, "layer") + " x " + count(windows, "window") + " of " +
               count(settings.window, "token"),
           tokens * (kept * token_bytes(config, options.dtype) +
                     sent * token_bytes(config, options.stored)),
-          rows_option(options)};
+          options.dialogs > 1 ? "--open-dialogs" : rows_option(options)};
 }
 
 /// A whole window is read in one pass, each of its segments with a set of its own. On a GPU a set
@@ -86,8 +87,9 @@ MemoryPart cache(const ModelConfig& config, const MemorySettings& settings,
 MemoryPart memory(const ModelConfig& config, const MemorySettings& settings,
                   const MemoryPlanOptions& options) {
   const int64_t segments = (settings.window + settings.chunk - 1) / settings.chunk + 1;
-  const int64_t sets = segments + (options.device == Device::cuda ? 1 : 0);  // the decoder's copy
   const int64_t copies = options.device == Device::cuda ? 2 : 1;
+  // The decoder's copy; and what the dialogs hold that are not at work.
+  const int64_t sets = segments + copies - 1 + (options.dialogs - 1) * copies;
   const int64_t tokens = copies * sets * settings.set_chunks() * settings.chunk;
   return {"retrieved chunks",
           count(segments, "segment") + " x " + std::to_string(settings.set_chunks()) + " x " +
@@ -98,10 +100,9 @@ MemoryPart memory(const ModelConfig& config, const MemorySettings& settings,
 
 MemoryPart recent(const ModelConfig& config, const MemorySettings& settings,
                   const MemoryPlanOptions& options) {
-  return {"chunks kept at hand",
-          count(options.cached_chunks, "chunk") + " of " + count(settings.chunk, "token"),
-          options.cached_chunks * settings.chunk * token_bytes(config, options.dtype),
-          "--cached-chunks"};
+  const int64_t chunks = options.cached_chunks * options.dialogs;
+  return {"chunks kept at hand", count(chunks, "chunk") + " of " + count(settings.chunk, "token"),
+          chunks * settings.chunk * token_bytes(config, options.dtype), "--cached-chunks"};
 }
 
 /// The scratch tensors of backbone/block.cpp and of the streams, for one pass.

@@ -27,6 +27,12 @@ tokenizer::Ids closing_of(const tokenizer::ChatTemplate& chat) {
 
 }  // namespace
 
+uint64_t session_seed(int64_t number) {
+  constexpr uint64_t kSeedZero = 0x9E3779B97F4A7C15U;
+  if (number < 0) return 0;
+  return number == 0 ? kSeedZero : static_cast<uint64_t>(number);
+}
+
 class Session::Impl {
  public:
   Impl(Context& context, std::shared_ptr<const LoadedModel> model,
@@ -215,6 +221,7 @@ Answer Session::Impl::answer(const GenerateOptions& generate_options, const Text
   const tokenizer::Ids prefix = model->chat->answer_prefix(store.turns().size());
   if (begin == 0 && prefix.empty()) fail(ErrorKind::usage, "there is no message to answer");
   const int64_t content_begin = begin + static_cast<int64_t>(prefix.size());
+  if (generate_options.seed != 0) generator.seed(generate_options.seed);
   Answer answer;
   try {
     if (prefix.empty()) stream.read_last_again();
@@ -265,6 +272,8 @@ Answer Session::answer(const GenerateOptions& options, const TextSink& sink) {
 }
 
 void Session::save() { impl_->save(); }
+
+void Session::set_scope(const ReadScope& scope) { impl_->dialog.set_scope(scope); }
 
 const std::vector<membank::Turn>& Session::turns() const { return impl_->store.turns(); }
 int64_t Session::tokens() const { return impl_->stream.size(); }

@@ -33,11 +33,15 @@ struct SessionOptions {
   const std::atomic<bool>* stop = nullptr;
 };
 
+/// The seed for a number that a user gave: a negative one is 0, any other is not.
+uint64_t session_seed(int64_t number);
+
 struct GenerateOptions {
   ops::SamplingOptions sampling;
   int64_t max_tokens = 512;
   std::vector<std::string> stop;  ///< further texts that end the answer
   bool measure_attention = true;
+  uint64_t seed = 0;  ///< of this answer's draws; 0: they go on from those before
 };
 
 enum class StopReason : uint8_t { end, length, stop_text, interrupted };
@@ -79,6 +83,9 @@ class Session {
   /// Keeps what is new: whole chunks, turns and the unfinished chunk in one commit. answer() and
   /// long messages do it by themselves.
   void save();
+
+  /// From now on this is read besides the own dialog.
+  void set_scope(const ReadScope& scope);
 
   [[nodiscard]] const std::vector<membank::Turn>& turns() const;
   [[nodiscard]] int64_t tokens() const;

@@ -1,5 +1,5 @@
 // --index-device: the words, what they choose, and what is said where a GPU cannot search.
-#include "tools/memlong-chat/index_device.h"
+#include "tools/common/index_device.h"
 
 #include <gmock/gmock.h>
 
@@ -35,8 +35,8 @@ std::shared_ptr<retriever::SearchDevice> refuse(const FaissGpuOptions& /*options
 
 DeviceChoice gpu(int index) { return {.device = Device::cuda, .index = index}; }
 
-ChatOptions asked(const std::string& device) {
-  ChatOptions options;
+TalkOptions asked(const std::string& device) {
+  TalkOptions options;
   options.index_device = device;
   return options;
 }
@@ -66,7 +66,7 @@ TEST(IndexDevice, AutoFollowsTheNetwork) {
 
 TEST(IndexDevice, MemoryAndHalfReachTheDevice) {
   Opened opened;
-  ChatOptions options = asked("cuda");
+  TalkOptions options = asked("cuda");
   options.index_half = true;
   options.index_memory = "2GiB";
   (void)choose_index_device(options, {}, opens(opened));
@@ -93,7 +93,7 @@ TEST(IndexDevice, FallsBackAloudUnlessItWasAskedForByName) {
 
 TEST(IndexDevice, AGraphIsSearchedByTheProcessor) {
   Opened opened;
-  ChatOptions options = asked("auto");
+  TalkOptions options = asked("auto");
   options.index = "hnsw";
   EXPECT_EQ(choose_index_device(options, gpu(0), opens(opened)).device, nullptr);
   EXPECT_EQ(opened.times, 0);

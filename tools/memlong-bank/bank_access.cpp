@@ -4,7 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/clock.h"
 #include "common/error.h"
 #include "common/hash.h"
 
@@ -37,24 +36,6 @@ std::vector<Document> select_documents(const Snapshot& snapshot, const BankArgum
            (!arguments.kind.empty() && kind_name(each.kind) != arguments.kind);
   });
   return documents;
-}
-
-std::string kind_name(membank::DocumentKind kind) {
-  return kind == membank::DocumentKind::dialog ? "dialog" : "text";
-}
-
-nlohmann::ordered_json document_json(const Document& document) {
-  nlohmann::ordered_json json = {{"document", document.id},
-                                 {"name", document.name},
-                                 {"namespace", document.name_space},
-                                 {"kind", kind_name(document.kind)}};
-  if (document.kind == membank::DocumentKind::text) json["complete"] = document.complete;
-  json["chunks"] = document.chunks;
-  json["tokens"] = document.tokens;
-  json["text_bytes"] = document.text_bytes;
-  json["created"] = format_time(document.created);
-  json["updated"] = format_time(document.updated);
-  return json;
 }
 
 fs::path model_folder(const Snapshot& snapshot, const BankArguments& arguments) {

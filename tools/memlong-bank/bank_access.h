@@ -7,6 +7,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "engine/document_json.h"
 #include "membank/bank.h"
 #include "tokenizer/tokenizer.h"
 #include "tools/common/progress.h"
@@ -22,9 +23,8 @@ std::unique_ptr<membank::Bank> open_bank(const std::filesystem::path& folder,
 std::vector<membank::Document> select_documents(const membank::Snapshot& snapshot,
                                                 const BankArguments& arguments);
 
-std::string kind_name(membank::DocumentKind kind);  ///< "text", "dialog"
-/// All fields but the text; times as "2026-03-01T09:30:00Z".
-nlohmann::ordered_json document_json(const membank::Document& document);
+using engine::document_json;
+using engine::kind_name;
 
 /// The model's folder: --model, or the one that the bank was made with. Empty when neither is
 /// there.

@@ -6,13 +6,23 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/log.h"
-#include "engine/encoder.h"
+#include "engine/bank_embedder.h"
+#include "tools/common/open_bank.h"
 #include "tools/common/open_model.h"
 #include "tools/common/show_plan.h"
 #include "tools/common/signals.h"
-#include "tools/memlong-chat/open_bank.h"
 
 namespace memlong::tools {
+namespace {
+
+/// What was asked for, else the texts of its namespace (a kept session) or the whole bank (none).
+engine::ReadScope scope_of(const ChatOptions& options, const membank::Bank& bank) {
+  if (auto asked = asked_scope(options, bank)) return *asked;
+  if (options.session.empty()) return {.name_spaces = {}, .documents = {}, .everything = true};
+  return engine::texts_of(*bank.snapshot(), options.name_space);
+}
+
+}  // namespace
 
 Chat::Chat(const ChatOptions& options)
     : options_(options), context_(context_options(options.common)) {
@@ -23,13 +33,12 @@ Chat::Chat(const ChatOptions& options)
                                              .cached_chunks = options_.cached_chunks.value_or(-1)})
                                .cached_chunks;
   model_ = open_model(context_, options_.common);
-  if (auto bank = open_bank(options_, *model_); bank != nullptr) {
-    scope_ = read_scope(options_, *bank);
+  std::shared_ptr<membank::Bank> bank = open_bank(options_, options_.keeps(), *model_);
+  embedder_ = engine::bank_embedder(context_, *model_, bank.get());
+  if (bank != nullptr) {
+    scope_ = scope_of(options_, *bank);
     memory_ = std::make_shared<engine::Memory>(std::move(bank), index_options(options_));
   }
-  std::string blob;
-  if (memory_ != nullptr) blob = memory_->bank().snapshot()->blob("sif");
-  embedder_ = engine::make_embedder(context_, *model_, blob);
   timing_.load_seconds = watch.seconds();
 }
 
@@ -40,20 +49,14 @@ void Chat::open(std::string_view text) {
 }
 
 void Chat::open_embedder(std::string_view text) {
-  const bool in_bank = memory_ != nullptr && memory_->bank().writable();
-  const bool store = in_bank && model_->settings.embedder == "sif" &&
-                     memory_->bank().snapshot()->blob("sif").empty();
-  if (embedder_ != nullptr && !store) return;
-  const std::string blob = engine::make_sif_blob(context_, *model_, model_->tokens->encode(text));
-  if (store) {
-    memory_->bank().update([&](membank::Transaction& change) { change.set_blob("sif", blob); });
-  }
-  embedder_ = engine::make_embedder(context_, *model_, blob);
+  membank::Bank* bank = memory_ == nullptr ? nullptr : &memory_->bank();
+  embedder_ = engine::settle_embedder(context_, *model_, bank, embedder_, text);
 }
 
 void Chat::open_session() {
   const Stopwatch watch;
   engine::SessionOptions wanted = session_options(options_);
+  wanted.name = options_.session;
   wanted.scope = scope_;
   wanted.stop = &stop_flag();
   session_ = std::make_unique<engine::Session>(context_, model_, embedder_, memory_, wanted);
@@ -99,25 +102,13 @@ const engine::Answer& Chat::ask(const std::string& message, const engine::TextSi
   return *last_;
 }
 
-/// The encoder knows what every kind of embedder needs; a long text gives a vector a chunk.
-std::vector<std::vector<float>> Chat::query_vectors(const std::string& text) {
-  std::vector<std::vector<float>> vectors;
-  const DType dtype = memory_->bank().fingerprint().kv_dtype;
-  engine::Encoder encoder(context_, model_, embedder_, dtype, [&](engine::EncodedChunk&& chunk) {
-    vectors.push_back(std::move(chunk.vector));
-  });
-  encoder.begin();
-  encoder.push(model_->tokens->encode(text));
-  encoder.finish();
-  return vectors;
-}
-
 std::vector<engine::FoundChunk> Chat::search(const std::string& text, int64_t k) {
   if (memory_ == nullptr) fail(ErrorKind::usage, "there is no bank to search: start with --bank");
   memory_->refresh();
   const engine::ChunkFilter others = memory_->scope_filter(scope_);
   const membank::DocumentId own = session_->document();
-  return memory_->search(query_vectors(text), k, [&](const membank::ChunkInfo& chunk) {
+  const auto vectors = engine::text_vectors(context_, model_, embedder_, text);
+  return memory_->search(vectors, k, [&](const membank::ChunkInfo& chunk) {
     return (own != 0 && chunk.document == own) || others(chunk);
   });
 }

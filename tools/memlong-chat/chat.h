@@ -29,7 +29,7 @@ struct Timing {
 /// Not thread-safe.
 class Chat {
  public:
-  /// Loads the model and opens the bank. Errors: those of load_model, open_bank and read_scope.
+  /// Loads the model and opens the bank. Errors: those of load_model, open_bank and asked_scope.
   explicit Chat(const ChatOptions& options);
 
   /// Opens the session, when it is not open yet. `text`: what will be said first; where neither
@@ -69,7 +69,6 @@ class Chat {
  private:
   void open_embedder(std::string_view text);
   void open_session();
-  [[nodiscard]] std::vector<std::vector<float>> query_vectors(const std::string& text);
 
   ChatOptions options_;
   Context context_;

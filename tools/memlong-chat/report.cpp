@@ -10,8 +10,8 @@
 #include "common/clock.h"
 #include "tokenizer/readable_text.h"
 #include "tools/common/device_option.h"
+#include "tools/common/open_bank.h"
 #include "tools/common/text.h"
-#include "tools/memlong-chat/open_bank.h"
 
 namespace memlong::tools {
 

@@ -7,7 +7,7 @@
 
 #include "retriever/faiss_gpu.h"
 #include "tools/common/device_option.h"
-#include "tools/memlong-chat/options.h"
+#include "tools/common/talk_options.h"
 
 namespace memlong::tools {
 
@@ -28,7 +28,7 @@ struct IndexDeviceChoice {
 /// search; a graph is always searched by the processor. Errors: device, where a GPU that was asked
 /// for by name cannot search; usage.
 IndexDeviceChoice choose_index_device(
-    const ChatOptions& options, const DeviceChoice& network,
+    const TalkOptions& options, const DeviceChoice& network,
     const retriever::OpenSearchDevice& open = retriever::open_faiss_gpu);
 
 }  // namespace memlong::tools

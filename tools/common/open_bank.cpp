@@ -1,4 +1,4 @@
-#include "tools/memlong-chat/open_bank.h"
+#include "tools/common/open_bank.h"
 
 #include "common/error.h"
 
@@ -7,7 +7,7 @@ namespace memlong::tools {
 using membank::Bank;
 using membank::OpenMode;
 
-std::filesystem::path model_folder(const ChatOptions& options) {
+std::filesystem::path model_folder(const TalkOptions& options) {
   if (!options.common.model.empty()) return options.common.model;
   if (!options.bank.empty() && Bank::exists(options.bank)) {
     const auto bank = Bank::open(options.bank, {});
@@ -32,12 +32,13 @@ std::string list_names(const std::map<std::string, uint32_t>& spaces) {
 
 }  // namespace
 
-std::shared_ptr<Bank> open_bank(const ChatOptions& options, const engine::LoadedModel& model) {
+std::shared_ptr<Bank> open_bank(const TalkOptions& options, bool keeps,
+                                const engine::LoadedModel& model) {
   if (options.bank.empty()) return nullptr;
   membank::BankOptions wanted;
-  wanted.mode = options.keeps() ? OpenMode::write : OpenMode::read;
+  wanted.mode = keeps ? OpenMode::write : OpenMode::read;
   const bool is_new = !Bank::exists(options.bank);
-  if (is_new && !options.keeps()) {
+  if (is_new && !keeps) {
     fail(ErrorKind::usage, "there is no bank in " + options.bank.string() +
                                "; memlong-ingest makes one, and so does --session NAME");
   }
@@ -58,7 +59,8 @@ std::shared_ptr<Bank> open_bank(const ChatOptions& options, const engine::Loaded
   return bank;
 }
 
-engine::ReadScope read_scope(const ChatOptions& options, const Bank& bank) {
+std::optional<engine::ReadScope> asked_scope(const TalkOptions& options, const Bank& bank) {
+  if (!options.read_all && options.read.empty() && options.documents.empty()) return std::nullopt;
   engine::ReadScope scope;
   const auto snapshot = bank.snapshot();
   const auto spaces = snapshot->name_spaces();
@@ -79,20 +81,10 @@ engine::ReadScope read_scope(const ChatOptions& options, const Bank& bank) {
     }
     scope.documents.push_back(static_cast<membank::DocumentId>(id));
   }
-  if (scope.everything || !scope.name_spaces.empty() || !scope.documents.empty()) return scope;
-  if (options.session.empty()) {
-    scope.everything = true;
-    return scope;
-  }
-  for (const membank::Document& document : snapshot->documents()) {
-    if (document.kind == membank::DocumentKind::text && document.name_space == options.name_space) {
-      scope.documents.push_back(document.id);
-    }
-  }
   return scope;
 }
 
-std::string describe_scope(const ChatOptions& options, const engine::ReadScope& scope) {
+std::string describe_scope(const TalkOptions& options, const engine::ReadScope& scope) {
   if (!options.memory) return "nothing (--no-memory)";
   if (scope.everything) return "the whole bank";
   std::string text = "its own dialog";

@@ -1,4 +1,4 @@
-#include "tools/memlong-chat/index_device.h"
+#include "tools/common/index_device.h"
 
 #include <utility>
 
@@ -19,7 +19,7 @@ IndexDeviceRequest parse_index_device(const std::string& name) {
   return {.gpu = std::stoi(name.substr(5))};
 }
 
-IndexDeviceChoice choose_index_device(const ChatOptions& options, const DeviceChoice& network,
+IndexDeviceChoice choose_index_device(const TalkOptions& options, const DeviceChoice& network,
                                       const retriever::OpenSearchDevice& open) {
   const IndexDeviceRequest request = parse_index_device(options.index_device);
   retriever::FaissGpuOptions wanted{.half = options.index_half};

@@ -1,0 +1,37 @@
+#include "engine/bank_embedder.h"
+
+#include <utility>
+
+#include "engine/encoder.h"
+
+namespace memlong::engine {
+
+std::shared_ptr<const retriever::Embedder> bank_embedder(Context& context, const LoadedModel& model,
+                                                         const membank::Bank* bank) {
+  return make_embedder(context, model, bank == nullptr ? "" : bank->snapshot()->blob("sif"));
+}
+
+std::shared_ptr<const retriever::Embedder> settle_embedder(
+    Context& context, const LoadedModel& model, membank::Bank* bank,
+    std::shared_ptr<const retriever::Embedder> known, std::string_view text) {
+  const bool store = bank != nullptr && bank->writable() && model.settings.embedder == "sif" &&
+                     bank->snapshot()->blob("sif").empty();
+  if (known != nullptr && !store) return known;
+  const std::string blob = make_sif_blob(context, model, model.tokens->encode(text));
+  if (store) bank->update([&](membank::Transaction& change) { change.set_blob("sif", blob); });
+  return make_embedder(context, model, blob);
+}
+
+std::vector<std::vector<float>> text_vectors(
+    Context& context, const std::shared_ptr<const LoadedModel>& model,
+    const std::shared_ptr<const retriever::Embedder>& embedder, std::string_view text) {
+  std::vector<std::vector<float>> vectors;
+  Encoder encoder(context, model, embedder, DType::bf16,
+                  [&](EncodedChunk&& chunk) { vectors.push_back(std::move(chunk.vector)); });
+  encoder.begin();
+  encoder.push(model->tokens->encode(text));
+  encoder.finish();
+  return vectors;
+}
+
+}  // namespace memlong::engine

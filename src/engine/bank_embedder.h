@@ -1,0 +1,31 @@
+// The embedder that goes with a bank.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "engine/loaded_model.h"
+#include "membank/bank.h"
+#include "retriever/embedder.h"
+#include "tensor/context.h"
+
+namespace memlong::engine {
+
+/// With what the bank knows of the language (`sif`), else with what the model does; null where
+/// neither knows it. `bank` may be null.
+std::shared_ptr<const retriever::Embedder> bank_embedder(Context& context, const LoadedModel& model,
+                                                         const membank::Bank* bank);
+
+/// `known` where it is settled; else one for the language of `text`, kept in the bank where that is
+/// open for writing and has none. Errors: those of make_sif_blob and of the bank.
+std::shared_ptr<const retriever::Embedder> settle_embedder(
+    Context& context, const LoadedModel& model, membank::Bank* bank,
+    std::shared_ptr<const retriever::Embedder> known, std::string_view text);
+
+/// What a text is searched with, as documents are cut and embedded: a vector [E] a chunk.
+std::vector<std::vector<float>> text_vectors(
+    Context& context, const std::shared_ptr<const LoadedModel>& model,
+    const std::shared_ptr<const retriever::Embedder>& embedder, std::string_view text);
+
+}  // namespace memlong::engine
