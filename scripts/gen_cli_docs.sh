@@ -24,7 +24,7 @@ write_page() {
   echo
   echo 'Written by `scripts/gen_cli_docs.sh`; do not edit. [cli.md](cli.md) explains. Commands show only'
   echo 'what they add to the options of their tool.'
-  for tool in ingest chat bank eval bench train; do
+  for tool in ingest chat serve bank eval bench train; do
     [[ -x $bin/memlong-$tool ]] || die "$bin has no memlong-$tool; run scripts/build.sh"
     help=$("$bin/memlong-$tool" --help)
     printf '\n## memlong-%s\n' "$tool"

@@ -1,0 +1,44 @@
+// One client's connection: requests are read one after the other, each answered before the next.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "server/http_server.h"
+#include "server/listener.h"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace memlong::server {
+
+/// What all connections of a server share. Used on the server's thread only.
+struct HttpService {
+  HttpServerOptions options;
+  HttpHandler handler;
+  HttpScreen screen;
+  HttpLog log;
+  HttpDecorator decorate;
+  bool stopping = false;  ///< every answer is the last one of its connection
+};
+
+/// Used on the server's thread only.
+class Connection {
+ public:
+  Connection() = default;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  virtual ~Connection() = default;
+  /// Begins; `ended` is called once when the connection is closed. `busy`: the one request is
+  /// answered with 503 before it was read.
+  virtual void start(bool busy, std::function<void()> ended) = 0;
+  virtual void close_if_idle() = 0;  ///< where no request has been read
+  virtual void cut() = 0;            ///< whatever it does
+};
+
+/// Takes over the socket. `io` and `service` must outlive it.
+std::shared_ptr<Connection> make_connection(boost::asio::io_context& io, HttpService& service,
+                                            const Listener::Accepted& accepted);
+
+}  // namespace memlong::server

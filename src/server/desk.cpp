@@ -1,0 +1,163 @@
+#include "server/desk.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "common/clock.h"
+#include "common/error.h"
+#include "engine/document_json.h"
+#include "server/json_body.h"
+
+namespace memlong::server {
+
+using json = nlohmann::ordered_json;
+
+namespace {
+
+constexpr int64_t kMostDocuments = 1000;
+
+HttpResponse answer_with(const json& value) {
+  HttpResponse response;
+  response.body = dump(value);
+  return response;
+}
+
+std::string asked(const HttpRequest& request, const char* key) {
+  const auto found = request.query.find(key);
+  return found == request.query.end() ? std::string() : found->second;
+}
+
+int64_t asked_number(const HttpRequest& request, const char* key, int64_t otherwise) {
+  const std::string text = asked(request, key);
+  if (text.empty()) return otherwise;
+  const membank::DocumentId number = document_number(text);
+  if (number == 0 && text != "0") {
+    fail(ErrorKind::format,
+         "'" + std::string(key) + "' must be a whole number, not '" + text + "'");
+  }
+  return static_cast<int64_t>(number);
+}
+
+}  // namespace
+
+membank::DocumentId document_number(std::string_view text) {
+  membank::DocumentId number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  const bool good = error == std::errc() && stop == end && number <= INT64_MAX;
+  return good ? number : 0;
+}
+
+Desk::Desk(std::shared_ptr<const engine::LoadedModel> model, std::shared_ptr<membank::Bank> bank,
+           std::string model_name)
+    : model_(std::move(model)),
+      bank_(std::move(bank)),
+      model_name_(std::move(model_name)),
+      started_(now_micros() / 1'000'000) {}
+
+std::unique_ptr<membank::Snapshot> Desk::snapshot() const {
+  if (bank_ == nullptr) {
+    fail(ErrorKind::usage, "this server has no bank; it is started with --bank DIR for one");
+  }
+  return bank_->snapshot();
+}
+
+HttpResponse Desk::models() const {
+  json model;
+  model["id"] = model_name_;
+  model["object"] = "model";
+  model["created"] = started_;
+  model["owned_by"] = "memlong";
+  model["meta"] = {{"vocab_size", model_->config.vocab},
+                   {"window", model_->settings.window},
+                   {"chunk", model_->settings.chunk},
+                   {"chat_template", model_->chat->name()}};
+  return answer_with({{"object", "list"}, {"data", json::array({model})}});
+}
+
+HttpResponse Desk::tokenize(std::string_view body) const {
+  const auto request = parse_body(body);
+  const std::string text = string_field(request, "content").value_or("");
+  return answer_with({{"tokens", model_->tokens->encode(text)}});
+}
+
+HttpResponse Desk::detokenize(std::string_view body) const {
+  const auto request = parse_body(body);
+  const auto list = request.find("tokens");
+  if (list == request.end() || !list->is_array()) {
+    fail(ErrorKind::format, "'tokens' must be a list of token numbers");
+  }
+  tokenizer::Ids ids;
+  for (const auto& id : *list) {
+    const int64_t number = id.is_number_unsigned() ? id.get<int64_t>() : -1;
+    if (number < 0 || number >= model_->tokens->vocab_size()) {
+      fail(ErrorKind::format, "'tokens' must be numbers from 0 to " +
+                                  std::to_string(model_->tokens->vocab_size() - 1));
+    }
+    ids.push_back(static_cast<int32_t>(number));
+  }
+  return answer_with({{"content", model_->tokens->decode(ids)}});
+}
+
+HttpResponse Desk::bank() const {
+  const auto now = snapshot();
+  const membank::BankStats stats = now->stats();
+  json value;
+  value["folder"] = bank_->folder().string();
+  value["writable"] = bank_->writable();
+  value["documents"] = stats.documents;
+  value["chunks"] = stats.chunks;
+  value["tokens"] = stats.tokens;
+  value["bytes"] = stats.bytes;
+  value["used_bytes"] = stats.used_bytes;
+  value["embedder"] = bank_->fingerprint().embedder;
+  value["fingerprint"] = bank_->fingerprint().digest();
+  value["namespaces"] = json::array();
+  for (const auto& [name, id] : now->name_spaces()) value["namespaces"].push_back(name);
+  return answer_with(value);
+}
+
+HttpResponse Desk::documents(const HttpRequest& request) const {
+  const std::string name_space = asked(request, "namespace");
+  const std::string kind = asked(request, "kind");
+  const std::string name = asked(request, "name");
+  const auto after = static_cast<membank::DocumentId>(asked_number(request, "after", 0));
+  const int64_t limit = std::clamp<int64_t>(asked_number(request, "limit", 100), 1, kMostDocuments);
+  json list = json::array();
+  bool more = false;
+  for (const membank::Document& document : snapshot()->documents()) {
+    if (document.id <= after || (!name_space.empty() && document.name_space != name_space) ||
+        (!kind.empty() && engine::kind_name(document.kind) != kind) ||
+        (!name.empty() && document.name != name)) {
+      continue;
+    }
+    if (static_cast<int64_t>(list.size()) == limit) {
+      more = true;
+      break;
+    }
+    list.push_back(engine::document_json(document));
+  }
+  return answer_with({{"object", "list"}, {"data", std::move(list)}, {"has_more", more}});
+}
+
+HttpResponse Desk::document(const HttpRequest& request, membank::DocumentId id) const {
+  const auto now = snapshot();
+  const auto document = now->document(id);
+  if (!document) return error_response(404, "there is no such document in the bank");
+  json value = engine::document_json(*document);
+  if (document->kind == membank::DocumentKind::dialog) {
+    value["messages"] = json::array();
+    for (const membank::Turn& turn : now->turns(id)) {
+      value["messages"].push_back(
+          {{"role", turn.role}, {"content", turn.content}, {"time", format_time(turn.time)}});
+    }
+  } else if (asked(request, "text") == "true") {
+    value["text"] = now->text(id);
+  }
+  return answer_with(value);
+}
+
+}  // namespace memlong::server

@@ -1,0 +1,45 @@
+// What can be told without the network, while an answer is being made.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/loaded_model.h"
+#include "membank/bank.h"
+#include "server/http.h"
+
+namespace memlong::server {
+
+/// Thread-safe.
+class Desk {
+ public:
+  /// `bank` may be null.
+  Desk(std::shared_ptr<const engine::LoadedModel> model, std::shared_ptr<membank::Bank> bank,
+       std::string model_name);
+
+  // Errors: format and usage for what is wrong with a request, those of the bank.
+
+  [[nodiscard]] HttpResponse models() const;                           ///< GET /v1/models
+  [[nodiscard]] HttpResponse tokenize(std::string_view body) const;    ///< POST /tokenize
+  [[nodiscard]] HttpResponse detokenize(std::string_view body) const;  ///< POST /detokenize
+  [[nodiscard]] HttpResponse bank() const;                             ///< GET /v1/bank
+  /// GET /v1/bank/documents?namespace=&kind=&name=&after=&limit=
+  [[nodiscard]] HttpResponse documents(const HttpRequest& request) const;
+  /// GET /v1/bank/documents/ID[?text=true]: with the turns of a dialog.
+  [[nodiscard]] HttpResponse document(const HttpRequest& request, membank::DocumentId id) const;
+
+ private:
+  [[nodiscard]] std::unique_ptr<membank::Snapshot> snapshot() const;
+
+  std::shared_ptr<const engine::LoadedModel> model_;
+  std::shared_ptr<membank::Bank> bank_;
+  std::string model_name_;
+  int64_t started_;
+};
+
+/// A number of a document in a path or a query: digits alone. 0: it is none.
+membank::DocumentId document_number(std::string_view text);
+
+}  // namespace memlong::server

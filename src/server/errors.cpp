@@ -1,0 +1,43 @@
+#include "server/errors.h"
+
+#include <new>
+
+#include "common/error.h"
+#include "common/log.h"
+
+namespace memlong::server {
+
+namespace {
+
+int status_of(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::usage:
+    case ErrorKind::format:
+      return 400;
+    case ErrorKind::mismatch:
+    case ErrorKind::busy:
+      return 409;
+    case ErrorKind::capacity:
+      return 507;
+    case ErrorKind::stopped:
+      return 503;
+    default:
+      return 500;
+  }
+}
+
+}  // namespace
+
+HttpResponse error_response_for(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    return error_response(507, "there is not enough memory for this request");
+  }
+  const auto* known = dynamic_cast<const Error*>(&error);
+  if (known != nullptr && known->kind() != ErrorKind::internal) {
+    return error_response(status_of(known->kind()), known->what());
+  }
+  log::error(std::string("a request failed: ") + error.what());
+  return error_response(500, "an error inside memlong; its log says more");
+}
+
+}  // namespace memlong::server

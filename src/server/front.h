@@ -1,0 +1,82 @@
+// Where requests arrive: each goes to the thread that can answer it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "server/desk.h"
+#include "server/exchange.h"
+#include "server/metrics.h"
+#include "server/service.h"
+#include "server/worker.h"
+
+namespace memlong::server {
+
+/// Thread-safe. Requests for the network wait for each other; all others are answered meanwhile.
+class Front {
+ public:
+  /// Loads everything, on the thread that will use it.
+  using Load = std::function<ServiceParts()>;
+
+  /// `longest`: so many requests may wait; the next is refused. `loaded` is called when loading
+  /// has ended, on its thread; failure() says how.
+  Front(Load load, size_t longest, std::function<void()> loaded);
+  Front(const Front&) = delete;
+  Front& operator=(const Front&) = delete;
+  ~Front();
+
+  /// Takes a request; never blocks.
+  void handle(const std::shared_ptr<Exchange>& exchange);
+  /// For the log of the transport.
+  void count(const HttpRequest& request, int status, double seconds);
+
+  /// What loading failed with; null: nothing (yet).
+  [[nodiscard]] std::exception_ptr failure() const;
+  /// Answers under way are stopped and what waits is refused: begin_close() returns at once,
+  /// close() when all is done and kept.
+  void begin_close();
+  void close();
+
+ private:
+  using Answer = std::function<void(Exchange& exchange)>;
+  enum class Place : uint8_t { here, desk, network };
+  struct Route {
+    std::string method;
+    std::string pattern;  ///< "/v1/bank/documents/*"
+    std::vector<std::string> steps;
+    Place place;
+    Answer answer;
+  };
+
+  void add(const char* method, const std::string& pattern, Place place, Answer answer);
+  void add_routes();
+  void open(const Load& load);
+  [[nodiscard]] std::string pattern_of(const HttpRequest& request) const;
+  [[nodiscard]] HttpResponse not_found(const HttpRequest& request) const;
+  [[nodiscard]] HttpResponse health() const;
+  [[nodiscard]] HttpResponse metrics_page() const;
+  void hand_over(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Exchange>& exchange,
+                 const Answer& answer);
+
+  const Stopwatch since_start_;
+  std::function<void()> loaded_;
+  std::vector<Route> routes_;
+  Metrics metrics_;
+  std::unique_ptr<Service> service_;  ///< of the network's thread
+  std::unique_ptr<Desk> desk_;
+  std::atomic<bool> ready_{false};
+  std::atomic<size_t> open_dialogs_{0};
+  mutable std::mutex mutex_;
+  std::exception_ptr failure_;
+  std::shared_ptr<Worker> network_;
+  std::shared_ptr<Worker> clerk_;  ///< the desk's thread
+};
+
+}  // namespace memlong::server

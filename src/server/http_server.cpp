@@ -1,0 +1,163 @@
+#include "server/http_server.h"
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <exception>
+#include <unistd.h>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "common/log.h"
+#include "server/connection.h"
+#include "server/listener.h"
+
+namespace memlong::server {
+namespace {
+
+namespace net = boost::asio;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kTick{50};          // how often a stop is looked for
+constexpr milliseconds kAcceptPause{100};  // after a failure that will not go at once
+constexpr milliseconds kCutTime{5000};     // for connections that were cut to notice it
+constexpr size_t kBusyConnections = 64;    // that are told so; further ones are closed unheard
+
+}  // namespace
+
+struct HttpServer::Impl {
+  explicit Impl(HttpService all)
+      : service(std::move(all)),
+        listener(service.options.host, service.options.port),
+        arrivals(io, listener.fd()) {}
+  ~Impl() {
+    if (listener.fd() >= 0) arrivals.release();
+  }
+
+  net::awaitable<void> accept_all();
+  bool accept_waiting();
+  void open(const Listener::Accepted& accepted);
+  void run_until_empty(steady_clock::duration longest);
+  void drain();
+
+  HttpService service;
+  Listener listener;
+  net::io_context io;
+  net::posix::stream_descriptor arrivals;
+  std::unordered_set<std::shared_ptr<Connection>> connections;
+  size_t busy = 0;  // of them, those that are only told that there are too many
+  std::atomic<bool> stop = false;
+};
+
+net::awaitable<void> HttpServer::Impl::accept_all() {
+  net::steady_timer pause(io);
+  boost::system::error_code error;
+  while (!service.stopping) {
+    co_await arrivals.async_wait(net::posix::stream_descriptor::wait_read,
+                                 net::redirect_error(net::use_awaitable, error));
+    if (error || service.stopping) co_return;
+    if (accept_waiting()) continue;
+    pause.expires_after(kAcceptPause);
+    co_await pause.async_wait(net::redirect_error(net::use_awaitable, error));
+  }
+}
+
+/// False when the system cannot give more just now.
+bool HttpServer::Impl::accept_waiting() {
+  for (;;) {
+    const Listener::Accepted accepted = listener.accept();
+    if (accepted.fd >= 0) {
+      open(accepted);
+      continue;
+    }
+    if (accepted.error == EAGAIN) return true;
+    if (accepted.error == ECONNABORTED || accepted.error == EINTR) continue;
+    log::warn(std::string("cannot take a new connection: ") + std::strerror(accepted.error));
+    return false;
+  }
+}
+
+void HttpServer::Impl::open(const Listener::Accepted& accepted) {
+  const bool too_many = connections.size() - busy >= service.options.max_connections;
+  if (too_many && busy >= kBusyConnections) {
+    ::close(accepted.fd);
+    return;
+  }
+  std::shared_ptr<Connection> connection;
+  try {
+    connection = make_connection(io, service, accepted);
+    connections.insert(connection);
+  } catch (const std::exception& error) {
+    log::error("cannot serve " + accepted.peer + ": " + error.what());
+    if (!connection) ::close(accepted.fd);
+    return;
+  }
+  busy += too_many ? 1 : 0;
+  connection->start(too_many, [this, connection, too_many] {
+    busy -= too_many ? 1 : 0;
+    connections.erase(connection);
+  });
+}
+
+/// Serves until there is no connection, or it took the longest time.
+void HttpServer::Impl::run_until_empty(steady_clock::duration longest) {
+  const auto deadline = steady_clock::now() + longest;
+  while (!connections.empty() && steady_clock::now() < deadline) io.run_one_until(deadline);
+}
+
+void HttpServer::Impl::drain() {
+  service.stopping = true;
+  arrivals.release();
+  listener.close();
+  const auto each = [this](void (Connection::*act)()) {
+    const std::vector<std::shared_ptr<Connection>> all(connections.begin(), connections.end());
+    for (const auto& connection : all) (connection.get()->*act)();
+  };
+  each(&Connection::close_if_idle);
+  run_until_empty(milliseconds(static_cast<int64_t>(service.options.drain_seconds * 1000)));
+  each(&Connection::cut);
+  run_until_empty(kCutTime);
+  if (!connections.empty()) log::error("internal error: a connection did not end");
+}
+
+HttpServer::HttpServer(const HttpServerOptions& options, HttpHandler handler, HttpScreen screen,
+                       HttpLog log, HttpDecorator decorate)
+    : impl_(std::make_unique<Impl>(HttpService{options, std::move(handler), std::move(screen),
+                                               std::move(log), std::move(decorate)})) {}
+
+HttpServer::~HttpServer() = default;
+
+uint16_t HttpServer::port() const { return impl_->listener.port(); }
+
+std::string HttpServer::address() const { return impl_->listener.address(); }
+
+void HttpServer::stop() { impl_->stop = true; }
+
+void HttpServer::run(const std::function<bool()>& stop_requested) {
+  Impl& impl = *impl_;
+  const auto work = net::make_work_guard(impl.io);
+  net::co_spawn(
+      impl.io, [&impl] { return impl.accept_all(); },
+      [](std::exception_ptr problem) {
+        try {
+          if (problem) std::rethrow_exception(problem);
+        } catch (const std::exception& error) {
+          log::error(std::string("new connections cannot be taken any more: ") + error.what());
+        }
+      });
+  while (!impl.stop && !(stop_requested && stop_requested())) impl.io.run_for(kTick);
+  impl.drain();
+}
+
+}  // namespace memlong::server

@@ -1,0 +1,98 @@
+// The table of routes: docs/server.md is the same in words.
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "common/error.h"
+#include "server/front.h"
+#include "server/json_body.h"
+
+namespace memlong::server {
+
+namespace {
+
+HttpResponse json_response(const nlohmann::ordered_json& value, int status = 200) {
+  HttpResponse response;
+  response.status = status;
+  response.body = dump(value);
+  return response;
+}
+
+/// PUT /v1/bank/documents/NAME: the body is the text.
+NewText put_text(const HttpRequest& request) {
+  const auto name_space = request.query.find("namespace");
+  return {.name = request.segments.back(),
+          .name_space = name_space == request.query.end() ? std::string() : name_space->second,
+          .text = request.body,
+          .replace = true};
+}
+
+/// POST /v1/bank/documents
+NewText posted_text(const HttpRequest& request) {
+  const auto body = parse_body(request.body);
+  return {.name = text_field(body, "name"),
+          .name_space = string_field(body, "namespace").value_or(""),
+          .text = text_field(body, "text"),
+          .replace = bool_field(body, "replace").value_or(false)};
+}
+
+/// The number that ends the path. 0: it is none, and there is no such document.
+membank::DocumentId number_in(const HttpRequest& request) {
+  return document_number(request.segments.back());
+}
+
+}  // namespace
+
+HttpResponse Front::health() const {
+  return ready_ ? json_response({{"status", "ok"}}) : json_response({{"status", "loading"}}, 503);
+}
+
+HttpResponse Front::metrics_page() const {
+  HttpResponse response;
+  response.type = "text/plain; version=0.0.4";
+  response.body = metrics_.text({.ready = ready_,
+                                 .waiting = network_->busy(),
+                                 .open_dialogs = open_dialogs_,
+                                 .uptime_seconds = since_start_.seconds()});
+  return response;
+}
+
+void Front::add_routes() {
+  const auto here = [this](const char* method, const char* pattern, auto fn) {
+    add(method, pattern, Place::here,
+        [fn](Exchange& exchange) { exchange.respond(fn(exchange.request())); });
+  };
+  const auto desk = [this](const char* method, const char* pattern, auto fn) {
+    add(method, pattern, Place::desk,
+        [this, fn](Exchange& exchange) { exchange.respond(fn(*desk_, exchange.request())); });
+  };
+  const auto network = [this](const char* method, const char* pattern, auto fn) {
+    add(method, pattern, Place::network,
+        [this, fn](Exchange& exchange) { exchange.respond(fn(*service_, exchange.request())); });
+  };
+  using Request = const HttpRequest&;
+
+  here("GET", "/health", [this](Request) { return health(); });
+  here("GET", "/metrics", [this](Request) { return metrics_page(); });
+
+  desk("GET", "/v1/models", [](const Desk& at, Request) { return at.models(); });
+  desk("POST", "/tokenize", [](const Desk& at, Request r) { return at.tokenize(r.body); });
+  desk("POST", "/detokenize", [](const Desk& at, Request r) { return at.detokenize(r.body); });
+  desk("GET", "/v1/bank", [](const Desk& at, Request) { return at.bank(); });
+  desk("GET", "/v1/bank/documents", [](const Desk& at, Request r) { return at.documents(r); });
+  desk("GET", "/v1/bank/documents/*",
+       [](const Desk& at, Request r) { return at.document(r, number_in(r)); });
+
+  add("POST", "/v1/chat/completions", Place::network,
+      [this](Exchange& exchange) { service_->chat(exchange); });
+  network("POST", "/v1/embeddings", [](Service& at, Request r) { return at.embeddings(r.body); });
+  network("POST", "/v1/bank/search", [](Service& at, Request r) { return at.search(r.body); });
+  network("POST", "/v1/bank/documents",
+          [](Service& at, Request r) { return at.memorize(posted_text(r)); });
+  network("PUT", "/v1/bank/documents/*",
+          [](Service& at, Request r) { return at.memorize(put_text(r)); });
+  network("DELETE", "/v1/bank/documents/*",
+          [](Service& at, Request r) { return at.forget(number_in(r)); });
+}
+
+}  // namespace memlong::server

@@ -1,0 +1,89 @@
+#include "server/service.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <utility>
+
+#include "common/error.h"
+#include "engine/bank_embedder.h"
+
+namespace memlong::server {
+
+Service::Service(ServiceParts parts, const std::atomic<bool>& stop, Metrics& metrics)
+    : parts_(std::move(parts)),
+      stop_(stop),
+      metrics_(metrics),
+      embedder_(engine::bank_embedder(*parts_.context, *parts_.model,
+                                      parts_.memory == nullptr ? nullptr : &parts_.memory->bank())),
+      dialogs_([this](const std::string& name,
+                      const std::string& name_space) { return open_dialog(name, name_space); },
+               parts_.open_dialogs) {}
+
+Service::~Service() { dialogs_.close_all(); }
+
+std::unique_ptr<engine::Session> Service::open_dialog(const std::string& name,
+                                                      const std::string& name_space) {
+  engine::SessionOptions wanted = parts_.session;
+  wanted.name = name;
+  wanted.name_space = name_space;
+  wanted.scope = scope_of(name_space);
+  wanted.stop = &stop_;
+  return std::make_unique<engine::Session>(*parts_.context, parts_.model, embedder_, parts_.memory,
+                                           wanted);
+}
+
+engine::ReadScope Service::scope_of(const std::string& name_space) const {
+  if (parts_.scope) return *parts_.scope;
+  if (parts_.memory == nullptr) return {};
+  return engine::texts_of(*parts_.memory->bank().snapshot(), name_space);
+}
+
+/// Open dialogs read what is in the bank now.
+void Service::follow_bank() {
+  parts_.memory->refresh();
+  dialogs_.for_each([this](engine::Session& session, const std::string& name_space) {
+    session.set_scope(scope_of(name_space));
+  });
+}
+
+void Service::settle_embedder(std::string_view text) {
+  membank::Bank* bank = parts_.memory == nullptr ? nullptr : &parts_.memory->bank();
+  embedder_ = engine::settle_embedder(*parts_.context, *parts_.model, bank, embedder_, text);
+}
+
+engine::Memory& Service::bank_memory() const {
+  if (parts_.memory == nullptr) {
+    fail(ErrorKind::usage, "this server has no bank; it is started with --bank DIR for one");
+  }
+  return *parts_.memory;
+}
+
+membank::Bank& Service::bank_to_change() const {
+  membank::Bank& bank = bank_memory().bank();
+  if (!bank.writable()) {
+    fail(ErrorKind::usage, "the bank is open for reading only (--no-save)");
+  }
+  return bank;
+}
+
+/// A long text gives the embedder a chunk at a time where it needs the network; their mean counts.
+std::vector<float> Service::vector_of(const std::string& text) {
+  settle_embedder(text);
+  std::vector<float> mean(static_cast<size_t>(embedder_->dim()));
+  if (!embedder_->needs_hidden()) {
+    embedder_->embed(parts_.model->tokens->encode(text), {}, mean);
+    return mean;
+  }
+  for (const auto& part : engine::text_vectors(*parts_.context, parts_.model, embedder_, text)) {
+    std::ranges::transform(mean, part, mean.begin(), std::plus<>());
+  }
+  double squares = 0;
+  for (const float value : mean) squares += static_cast<double>(value) * value;
+  if (squares > 0) {
+    for (float& value : mean) value = static_cast<float>(value / std::sqrt(squares));
+  }
+  return mean;
+}
+
+}  // namespace memlong::server

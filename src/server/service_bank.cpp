@@ -1,0 +1,168 @@
+// Service: the bank, beside the dialogs.
+#include <nlohmann/json.hpp>
+
+#include "common/error.h"
+#include "common/hash.h"
+#include "engine/bank_embedder.h"
+#include "engine/document_json.h"
+#include "engine/ingest.h"
+#include "server/json_body.h"
+#include "server/service.h"
+#include "tokenizer/readable_text.h"
+
+namespace memlong::server {
+
+using json = nlohmann::ordered_json;
+
+namespace {
+
+constexpr int64_t kMostTexts = 2048;
+constexpr int64_t kMostFound = 1000;
+
+HttpResponse answer_with(const json& value, int status = 200) {
+  HttpResponse response;
+  response.status = status;
+  response.body = dump(value);
+  return response;
+}
+
+std::vector<std::string> inputs_of(const nlohmann::json& body) {
+  const auto input = body.find("input");
+  if (input != body.end() && input->is_string()) return {input->get<std::string>()};
+  std::vector<std::string> texts;
+  if (input != body.end() && input->is_array()) {
+    for (const auto& text : *input) {
+      if (!text.is_string())
+        fail(ErrorKind::format, "'input' must be a string or a list of strings");
+      texts.push_back(text.get<std::string>());
+    }
+  }
+  if (texts.empty() || texts.size() > static_cast<size_t>(kMostTexts)) {
+    fail(ErrorKind::format,
+         "'input' must be a string or a list of 1 to " + std::to_string(kMostTexts) + " strings");
+  }
+  return texts;
+}
+
+const char* outcome_name(engine::DocumentOutcome outcome) {
+  switch (outcome) {
+    case engine::DocumentOutcome::fresh:
+      return "new";
+    case engine::DocumentOutcome::resumed:
+      return "completed";
+    case engine::DocumentOutcome::known:
+      return "known";
+    case engine::DocumentOutcome::failed:
+      return "failed";
+  }
+  return "failed";
+}
+
+}  // namespace
+
+HttpResponse Service::embeddings(std::string_view text) {
+  const nlohmann::json body = parse_body(text);
+  const std::string format = string_field(body, "encoding_format").value_or("float");
+  if (format != "float") fail(ErrorKind::format, "'encoding_format' must be 'float'");
+  json list = json::array();
+  int64_t tokens = 0;
+  for (const std::string& input : inputs_of(body)) {
+    if (stop_) fail(ErrorKind::stopped, "stopped");
+    tokens += static_cast<int64_t>(parts_.model->tokens->encode(input).size());
+    json row;
+    row["object"] = "embedding";
+    row["index"] = list.size();
+    row["embedding"] = vector_of(input);
+    list.push_back(std::move(row));
+  }
+  json value;
+  value["object"] = "list";
+  value["data"] = std::move(list);
+  value["model"] = parts_.model_name + "/" + embedder_->name();
+  value["usage"] = {{"prompt_tokens", tokens}, {"total_tokens", tokens}};
+  return answer_with(value);
+}
+
+HttpResponse Service::search(std::string_view text) {
+  engine::Memory& memory = bank_memory();
+  const nlohmann::json body = parse_body(text);
+  const std::string query = text_field(body, "query");
+  const int64_t most = integer_field(body, "top_k", 1, kMostFound).value_or(8);
+  const std::string name_space = string_field(body, "namespace").value_or("");
+  settle_embedder(query);
+  memory.refresh();
+  const auto vectors = engine::text_vectors(*parts_.context, parts_.model, embedder_, query);
+  engine::ReadScope scope;
+  scope.everything = name_space.empty();
+  if (!name_space.empty()) scope.name_spaces.push_back(name_space);
+  const auto snapshot = memory.bank().snapshot();
+  json list = json::array();
+  for (const engine::FoundChunk& hit : memory.search(vectors, most, memory.scope_filter(scope))) {
+    const auto document = snapshot->document(hit.info.document);
+    if (!document) continue;  // forgotten since
+    json row;
+    row["chunk"] = hit.info.id;
+    row["document"] = hit.info.document;
+    row["name"] = document->name;
+    row["namespace"] = document->name_space;
+    row["position"] = hit.info.begin;
+    row["tokens"] = hit.info.tokens;
+    row["score"] = hit.score;
+    row["text"] =
+        tokenizer::readable_text(*parts_.model->tokens, snapshot->chunk_tokens(hit.info.id));
+    list.push_back(std::move(row));
+  }
+  return answer_with({{"object", "list"}, {"data", std::move(list)}});
+}
+
+HttpResponse Service::memorize(NewText text) {
+  membank::Bank& bank = bank_to_change();
+  if (text.name_space.empty()) text.name_space = parts_.session.name_space;
+  const Digest hash = sha256(text.text);
+  engine::IngestOptions how;
+  how.name_space = text.name_space;
+  how.replace = text.replace;
+  how.retention = parts_.session.retention;
+  engine::Ingestor ingestor(*parts_.context, parts_.model, parts_.memory->shared_bank(), how);
+  engine::DocumentReport report;
+  ingestor.on_document = [&](const engine::DocumentReport& document) { report = document; };
+  ingestor.stop = &stop_;
+  engine::Source source;
+  source.name = text.name;
+  source.bytes = static_cast<int64_t>(text.text.size());
+  source.content = std::make_shared<const std::string>(std::move(text.text));
+  const engine::IngestTotals totals = ingestor.run({source});
+  metrics_.count_read_text(totals.tokens);
+  if (embedder_ == nullptr) {
+    embedder_ = engine::bank_embedder(*parts_.context, *parts_.model, &bank);
+  }
+  follow_bank();
+  if (totals.stopped) {
+    fail(ErrorKind::stopped,
+         "stopped: a part of the text is in the bank; the same request goes on");
+  }
+  if (report.outcome == engine::DocumentOutcome::failed) fail(ErrorKind::format, report.problem);
+  json value;
+  value["outcome"] = outcome_name(report.outcome);
+  const auto document = bank.snapshot()->find_text(text.name_space, hash);
+  value["document"] = document ? engine::document_json(*document) : json();
+  value["tokens"] = totals.tokens;
+  value["seconds"] = totals.seconds;
+  value["documents_replaced"] = totals.documents_replaced;
+  const bool fresh = report.outcome == engine::DocumentOutcome::fresh;
+  return answer_with(value, fresh ? 201 : 200);
+}
+
+HttpResponse Service::forget(membank::DocumentId id) {
+  membank::Bank& bank = bank_to_change();
+  if (!bank.snapshot()->document(id)) {
+    return error_response(404, "there is no document " + std::to_string(id) + " in the bank");
+  }
+  dialogs_.drop(id);
+  membank::Removed removed;
+  bank.update([&](membank::Transaction& change) { removed = change.forget(id); });
+  follow_bank();
+  return answer_with({{"document", id}, {"deleted", true}, {"chunks", removed.chunks}});
+}
+
+}  // namespace memlong::server

@@ -1,0 +1,114 @@
+// Service: answers.
+#include <nlohmann/json.hpp>
+
+#include "common/error.h"
+#include "server/chat_reply.h"
+#include "server/errors.h"
+#include "server/json_body.h"
+#include "server/service.h"
+
+namespace memlong::server {
+
+using json = nlohmann::ordered_json;
+
+namespace {
+
+std::string join(const std::vector<tokenizer::Message>& messages) {
+  std::string text;
+  for (const tokenizer::Message& message : messages) text += message.content + "\n";
+  return text;
+}
+
+json retrieved_json(const engine::Session& session, const engine::Answer& answer,
+                    const engine::Memory* memory) {
+  json list = json::array();
+  for (const engine::RetrievedChunk& chunk : answer.retrieved) {
+    json row;
+    row["chunk"] = chunk.id;
+    row["document"] = chunk.document;
+    const bool own = chunk.document == 0 || chunk.document == session.document();
+    const auto document = own || memory == nullptr
+                              ? std::nullopt
+                              : memory->bank().snapshot()->document(chunk.document);
+    row["name"] = own ? json("this dialog") : document ? json(document->name) : json();
+    row["position"] = chunk.begin;
+    row["tokens"] = chunk.tokens;
+    row["score"] = chunk.score;
+    row["attention"] = chunk.attention;
+    row["text"] = session.text_of(chunk);
+    list.push_back(std::move(row));
+  }
+  return list;
+}
+
+json about_json(const ChatRequest& request, const engine::Session& session,
+                const engine::Answer& answer, const engine::Memory* memory) {
+  json about;
+  about["session"] = request.session.empty() ? json() : json(request.session);
+  about["document"] = session.document() == 0 ? json() : json(session.document());
+  about["dialog_tokens"] = session.tokens();
+  about["dialog_turns"] = session.turns().size();
+  about["retrieved_chunks"] = answer.retrieved.size();
+  if (request.retrieved) about["retrieved"] = retrieved_json(session, answer, memory);
+  return about;
+}
+
+}  // namespace
+
+void Service::complete(ChatRequest& request) const {
+  if (request.name_space.empty()) request.name_space = parts_.session.name_space;
+  if (!parts_.system.empty() && request.messages.front().role != "system") {
+    request.messages.insert(request.messages.begin(), {"system", parts_.system});
+  }
+  if (!request.session.empty()) (void)bank_memory();  // a name without a bank would be forgotten
+}
+
+void Service::chat(Exchange& exchange) {
+  ChatRequest request = parse_chat_request(exchange.request().body, parts_.generate);
+  complete(request);
+  settle_embedder(join(request.messages));
+  const Dialogs::Place place = dialogs_.place(request);
+  engine::Session& session = *place.session;
+  const ChatReply reply(parts_.model_name);
+  if (request.stream) {
+    HttpResponse head;
+    head.type = "text/event-stream";
+    exchange.begin(std::move(head));
+    exchange.write(reply.opening());
+  }
+  try {
+    for (size_t i = place.known; i < request.messages.size(); ++i) {
+      if (stop_) fail(ErrorKind::stopped, "stopped before the answer");
+      session.add(request.messages[i]);
+    }
+    const engine::Answer answer = session.answer(request.generate, [&](std::string_view text) {
+      if (request.stream) exchange.write(reply.piece(text));
+      return !stop_;
+    });
+    metrics_.count_answer(answer);
+    if (answer.reason == engine::StopReason::interrupted) {
+      fail(ErrorKind::stopped, "the answer was stopped");
+    }
+    const int64_t prompt_tokens = session.turns().back().content_begin;
+    const json about = about_json(request, session, answer, parts_.memory.get());
+    if (request.stream) {
+      exchange.write(reply.closing(answer, prompt_tokens, about, request.include_usage));
+      exchange.end();
+    } else {
+      HttpResponse response;
+      response.body = reply.whole(answer, prompt_tokens, about);
+      exchange.respond(std::move(response));
+    }
+  } catch (const std::exception& error) {
+    // What was read of an unnamed dialog is worth nothing: its client sends all of it again.
+    const auto* known = dynamic_cast<const Error*>(&error);
+    const bool internal = known == nullptr || known->kind() == ErrorKind::internal;
+    if (internal || request.session.empty()) dialogs_.drop(&session);
+    if (!request.stream) throw;
+    const HttpResponse told = error_response_for(error);
+    exchange.write("data: " + told.body + "\n\n");
+    exchange.end();
+  }
+}
+
+}  // namespace memlong::server

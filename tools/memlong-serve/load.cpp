@@ -1,0 +1,39 @@
+#include "tools/memlong-serve/load.h"
+
+#include <utility>
+
+#include "tools/common/open_bank.h"
+#include "tools/common/open_model.h"
+#include "tools/common/show_plan.h"
+
+namespace memlong::serve_tool {
+
+server::ServiceParts load_parts(ServeArguments arguments) {
+  server::ServiceParts parts;
+  arguments.common.model = tools::model_folder(arguments);
+  parts.context = std::make_unique<Context>(tools::context_options(arguments.common));
+  arguments.cached_chunks =
+      tools::show_memory_plan(arguments.common, *parts.context,
+                              {.use_memory = arguments.memory,
+                               .cached_chunks = arguments.cached_chunks.value_or(-1),
+                               .dialogs = arguments.open_dialogs})
+          .cached_chunks;
+  parts.model = tools::open_model(*parts.context, arguments.common);
+  if (auto bank = tools::open_bank(arguments, arguments.keeps(), *parts.model); bank != nullptr) {
+    parts.scope = tools::asked_scope(arguments, *bank);
+    parts.memory =
+        std::make_shared<engine::Memory>(std::move(bank), tools::index_options(arguments));
+  }
+  parts.session = tools::session_options(arguments);
+  parts.generate = arguments.generate;
+  parts.system = arguments.system;
+  parts.open_dialogs = static_cast<size_t>(arguments.open_dialogs);
+  parts.model_name = arguments.alias;
+  if (parts.model_name.empty()) {
+    const auto folder = std::filesystem::absolute(parts.model->folder).lexically_normal();
+    parts.model_name = (folder.has_filename() ? folder : folder.parent_path()).filename().string();
+  }
+  return parts;
+}
+
+}  // namespace memlong::serve_tool
