@@ -167,4 +167,12 @@ std::string to_hex(std::span<const uint8_t> bytes) {
   return text;
 }
 
+std::string to_base64(std::span<const std::byte> bytes) {
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // EVP_EncodeBlock writes a NUL, too
+  const auto* from = reinterpret_cast<const unsigned char*>(bytes.data());
+  auto* to = reinterpret_cast<unsigned char*>(text.data());
+  text.resize(static_cast<size_t>(EVP_EncodeBlock(to, from, static_cast<int>(bytes.size()))));
+  return text;
+}
+
 }  // namespace memlong

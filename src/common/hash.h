@@ -36,5 +36,6 @@ class Sha256 {
 
 Digest sha256(std::string_view text);
 std::string to_hex(std::span<const uint8_t> bytes);
+std::string to_base64(std::span<const std::byte> bytes);  ///< RFC 4648, padded
 
 }  // namespace memlong

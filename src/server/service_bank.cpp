@@ -1,4 +1,6 @@
 // Service: the bank, beside the dialogs.
+#include <span>
+
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
@@ -63,7 +65,9 @@ const char* outcome_name(engine::DocumentOutcome outcome) {
 HttpResponse Service::embeddings(std::string_view text) {
   const nlohmann::json body = parse_body(text);
   const std::string format = string_field(body, "encoding_format").value_or("float");
-  if (format != "float") fail(ErrorKind::format, "'encoding_format' must be 'float'");
+  if (format != "float" && format != "base64") {
+    fail(ErrorKind::format, "'encoding_format' must be 'float' or 'base64'");
+  }
   json list = json::array();
   int64_t tokens = 0;
   for (const std::string& input : inputs_of(body)) {
@@ -72,7 +76,9 @@ HttpResponse Service::embeddings(std::string_view text) {
     json row;
     row["object"] = "embedding";
     row["index"] = list.size();
-    row["embedding"] = vector_of(input);
+    const std::vector<float> vector = vector_of(input);
+    row["embedding"] =
+        format == "float" ? json(vector) : json(to_base64(std::as_bytes(std::span(vector))));
     list.push_back(std::move(row));
   }
   json value;

@@ -81,5 +81,13 @@ TEST(Hex, TwoDigitsAByte) {
   EXPECT_EQ(to_hex({}), "");
 }
 
+TEST(Base64, KnownVectors) {
+  EXPECT_EQ(to_base64({}), "");
+  EXPECT_EQ(to_base64(bytes_of("f")), "Zg==");
+  EXPECT_EQ(to_base64(bytes_of("fo")), "Zm8=");
+  EXPECT_EQ(to_base64(bytes_of("foobar")), "Zm9vYmFy");
+  EXPECT_EQ(to_base64(bytes_of("\xff\xfe\xfb")), "//77");
+}
+
 }  // namespace
 }  // namespace memlong

@@ -4,7 +4,6 @@
 
 #include "common/error.h"
 #include "common/file.h"
-#include "tools/common/size.h"
 
 namespace memlong::serve_tool {
 
@@ -45,7 +44,7 @@ void add_server(OptionSet& set, ServeArguments& a) {
   set.add("open-dialogs", &a.open_dialogs, "so many dialogs stay open between requests")
       .range(1, 10'000);
   set.add("queue", &a.queue, "so many requests may wait for the model").range(1, 100'000);
-  set.add("max-body", &a.max_body, "longest request").value("SIZE");
+  set.add("max-body", &a.http.max_body, "most bytes of a request").range(1, 1e12);
   set.add("max-connections", &a.http.max_connections, "so many clients at once").range(1, 60'000);
 }
 
@@ -92,8 +91,6 @@ bool parse_arguments(int argc, char** argv, ServeArguments& arguments) {
   tools::apply_output_options(arguments.common);
   tools::finish_talk_options(arguments);
   arguments.http.port = static_cast<uint16_t>(arguments.port);
-  arguments.http.max_body =
-      static_cast<size_t>(tools::parse_size(arguments.max_body, "--max-body"));
   arguments.guard.loopback = server::is_loopback(arguments.http.host);
   read_keys(arguments);
   return true;

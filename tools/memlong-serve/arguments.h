@@ -18,7 +18,6 @@ struct ServeArguments : tools::TalkOptions {
   int64_t open_dialogs = 4;
   int64_t queue = 64;
   int64_t port = 8080;
-  std::string max_body = "64MiB";
   std::vector<std::string> api_keys;
   std::filesystem::path api_key_file;
   server::HttpServerOptions http;
