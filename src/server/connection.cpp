@@ -132,12 +132,8 @@ TcpConnection::TcpConnection(net::io_context& io, HttpService& service,
 void TcpConnection::start(bool busy, std::function<void()> ended) {
   net::co_spawn(
       io_, [self = shared_from_this(), busy] { return self->serve(busy); },
-      [self = shared_from_this(), ended = std::move(ended)](std::exception_ptr problem) {
-        try {
-          if (problem) std::rethrow_exception(problem);
-        } catch (const std::exception& error) {
-          log::error("the connection of " + self->peer_ + " failed: " + error.what());
-        }
+      [self = shared_from_this(), ended = std::move(ended)](const std::exception_ptr& problem) {
+        log_problem("the connection of " + self->peer_ + " failed", problem);
         self->leave_channel(false);
         self->stream_.close();
         ended();
@@ -213,7 +209,7 @@ std::optional<HttpResponse> TcpConnection::screen(const Parser& parser, Current&
     try {
       refusal = service_.screen(*current.request);
     } catch (const std::exception& error) {
-      log::error("the screen of " + current.request->path + " failed: " + error.what());
+      log::error("the screen of " + printable(current.request->path) + " failed: " + error.what());
       refusal = error_response(500, "the server failed on this request; its log says more");
     }
   }
@@ -274,7 +270,7 @@ net::awaitable<bool> TcpConnection::answer(Current& current) {
   try {
     service_.handler(make_exchange(channel));
   } catch (const std::exception& error) {
-    log::error("the answer to " + channel->request().path + " failed: " + error.what());
+    log::error("the answer to " + printable(channel->request().path) + " failed: " + error.what());
     channel->abandon();
   }
   const bool delivered = co_await pass_on(current, *channel);
@@ -412,6 +408,14 @@ void TcpConnection::log_answer(const Current& current, int status) const {
 }
 
 }  // namespace
+
+void log_problem(const std::string& what, const std::exception_ptr& problem) {
+  try {
+    if (problem) std::rethrow_exception(problem);
+  } catch (const std::exception& error) {
+    log::error(what + ": " + error.what());
+  }
+}
 
 std::shared_ptr<Connection> make_connection(net::io_context& io, HttpService& service,
                                             const Listener::Accepted& accepted) {

@@ -1,8 +1,10 @@
 // One client's connection: requests are read one after the other, each answered before the next.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "server/http_server.h"
 #include "server/listener.h"
@@ -22,6 +24,9 @@ struct HttpService {
   HttpDecorator decorate;
   bool stopping = false;  ///< every answer is the last one of its connection
 };
+
+/// Logs "<what>: <the exception's message>" where there is one.
+void log_problem(const std::string& what, const std::exception_ptr& problem);
 
 /// Used on the server's thread only.
 class Connection {

@@ -29,7 +29,7 @@ std::string_view without_port(std::string_view host) {
 
 /// "scheme://host[:port]" in lower case.
 std::string checked_origin(const std::string& text) {
-  const std::string origin = lower_case(text);
+  std::string origin = lower_case(text);
   const size_t host = origin.find("://");
   if (origin == "*") return origin;
   if (host == 0 || host == std::string::npos || host + 3 == origin.size() ||

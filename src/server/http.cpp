@@ -1,10 +1,12 @@
 #include "server/http.h"
 
 #include <array>
+#include <cstdint>
 #include <optional>
 
 #include <nlohmann/json.hpp>
 
+#include "common/hash.h"
 #include "tokenizer/utf8.h"
 
 namespace memlong::server {
@@ -128,6 +130,18 @@ std::string_view reason_phrase(int status) {
     if (code == status) return phrase;
   }
   return {};
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (byte >= 0x20 && byte != 0x7f)
+      out += c;
+    else
+      out += "\\x" + to_hex({&byte, 1});
+  }
+  return out;
 }
 
 bool parse_target(std::string_view target, HttpRequest& request) {

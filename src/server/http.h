@@ -42,6 +42,9 @@ HttpResponse error_response(int status, const std::string& message);
 /// "Not Found"; empty for a status it does not know.
 std::string_view reason_phrase(int status);
 
+/// For log lines: control characters become \xNN, so that a line stays one.
+std::string printable(std::string_view text);
+
 /// Splits and decodes a request's target into path, segments and query. False for one that is
 /// malformed: no leading '/', a bad percent sign, a NUL byte, not UTF-8.
 bool parse_target(std::string_view target, HttpRequest& request);

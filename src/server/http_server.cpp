@@ -41,6 +41,8 @@ struct HttpServer::Impl {
       : service(std::move(all)),
         listener(service.options.host, service.options.port),
         arrivals(io, listener.fd()) {}
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
   ~Impl() {
     if (listener.fd() >= 0) arrivals.release();
   }
@@ -149,12 +151,8 @@ void HttpServer::run(const std::function<bool()>& stop_requested) {
   const auto work = net::make_work_guard(impl.io);
   net::co_spawn(
       impl.io, [&impl] { return impl.accept_all(); },
-      [](std::exception_ptr problem) {
-        try {
-          if (problem) std::rethrow_exception(problem);
-        } catch (const std::exception& error) {
-          log::error(std::string("new connections cannot be taken any more: ") + error.what());
-        }
+      [](const std::exception_ptr& problem) {
+        log_problem("new connections cannot be taken any more", problem);
       });
   while (!impl.stop && !(stop_requested && stop_requested())) impl.io.run_for(kTick);
   impl.drain();

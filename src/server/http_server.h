@@ -13,8 +13,8 @@
 
 namespace memlong::server {
 
-// All three are called on the server's thread and must not block. What they throw is logged and
-// answered with 500.
+// All four are called on the server's thread and must not block. What they throw is logged; what
+// handler and screen throw is answered with 500.
 
 /// Takes a whole request. The answer may be made later, on any thread.
 using HttpHandler = std::function<void(std::shared_ptr<Exchange>)>;
@@ -59,7 +59,8 @@ class HttpServer {
   /// Serves on this thread until stop_requested() is true, which is looked at at least every
   /// 100 ms, or stop() was called. Then it accepts nothing new, closes connections that wait for a
   /// request, gives answers under way drain_seconds to end (their owners end them), cuts off the
-  /// rest, whose exchanges are then gone, and returns. Once; may be empty: stop() alone ends it.
+  /// rest, whose exchanges are then gone, and returns. Once. `stop_requested` must not throw; it
+  /// may be empty: stop() alone ends it.
   void run(const std::function<bool()>& stop_requested);
   void stop();  ///< thread-safe, also before run()
 

@@ -80,11 +80,13 @@ void ReplyChannel::write(std::string piece) {
   if (closed_ || overflown_) return;
   if (state_ != State::streaming) return misused("write()");
   if (piece.empty()) return;
-  if (bytes_.size() + piece.size() > max_pending_ && !bytes_.empty()) {
+  if (bytes_.empty()) {
+    bytes_ = std::move(piece);
+  } else if (bytes_.size() + piece.size() <= max_pending_) {
+    bytes_ += piece;
+  } else {
     overflown_ = true;
     bytes_ = {};
-  } else {
-    bytes_ += piece;
   }
   notify();
 }

@@ -309,6 +309,7 @@ TEST(HttpServer, NoAnswerIsLostBetweenThreads) {
   });
   std::vector<std::thread> clients;
   std::atomic<int> good = 0;
+  clients.reserve(8);
   for (int c = 0; c < 8; ++c) {
     clients.emplace_back([&, c] {
       HttpClient client(server.port());

@@ -101,6 +101,7 @@ TEST(HttpLimits, CrowdsAreSurvived) {
   first.request("GET", "/x");
   EXPECT_EQ(first.read_reply().status, 200);
   std::vector<std::unique_ptr<HttpClient>> crowd;
+  crowd.reserve(100);
   for (int i = 0; i < 100; ++i) crowd.push_back(std::make_unique<HttpClient>(server.port()));
   EXPECT_EQ(crowd.front()->read_reply().status, 503);
   EXPECT_TRUE(crowd.back()->closed()) << "it is not even told";

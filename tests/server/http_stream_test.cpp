@@ -160,6 +160,15 @@ TEST(HttpStream, AClientThatLeavesIsNoticed) {
   for (const std::string& line : stream.server.log_lines(8)) EXPECT_EQ(line, "GET /stream 499");
 }
 
+TEST(HttpStream, WhoClosesOneHalfGetsWhatIsReady) {
+  TestServer server(echo);
+  HttpClient client(server.port());
+  client.request("PUT", "/x", "body");
+  client.finish_sending();
+  EXPECT_EQ(client.read_reply().body, "PUT /x body");
+  EXPECT_TRUE(client.closed());
+}
+
 TEST(HttpStream, WhoAnsweredIsNotToldThatTheClientLeft) {
   Stream stream;
   std::atomic<int> calls = 0;
@@ -289,6 +298,7 @@ TEST(HttpStream, NothingIsLostBetweenThreads) {
   });
   std::vector<std::thread> clients;
   std::atomic<int> good = 0;
+  clients.reserve(6);
   for (int c = 0; c < 6; ++c) {
     clients.emplace_back([&] {
       HttpClient client(server.port());

@@ -82,6 +82,10 @@ TEST(ErrorResponse, TakesAnyBytes) {
   EXPECT_EQ(body["error"]["message"], "bad \ufffd byte");
 }
 
+TEST(Printable, KeepsALineOneLine) {
+  EXPECT_EQ(printable("/a b/\u00e9\r\n\x1b[2J\x7f"), "/a b/\u00e9\\x0d\\x0a\\x1b[2J\\x7f");
+}
+
 TEST(HttpRequest, AHeaderThatIsNotThereIsEmpty) {
   HttpRequest request;
   request.headers["host"] = "a";
