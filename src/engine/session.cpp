@@ -27,12 +27,6 @@ tokenizer::Ids closing_of(const tokenizer::ChatTemplate& chat) {
 
 }  // namespace
 
-uint64_t session_seed(int64_t number) {
-  constexpr uint64_t kSeedZero = 0x9E3779B97F4A7C15U;
-  if (number < 0) return 0;
-  return number == 0 ? kSeedZero : static_cast<uint64_t>(number);
-}
-
 class Session::Impl {
  public:
   Impl(Context& context, std::shared_ptr<const LoadedModel> model,

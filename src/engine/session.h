@@ -34,7 +34,11 @@ struct SessionOptions {
 };
 
 /// The seed for a number that a user gave: a negative one is 0, any other is not.
-uint64_t session_seed(int64_t number);
+inline uint64_t session_seed(int64_t number) {
+  constexpr uint64_t kSeedZero = 0x9E3779B97F4A7C15U;
+  if (number < 0) return 0;
+  return number == 0 ? kSeedZero : static_cast<uint64_t>(number);
+}
 
 struct GenerateOptions {
   ops::SamplingOptions sampling;

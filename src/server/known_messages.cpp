@@ -25,7 +25,7 @@ bool same(const Turn& turn, const Message& message) {
 
 std::optional<size_t> known_of_named(const std::vector<Turn>& turns,
                                      const std::vector<Message>& messages) {
-  if (turns.empty()) return 0;
+  if (continues(turns, messages)) return turns.size();
   const size_t first = !messages.empty() && messages[0].role == "system" ? 1 : 0;
   const size_t rest = messages.size() - first;
   const auto begin = messages.begin() + static_cast<std::ptrdiff_t>(first);

@@ -28,7 +28,8 @@ constexpr Corpus kCorpora[] = {{"safetensors", safetensors},
                                {"tokenizer_model", tokenizer_model},
                                {"tokenizer_json", tokenizer_json},
                                {"tokenizer_text", tokenizer_text},
-                               {"chat_template", chat_template}};
+                               {"chat_template", chat_template},
+                               {"http_request", http_request}};
 
 fs::path corpus_root() { return fs::path(MEMLONG_SOURCE_DIR) / "tests/fuzz/corpus"; }
 

@@ -30,5 +30,8 @@ void tokenizer_text(std::string_view input);
 /// A byte that chooses, then messages of a dialog with 0x1F between them, or a
 /// tokenizer_config.json.
 void chat_template(std::string_view input);
+/// A byte that chooses, then a chat request of memlong-serve, the target of a request, or headers
+/// that say where it comes from.
+void http_request(std::string_view input);
 
 }  // namespace memlong::fuzz

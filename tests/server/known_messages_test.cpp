@@ -39,6 +39,14 @@ TEST(KnownOfNamed, AllOfADialogIsSentAgain) {
               Optional(3));
 }
 
+TEST(KnownOfNamed, ADialogThatWasCutShortGoesOn) {
+  const std::vector<Message> all = {kSystem, kHat, kNoted, kWhich};
+  for (size_t held = 0; held < all.size(); ++held) {
+    const auto turns = turns_of({all.begin(), all.begin() + static_cast<std::ptrdiff_t>(held)});
+    EXPECT_THAT(known_of_named(turns, all), Optional(held));
+  }
+}
+
 TEST(KnownOfNamed, ClientsTrimAnswersAndNothingElse) {
   const auto turns = turns_of({kHat, kNoted});
   EXPECT_THAT(known_of_named(turns, {kHat, {"assistant", "Noted."}, kWhich}), Optional(2));
