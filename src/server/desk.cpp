@@ -19,18 +19,18 @@ namespace {
 
 constexpr int64_t kMostDocuments = 1000;
 
-HttpResponse answer_with(const json& value) {
-  HttpResponse response;
+http::Response answer_with(const json& value) {
+  http::Response response;
   response.body = dump(value);
   return response;
 }
 
-std::string asked(const HttpRequest& request, const char* key) {
+std::string asked(const http::Request& request, const char* key) {
   const auto found = request.query.find(key);
   return found == request.query.end() ? std::string() : found->second;
 }
 
-int64_t asked_number(const HttpRequest& request, const char* key, int64_t otherwise) {
+int64_t asked_number(const http::Request& request, const char* key, int64_t otherwise) {
   const std::string text = asked(request, key);
   if (text.empty()) return otherwise;
   const membank::DocumentId number = document_number(text);
@@ -65,7 +65,7 @@ std::unique_ptr<membank::Snapshot> Desk::snapshot() const {
   return bank_->snapshot();
 }
 
-HttpResponse Desk::models() const {
+http::Response Desk::models() const {
   json model;
   model["id"] = model_name_;
   model["object"] = "model";
@@ -78,13 +78,13 @@ HttpResponse Desk::models() const {
   return answer_with({{"object", "list"}, {"data", json::array({model})}});
 }
 
-HttpResponse Desk::tokenize(std::string_view body) const {
+http::Response Desk::tokenize(std::string_view body) const {
   const auto request = parse_body(body);
   const std::string text = string_field(request, "content").value_or("");
   return answer_with({{"tokens", model_->tokens->encode(text)}});
 }
 
-HttpResponse Desk::detokenize(std::string_view body) const {
+http::Response Desk::detokenize(std::string_view body) const {
   const auto request = parse_body(body);
   const auto list = request.find("tokens");
   if (list == request.end() || !list->is_array()) {
@@ -102,7 +102,7 @@ HttpResponse Desk::detokenize(std::string_view body) const {
   return answer_with({{"content", model_->tokens->decode(ids)}});
 }
 
-HttpResponse Desk::bank() const {
+http::Response Desk::bank() const {
   const auto now = snapshot();
   const membank::BankStats stats = now->stats();
   json value;
@@ -120,7 +120,7 @@ HttpResponse Desk::bank() const {
   return answer_with(value);
 }
 
-HttpResponse Desk::documents(const HttpRequest& request) const {
+http::Response Desk::documents(const http::Request& request) const {
   const std::string name_space = asked(request, "namespace");
   const std::string kind = asked(request, "kind");
   const std::string name = asked(request, "name");
@@ -143,10 +143,10 @@ HttpResponse Desk::documents(const HttpRequest& request) const {
   return answer_with({{"object", "list"}, {"data", std::move(list)}, {"has_more", more}});
 }
 
-HttpResponse Desk::document(const HttpRequest& request, membank::DocumentId id) const {
+http::Response Desk::document(const http::Request& request, membank::DocumentId id) const {
   const auto now = snapshot();
   const auto document = now->document(id);
-  if (!document) return error_response(404, "there is no such document in the bank");
+  if (!document) return http::error_response(404, "there is no such document in the bank");
   json value = engine::document_json(*document);
   if (document->kind == membank::DocumentKind::dialog) {
     value["messages"] = json::array();

@@ -7,8 +7,8 @@
 #include <string_view>
 
 #include "engine/loaded_model.h"
+#include "http/message.h"
 #include "membank/bank.h"
-#include "server/http.h"
 
 namespace memlong::server {
 
@@ -21,14 +21,14 @@ class Desk {
 
   // Errors: format and usage for what is wrong with a request, those of the bank.
 
-  [[nodiscard]] HttpResponse models() const;                           ///< GET /v1/models
-  [[nodiscard]] HttpResponse tokenize(std::string_view body) const;    ///< POST /tokenize
-  [[nodiscard]] HttpResponse detokenize(std::string_view body) const;  ///< POST /detokenize
-  [[nodiscard]] HttpResponse bank() const;                             ///< GET /v1/bank
+  [[nodiscard]] http::Response models() const;                           ///< GET /v1/models
+  [[nodiscard]] http::Response tokenize(std::string_view body) const;    ///< POST /tokenize
+  [[nodiscard]] http::Response detokenize(std::string_view body) const;  ///< POST /detokenize
+  [[nodiscard]] http::Response bank() const;                             ///< GET /v1/bank
   /// GET /v1/bank/documents?namespace=&kind=&name=&after=&limit=
-  [[nodiscard]] HttpResponse documents(const HttpRequest& request) const;
+  [[nodiscard]] http::Response documents(const http::Request& request) const;
   /// GET /v1/bank/documents/ID[?text=true]: with the turns of a dialog.
-  [[nodiscard]] HttpResponse document(const HttpRequest& request, membank::DocumentId id) const;
+  [[nodiscard]] http::Response document(const http::Request& request, membank::DocumentId id) const;
 
  private:
   [[nodiscard]] std::unique_ptr<membank::Snapshot> snapshot() const;

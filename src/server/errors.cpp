@@ -28,16 +28,16 @@ int status_of(ErrorKind kind) {
 
 }  // namespace
 
-HttpResponse error_response_for(const std::exception& error) {
+http::Response error_response_for(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
-    return error_response(507, "there is not enough memory for this request");
+    return http::error_response(507, "there is not enough memory for this request");
   }
   const auto* known = dynamic_cast<const Error*>(&error);
   if (known != nullptr && known->kind() != ErrorKind::internal) {
-    return error_response(status_of(known->kind()), known->what());
+    return http::error_response(status_of(known->kind()), known->what());
   }
   log::error(std::string("a request failed: ") + error.what());
-  return error_response(500, "an error inside memlong; its log says more");
+  return http::error_response(500, "an error inside memlong; its log says more");
 }
 
 }  // namespace memlong::server

@@ -3,12 +3,12 @@
 
 #include <exception>
 
-#include "server/http.h"
+#include "http/message.h"
 
 namespace memlong::server {
 
 /// A defect (Error{internal}, or what is no Error) is logged, and its client learns only that there
 /// was one.
-HttpResponse error_response_for(const std::exception& error);
+http::Response error_response_for(const std::exception& error);
 
 }  // namespace memlong::server

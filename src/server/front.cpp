@@ -77,37 +77,37 @@ void Front::add(const char* method, const std::string& pattern, Place place, Ans
   routes_.push_back({method, pattern, split(pattern), place, std::move(answer)});
 }
 
-std::string Front::pattern_of(const HttpRequest& request) const {
+std::string Front::pattern_of(const http::Request& request) const {
   for (const Route& route : routes_) {
     if (fits(route.steps, request.segments)) return route.pattern;
   }
   return {};
 }
 
-void Front::count(const HttpRequest& request, int status, double seconds) {
+void Front::count(const http::Request& request, int status, double seconds) {
   metrics_.count_request(pattern_of(request), status, seconds);
 }
 
-HttpResponse Front::not_found(const HttpRequest& request) const {
+http::Response Front::not_found(const http::Request& request) const {
   std::string allowed;
   for (const Route& route : routes_) {
     if (fits(route.steps, request.segments)) {
       allowed += (allowed.empty() ? "" : ", ") + route.method;
     }
   }
-  if (allowed.empty()) return error_response(404, "there is nothing at " + request.path);
-  HttpResponse response = error_response(405, request.path + " takes " + allowed);
+  if (allowed.empty()) return http::error_response(404, "there is nothing at " + request.path);
+  http::Response response = http::error_response(405, request.path + " takes " + allowed);
   response.headers.emplace_back("Allow", allowed);
   return response;
 }
 
-void Front::handle(const std::shared_ptr<Exchange>& exchange) {
-  const HttpRequest& request = exchange->request();
+void Front::handle(const std::shared_ptr<http::Exchange>& exchange) {
+  const http::Request& request = exchange->request();
   for (const Route& route : routes_) {
     if (route.method != request.method || !fits(route.steps, request.segments)) continue;
     if (route.place == Place::here) return route.answer(*exchange);
     if (!ready_) {
-      HttpResponse loading = error_response(503, "the model is being loaded");
+      http::Response loading = http::error_response(503, "the model is being loaded");
       loading.headers.emplace_back("Retry-After", "5");
       return exchange->respond(std::move(loading));
     }
@@ -117,10 +117,11 @@ void Front::handle(const std::shared_ptr<Exchange>& exchange) {
 }
 
 void Front::hand_over(const std::shared_ptr<Worker>& worker,
-                      const std::shared_ptr<Exchange>& exchange, const Answer& answer) {
+                      const std::shared_ptr<http::Exchange>& exchange, const Answer& answer) {
   auto task = std::make_shared<Worker::Task>();
   task->run = [this, worker = worker.get(), exchange, &answer] {
-    if (worker->closing()) return exchange->respond(error_response(503, "the server is stopping"));
+    if (worker->closing())
+      return exchange->respond(http::error_response(503, "the server is stopping"));
     try {
       answer(*exchange);
     } catch (const std::exception& error) {
@@ -129,7 +130,8 @@ void Front::hand_over(const std::shared_ptr<Worker>& worker,
     if (worker == network_.get()) open_dialogs_ = service_->open_dialogs();
   };
   if (!worker->add(task)) {
-    HttpResponse full = error_response(503, "as many requests wait as may (--queue); try later");
+    http::Response full =
+        http::error_response(503, "as many requests wait as may (--queue); try later");
     full.headers.emplace_back("Retry-After", "5");
     return exchange->respond(std::move(full));
   }

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "http/exchange.h"
 #include "server/desk.h"
-#include "server/exchange.h"
 #include "server/metrics.h"
 #include "server/service.h"
 #include "server/worker.h"
@@ -33,9 +33,9 @@ class Front {
   ~Front();
 
   /// Takes a request; never blocks.
-  void handle(const std::shared_ptr<Exchange>& exchange);
+  void handle(const std::shared_ptr<http::Exchange>& exchange);
   /// For the log of the transport.
-  void count(const HttpRequest& request, int status, double seconds);
+  void count(const http::Request& request, int status, double seconds);
 
   /// What loading failed with; null: nothing (yet).
   [[nodiscard]] std::exception_ptr failure() const;
@@ -45,7 +45,7 @@ class Front {
   void close();
 
  private:
-  using Answer = std::function<void(Exchange& exchange)>;
+  using Answer = std::function<void(http::Exchange& exchange)>;
   enum class Place : uint8_t { here, desk, network };
   struct Route {
     std::string method;
@@ -58,12 +58,12 @@ class Front {
   void add(const char* method, const std::string& pattern, Place place, Answer answer);
   void add_routes();
   void open(const Load& load);
-  [[nodiscard]] std::string pattern_of(const HttpRequest& request) const;
-  [[nodiscard]] HttpResponse not_found(const HttpRequest& request) const;
-  [[nodiscard]] HttpResponse health() const;
-  [[nodiscard]] HttpResponse metrics_page() const;
-  void hand_over(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Exchange>& exchange,
-                 const Answer& answer);
+  [[nodiscard]] std::string pattern_of(const http::Request& request) const;
+  [[nodiscard]] http::Response not_found(const http::Request& request) const;
+  [[nodiscard]] http::Response health() const;
+  [[nodiscard]] http::Response metrics_page() const;
+  void hand_over(const std::shared_ptr<Worker>& worker,
+                 const std::shared_ptr<http::Exchange>& exchange, const Answer& answer);
 
   const Stopwatch since_start_;
   std::function<void()> loaded_;

@@ -11,15 +11,15 @@ namespace memlong::server {
 
 namespace {
 
-HttpResponse json_response(const nlohmann::ordered_json& value, int status = 200) {
-  HttpResponse response;
+http::Response json_response(const nlohmann::ordered_json& value, int status = 200) {
+  http::Response response;
   response.status = status;
   response.body = dump(value);
   return response;
 }
 
 /// PUT /v1/bank/documents/NAME: the body is the text.
-NewText put_text(const HttpRequest& request) {
+NewText put_text(const http::Request& request) {
   const auto name_space = request.query.find("namespace");
   return {.name = request.segments.back(),
           .name_space = name_space == request.query.end() ? std::string() : name_space->second,
@@ -28,7 +28,7 @@ NewText put_text(const HttpRequest& request) {
 }
 
 /// POST /v1/bank/documents
-NewText posted_text(const HttpRequest& request) {
+NewText posted_text(const http::Request& request) {
   const auto body = parse_body(request.body);
   return {.name = text_field(body, "name"),
           .name_space = string_field(body, "namespace").value_or(""),
@@ -37,18 +37,18 @@ NewText posted_text(const HttpRequest& request) {
 }
 
 /// The number that ends the path. 0: it is none, and there is no such document.
-membank::DocumentId number_in(const HttpRequest& request) {
+membank::DocumentId number_in(const http::Request& request) {
   return document_number(request.segments.back());
 }
 
 }  // namespace
 
-HttpResponse Front::health() const {
+http::Response Front::health() const {
   return ready_ ? json_response({{"status", "ok"}}) : json_response({{"status", "loading"}}, 503);
 }
 
-HttpResponse Front::metrics_page() const {
-  HttpResponse response;
+http::Response Front::metrics_page() const {
+  http::Response response;
   response.type = "text/plain; version=0.0.4";
   response.body = metrics_.text({.ready = ready_,
                                  .waiting = network_->busy(),
@@ -60,17 +60,18 @@ HttpResponse Front::metrics_page() const {
 void Front::add_routes() {
   const auto here = [this](const char* method, const char* pattern, auto fn) {
     add(method, pattern, Place::here,
-        [fn](Exchange& exchange) { exchange.respond(fn(exchange.request())); });
+        [fn](http::Exchange& exchange) { exchange.respond(fn(exchange.request())); });
   };
   const auto desk = [this](const char* method, const char* pattern, auto fn) {
     add(method, pattern, Place::desk,
-        [this, fn](Exchange& exchange) { exchange.respond(fn(*desk_, exchange.request())); });
+        [this, fn](http::Exchange& exchange) { exchange.respond(fn(*desk_, exchange.request())); });
   };
   const auto network = [this](const char* method, const char* pattern, auto fn) {
-    add(method, pattern, Place::network,
-        [this, fn](Exchange& exchange) { exchange.respond(fn(*service_, exchange.request())); });
+    add(method, pattern, Place::network, [this, fn](http::Exchange& exchange) {
+      exchange.respond(fn(*service_, exchange.request()));
+    });
   };
-  using Request = const HttpRequest&;
+  using Request = const http::Request&;
 
   here("GET", "/health", [this](Request) { return health(); });
   here("GET", "/metrics", [this](Request) { return metrics_page(); });
@@ -84,7 +85,7 @@ void Front::add_routes() {
        [](const Desk& at, Request r) { return at.document(r, number_in(r)); });
 
   add("POST", "/v1/chat/completions", Place::network,
-      [this](Exchange& exchange) { service_->chat(exchange); });
+      [this](http::Exchange& exchange) { service_->chat(exchange); });
   network("POST", "/v1/embeddings", [](Service& at, Request r) { return at.embeddings(r.body); });
   network("POST", "/v1/bank/search", [](Service& at, Request r) { return at.search(r.body); });
   network("POST", "/v1/bank/documents",

@@ -11,11 +11,11 @@
 #include "engine/loaded_model.h"
 #include "engine/memory.h"
 #include "engine/session.h"
+#include "http/exchange.h"
 #include "membank/retention.h"
 #include "retriever/embedder.h"
 #include "server/chat_request.h"
 #include "server/dialogs.h"
-#include "server/exchange.h"
 #include "server/metrics.h"
 #include "tensor/context.h"
 
@@ -54,13 +54,13 @@ class Service {
   // gone on in another way, stopped, and those of the parts.
 
   /// POST /v1/chat/completions. What goes wrong after a stream began is its last event.
-  void chat(Exchange& exchange);
+  void chat(http::Exchange& exchange);
   /// POST /v1/embeddings: the vectors that the bank is searched with.
-  [[nodiscard]] HttpResponse embeddings(std::string_view body);
+  [[nodiscard]] http::Response embeddings(std::string_view body);
   /// POST /v1/bank/search
-  [[nodiscard]] HttpResponse search(std::string_view body);
-  [[nodiscard]] HttpResponse memorize(NewText text);
-  [[nodiscard]] HttpResponse forget(membank::DocumentId id);
+  [[nodiscard]] http::Response search(std::string_view body);
+  [[nodiscard]] http::Response memorize(NewText text);
+  [[nodiscard]] http::Response forget(membank::DocumentId id);
 
   [[nodiscard]] const ServiceParts& parts() const { return parts_; }
   [[nodiscard]] size_t open_dialogs() const { return dialogs_.size(); }

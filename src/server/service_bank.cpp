@@ -21,8 +21,8 @@ namespace {
 constexpr int64_t kMostTexts = 2048;
 constexpr int64_t kMostFound = 1000;
 
-HttpResponse answer_with(const json& value, int status = 200) {
-  HttpResponse response;
+http::Response answer_with(const json& value, int status = 200) {
+  http::Response response;
   response.status = status;
   response.body = dump(value);
   return response;
@@ -62,7 +62,7 @@ const char* outcome_name(engine::DocumentOutcome outcome) {
 
 }  // namespace
 
-HttpResponse Service::embeddings(std::string_view text) {
+http::Response Service::embeddings(std::string_view text) {
   const nlohmann::json body = parse_body(text);
   const std::string format = string_field(body, "encoding_format").value_or("float");
   if (format != "float" && format != "base64") {
@@ -89,7 +89,7 @@ HttpResponse Service::embeddings(std::string_view text) {
   return answer_with(value);
 }
 
-HttpResponse Service::search(std::string_view text) {
+http::Response Service::search(std::string_view text) {
   engine::Memory& memory = bank_memory();
   const nlohmann::json body = parse_body(text);
   const std::string query = text_field(body, "query");
@@ -121,7 +121,7 @@ HttpResponse Service::search(std::string_view text) {
   return answer_with({{"object", "list"}, {"data", std::move(list)}});
 }
 
-HttpResponse Service::memorize(NewText text) {
+http::Response Service::memorize(NewText text) {
   membank::Bank& bank = bank_to_change();
   if (text.name_space.empty()) text.name_space = parts_.session.name_space;
   const Digest hash = sha256(text.text);
@@ -159,10 +159,10 @@ HttpResponse Service::memorize(NewText text) {
   return answer_with(value, fresh ? 201 : 200);
 }
 
-HttpResponse Service::forget(membank::DocumentId id) {
+http::Response Service::forget(membank::DocumentId id) {
   membank::Bank& bank = bank_to_change();
   if (!bank.snapshot()->document(id)) {
-    return error_response(404, "there is no document " + std::to_string(id) + " in the bank");
+    return http::error_response(404, "there is no document " + std::to_string(id) + " in the bank");
   }
   dialogs_.drop(id);
   membank::Removed removed;

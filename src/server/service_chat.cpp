@@ -63,7 +63,7 @@ void Service::complete(ChatRequest& request) const {
   if (!request.session.empty()) (void)bank_memory();  // a name without a bank would be forgotten
 }
 
-void Service::chat(Exchange& exchange) {
+void Service::chat(http::Exchange& exchange) {
   ChatRequest request = parse_chat_request(exchange.request().body, parts_.generate);
   complete(request);
   settle_embedder(join(request.messages));
@@ -71,7 +71,7 @@ void Service::chat(Exchange& exchange) {
   engine::Session& session = *place.session;
   const ChatReply reply(parts_.model_name);
   if (request.stream) {
-    HttpResponse head;
+    http::Response head;
     head.type = "text/event-stream";
     exchange.begin(std::move(head));
     exchange.write(reply.opening());
@@ -95,7 +95,7 @@ void Service::chat(Exchange& exchange) {
       exchange.write(reply.closing(answer, prompt_tokens, about, request.include_usage));
       exchange.end();
     } else {
-      HttpResponse response;
+      http::Response response;
       response.body = reply.whole(answer, prompt_tokens, about);
       exchange.respond(std::move(response));
     }
@@ -105,7 +105,7 @@ void Service::chat(Exchange& exchange) {
     const bool internal = known == nullptr || known->kind() == ErrorKind::internal;
     if (internal || request.session.empty()) dialogs_.drop(&session);
     if (!request.stream) throw;
-    const HttpResponse told = error_response_for(error);
+    const http::Response told = error_response_for(error);
     exchange.write("data: " + told.body + "\n\n");
     exchange.end();
   }

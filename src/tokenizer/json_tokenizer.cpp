@@ -6,11 +6,11 @@
 #include <unordered_map>
 
 #include "common/error.h"
+#include "common/utf8.h"
 #include "tokenizer/kinds.h"
 #include "tokenizer/table_tokenizer.h"
 #include "tokenizer/text_parts.h"
 #include "tokenizer/tokenizer_json.h"
-#include "tokenizer/utf8.h"
 
 namespace memlong::tokenizer {
 namespace {

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "common/error.h"
-#include "tokenizer/utf8.h"
+#include "common/utf8.h"
 
 namespace memlong::tokenizer {
 

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "common/utf8.h"
 #include "tokenizer/json_values.h"
-#include "tokenizer/utf8.h"
 
 namespace memlong::tokenizer {
 namespace {

@@ -3,24 +3,24 @@
 
 #include "fuzz/target.h"
 #include "fuzz/targets.h"
+#include "http/guard.h"
+#include "http/message.h"
+#include "http/request_head.h"
 #include "server/chat_request.h"
-#include "server/guard.h"
-#include "server/http.h"
 #include "server/known_messages.h"
-#include "server/request_head.h"
 
 namespace memlong::fuzz {
 namespace {
 
-using server::HttpRequest;
+using http::Request;
 
 bool is_clean(std::string_view text) {
   return is_utf8(text) && text.find('\0') == std::string_view::npos;
 }
 
 void check_target(std::string_view input) {
-  HttpRequest request;
-  if (!server::parse_target(input, request)) return;
+  http::Request request;
+  if (!http::parse_target(input, request)) return;
   require(input.starts_with('/') && request.path.starts_with('/'), "a target without a path");
   require(is_clean(request.path), "a path that is no text");
   std::string joined;
@@ -36,10 +36,10 @@ void check_target(std::string_view input) {
 
 /// Origin, Host and Authorization, with 0x1F between them.
 void check_guard(Input input) {
-  static const server::Guard kOpen({.keys = {}, .origins = {}, .hosts = {}, .loopback = true});
-  static const server::Guard kLocked(
+  static const http::Guard kOpen({.keys = {}, .origins = {}, .hosts = {}, .loopback = true});
+  static const http::Guard kLocked(
       {.keys = {"key"}, .origins = {"https://a.example"}, .hosts = {}, .loopback = false});
-  HttpRequest request;
+  http::Request request;
   request.method = "GET";
   request.path = "/v1/models";
   request.segments = {"v1", "models"};
@@ -52,8 +52,7 @@ void check_guard(Input input) {
   if (!kLocked.refuse(request)) {
     require(request.header("authorization").ends_with("key"), "a key was not asked for");
     const std::string origin = request.header("origin");
-    const bool own =
-        server::lower_case(origin).ends_with(server::lower_case(request.header("host")));
+    const bool own = http::lower_case(origin).ends_with(http::lower_case(request.header("host")));
     require(origin.empty() || origin == "https://a.example" || own, "another's page may ask");
   }
   (void)kOpen.refuse(request);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "tokenizer/utf8.h"
+#include "common/utf8.h"
 
 namespace memlong::fuzz {
 
@@ -25,7 +25,7 @@ bool accepted(std::initializer_list<ErrorKind> kinds, const std::function<void()
 
 bool is_utf8(std::string_view text) {
   std::string pending(text);
-  return tokenizer::take_characters(pending) == text && pending.empty();
+  return take_characters(pending) == text && pending.empty();
 }
 
 }  // namespace memlong::fuzz

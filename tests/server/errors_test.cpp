@@ -16,7 +16,7 @@ TEST(ErrorResponses, KindsAreStatuses) {
       {ErrorKind::busy, 409},    {ErrorKind::capacity, 507}, {ErrorKind::stopped, 503},
       {ErrorKind::corrupt, 500}, {ErrorKind::io, 500},       {ErrorKind::device, 500}};
   for (const auto& [kind, status] : cases) {
-    const HttpResponse response = error_response_for(Error(kind, "the reason"));
+    const http::Response response = error_response_for(Error(kind, "the reason"));
     EXPECT_EQ(response.status, status);
     EXPECT_THAT(response.body, HasSubstr("the reason"));
   }
@@ -25,7 +25,7 @@ TEST(ErrorResponses, KindsAreStatuses) {
 TEST(ErrorResponses, DefectsKeepTheirDetailsToTheLog) {
   const auto expect_silence = [](const std::exception& error) {
     testing::internal::CaptureStderr();
-    const HttpResponse response = error_response_for(error);
+    const http::Response response = error_response_for(error);
     (void)testing::internal::GetCapturedStderr();
     EXPECT_EQ(response.status, 500);
     EXPECT_THAT(response.body, Not(HasSubstr("secret")));

@@ -13,28 +13,28 @@ namespace {
 using testing::HasSubstr;
 
 /// Keeps what it is told.
-class Kept final : public Exchange {
+class Kept final : public http::Exchange {
  public:
   Kept(const char* method, const char* target) {
     request_.method = method;
-    parse_target(target, request_);
+    http::parse_target(target, request_);
   }
-  [[nodiscard]] const HttpRequest& request() const override { return request_; }
-  void respond(HttpResponse response) override { answer.set_value(std::move(response)); }
-  void begin(HttpResponse head) override { (void)head; }
+  [[nodiscard]] const http::Request& request() const override { return request_; }
+  void respond(http::Response response) override { answer.set_value(std::move(response)); }
+  void begin(http::Response head) override { (void)head; }
   void write(std::string piece) override { (void)piece; }
   void end() override {}
   void fail() override {}
   [[nodiscard]] bool gone() const override { return false; }
   void on_gone(std::function<void()> fn) override { (void)fn; }
 
-  std::promise<HttpResponse> answer;
+  std::promise<http::Response> answer;
 
  private:
-  HttpRequest request_;
+  http::Request request_;
 };
 
-HttpResponse ask(Front& front, const char* method, const char* target) {
+http::Response ask(Front& front, const char* method, const char* target) {
   const auto exchange = std::make_shared<Kept>(method, target);
   front.handle(exchange);
   return exchange->answer.get_future().get();
@@ -49,12 +49,12 @@ TEST(Front, WhileTheModelIsLoaded) {
         fail(ErrorKind::io, "the disk has gone");
       },
       8, [&] { loaded.set_value(); });
-  const HttpResponse health = ask(front, "GET", "/health");
+  const http::Response health = ask(front, "GET", "/health");
   EXPECT_EQ(health.status, 503);
   EXPECT_EQ(health.body, R"({"status":"loading"})");
   EXPECT_EQ(ask(front, "GET", "/metrics").status, 200);
   EXPECT_THAT(ask(front, "GET", "/metrics").body, HasSubstr("\nmemlong_ready 0\n"));
-  const HttpResponse models = ask(front, "GET", "/v1/models");
+  const http::Response models = ask(front, "GET", "/v1/models");
   EXPECT_EQ(models.status, 503);
   EXPECT_THAT(models.headers,
               testing::Contains(std::pair<std::string, std::string>("Retry-After", "5")));
@@ -78,11 +78,11 @@ TEST(Front, CountsRequestsByRoute) {
   std::promise<void> loaded;
   Front front([]() -> ServiceParts { fail(ErrorKind::io, "nothing there"); }, 8,
               [&] { loaded.set_value(); });
-  HttpRequest request;
+  http::Request request;
   request.method = "GET";
-  parse_target("/v1/bank/documents/17", request);
+  http::parse_target("/v1/bank/documents/17", request);
   front.count(request, 404, 0.5);
-  parse_target("/somewhere/else", request);
+  http::parse_target("/somewhere/else", request);
   front.count(request, 404, 0.5);
   const std::string page = ask(front, "GET", "/metrics").body;
   EXPECT_THAT(page, HasSubstr("{route=\"/v1/bank/documents/*\",status=\"404\"} 1\n"));

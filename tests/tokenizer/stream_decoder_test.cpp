@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "common/utf8.h"
 #include "fixtures.h"
-#include "tokenizer/utf8.h"
 
 namespace memlong::tokenizer {
 namespace {

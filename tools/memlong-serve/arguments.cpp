@@ -91,7 +91,7 @@ bool parse_arguments(int argc, char** argv, ServeArguments& arguments) {
   tools::apply_output_options(arguments.common);
   tools::finish_talk_options(arguments);
   arguments.http.port = static_cast<uint16_t>(arguments.port);
-  arguments.guard.loopback = server::is_loopback(arguments.http.host);
+  arguments.guard.loopback = http::is_loopback(arguments.http.host);
   read_keys(arguments);
   return true;
 }

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "server/guard.h"
-#include "server/http_server.h"
+#include "http/guard.h"
+#include "http/server.h"
 #include "tools/common/talk_options.h"
 
 namespace memlong::serve_tool {
@@ -20,8 +20,8 @@ struct ServeArguments : tools::TalkOptions {
   int64_t port = 8080;
   std::vector<std::string> api_keys;
   std::filesystem::path api_key_file;
-  server::HttpServerOptions http;
-  server::GuardOptions guard;
+  http::ServerOptions http;
+  http::GuardOptions guard;
 
   /// Whether what is said under a name will be in the bank.
   [[nodiscard]] bool keeps() const { return !bank.empty() && save; }

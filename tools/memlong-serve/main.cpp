@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "common/log.h"
+#include "http/guard.h"
+#include "http/server.h"
 #include "server/front.h"
-#include "server/guard.h"
-#include "server/http_server.h"
 #include "tools/common/output.h"
 #include "tools/common/run.h"
 #include "tools/common/signals.h"
@@ -20,7 +20,7 @@
 namespace memlong::serve_tool {
 namespace {
 
-void log_request(const server::HttpRequest& request, int status, double seconds) {
+void log_request(const http::Request& request, int status, double seconds) {
   constexpr size_t kLongestPath = 200;
   const std::string what = request.method.empty() ? "(no request)" : request.method;
   log::info(request.peer + " " + tools::cut(what + " " + request.path, kLongestPath) + " " +
@@ -52,16 +52,16 @@ void warn_if_open(const ServeArguments& arguments) {
 int serve(int argc, char** argv) {
   ServeArguments arguments;
   if (!parse_arguments(argc, argv, arguments)) return tools::kExitOk;
-  const server::Guard guard(arguments.guard);
+  const http::Guard guard(arguments.guard);
   std::unique_ptr<server::Front> front;
-  server::HttpServer http(
-      arguments.http, [&](std::shared_ptr<server::Exchange> exchange) { front->handle(exchange); },
-      [&](const server::HttpRequest& request) { return guard.refuse(request); },
-      [&](const server::HttpRequest& request, int status, double seconds) {
+  http::Server http(
+      arguments.http, [&](std::shared_ptr<http::Exchange> exchange) { front->handle(exchange); },
+      [&](const http::Request& request) { return guard.refuse(request); },
+      [&](const http::Request& request, int status, double seconds) {
         front->count(request, status, seconds);
         log_request(request, status, seconds);
       },
-      [&](const server::HttpRequest& request, server::HttpResponse& response) {
+      [&](const http::Request& request, http::Response& response) {
         guard.add_headers(request, response);
       });
   warn_if_open(arguments);

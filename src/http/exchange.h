@@ -4,9 +4,9 @@
 #include <functional>
 #include <string>
 
-#include "server/http.h"
+#include "http/message.h"
 
-namespace memlong::server {
+namespace memlong::http {
 
 /// Thread-safe, but one thread at a time says what is answered; nothing blocks, nothing throws but
 /// for want of memory. An answer is respond(), or begin(), any number of write(), then end() or
@@ -16,9 +16,9 @@ namespace memlong::server {
 class Exchange {
  public:
   virtual ~Exchange() = default;
-  [[nodiscard]] virtual const HttpRequest& request() const = 0;
-  virtual void respond(HttpResponse response) = 0;  ///< the whole answer
-  virtual void begin(HttpResponse head) = 0;        ///< a stream; the body of `head` is ignored
+  [[nodiscard]] virtual const Request& request() const = 0;
+  virtual void respond(Response response) = 0;  ///< the whole answer
+  virtual void begin(Response head) = 0;        ///< a stream; the body of `head` is ignored
   /// A piece of it, sent at once. Of an event stream (type text/event-stream): whole events, since
   /// comments may be sent between pieces.
   virtual void write(std::string piece) = 0;
@@ -33,4 +33,4 @@ class Exchange {
   virtual void on_gone(std::function<void()> fn) = 0;
 };
 
-}  // namespace memlong::server
+}  // namespace memlong::http

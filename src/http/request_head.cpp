@@ -1,6 +1,6 @@
-#include "server/request_head.h"
+#include "http/request_head.h"
 
-namespace memlong::server {
+namespace memlong::http {
 
 std::string lower_case(std::string_view text) {
   std::string lower(text);
@@ -10,7 +10,7 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
-std::optional<HttpResponse> make_request(const RequestHead& head, HttpRequest& request) {
+std::optional<Response> make_request(const RequestHead& head, Request& request) {
   request.method = head.method == "HEAD" ? "GET" : head.method;
   int hosts = 0;
   for (const auto& [name, value] : head.fields) {
@@ -32,4 +32,4 @@ std::optional<HttpResponse> make_request(const RequestHead& head, HttpRequest& r
   return std::nullopt;
 }
 
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace memlong::server {
+namespace memlong::http {
 
 /// "127.0.0.1:80", "[::1]:80"
 std::string host_and_port(const std::string& address, const std::string& port);
@@ -19,7 +19,7 @@ class Listener {
     std::string peer;
   };
 
-  /// Binds and listens. Errors: see HttpServer.
+  /// Binds and listens. Errors: see Server.
   Listener(const std::string& host, uint16_t port);
   ~Listener() { close(); }
   Listener(const Listener&) = delete;
@@ -38,4 +38,4 @@ class Listener {
   std::string address_;
 };
 
-}  // namespace memlong::server
+}  // namespace memlong::http

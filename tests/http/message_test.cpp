@@ -1,24 +1,24 @@
-#include "server/http.h"
+#include "http/message.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
 
-HttpRequest parsed(std::string_view target) {
-  HttpRequest request;
+Request parsed(std::string_view target) {
+  Request request;
   EXPECT_TRUE(parse_target(target, request)) << target;
   return request;
 }
 
 TEST(ParseTarget, SplitsBeforeItDecodes) {
-  const HttpRequest request = parsed("/v1/bank/documents/my%20book%2Fpart+1");
+  const Request request = parsed("/v1/bank/documents/my%20book%2Fpart+1");
   EXPECT_EQ(request.path, "/v1/bank/documents/my book/part+1");
   EXPECT_THAT(request.segments, ElementsAre("v1", "bank", "documents", "my book/part+1"));
   EXPECT_THAT(request.query, IsEmpty());
@@ -32,7 +32,7 @@ TEST(ParseTarget, TheRootHasNoSegmentAndASlashAtTheEndCounts) {
 }
 
 TEST(ParseTarget, ReadsTheQuery) {
-  const HttpRequest request = parsed("/search?q=a+b%2Bc&top=3&top=5&flag&&=x&url=a=b?c");
+  const Request request = parsed("/search?q=a+b%2Bc&top=3&top=5&flag&&=x&url=a=b?c");
   EXPECT_EQ(request.path, "/search");
   EXPECT_THAT(request.query, ElementsAre(Pair("", "x"), Pair("flag", ""), Pair("q", "a b+c"),
                                          Pair("top", "5"), Pair("url", "a=b?c")));
@@ -49,13 +49,13 @@ TEST(ParseTarget, RefusesWhatIsMalformed) {
   for (const std::string_view target :
        {"", "a", "*", "http://a/b", "/%", "/%4", "/%4g", "/%g4", "/%00", "/a?x=%", "/a?%zz=1",
         "/%ff", "/%c3%28", "/a?x=%00", "/%ed%a0%80", "/%c3/%a9"}) {
-    HttpRequest request;
+    Request request;
     EXPECT_FALSE(parse_target(target, request)) << target;
   }
 }
 
 TEST(ErrorResponse, LooksLikeOpenAis) {
-  const HttpResponse response = error_response(404, "no model 'x'");
+  const Response response = error_response(404, "no model 'x'");
   EXPECT_EQ(response.status, 404);
   EXPECT_EQ(response.type, "application/json");
   EXPECT_EQ(response.body,
@@ -86,12 +86,12 @@ TEST(Printable, KeepsALineOneLine) {
   EXPECT_EQ(printable("/a b/\u00e9\r\n\x1b[2J\x7f"), "/a b/\u00e9\\x0d\\x0a\\x1b[2J\\x7f");
 }
 
-TEST(HttpRequest, AHeaderThatIsNotThereIsEmpty) {
-  HttpRequest request;
+TEST(Request, AHeaderThatIsNotThereIsEmpty) {
+  Request request;
   request.headers["host"] = "a";
   EXPECT_EQ(request.header("host"), "a");
   EXPECT_EQ(request.header("origin"), "");
 }
 
 }  // namespace
-}  // namespace memlong::server
+}  // namespace memlong::http

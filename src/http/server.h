@@ -8,25 +8,25 @@
 #include <optional>
 #include <string>
 
-#include "server/exchange.h"
-#include "server/http.h"
+#include "http/exchange.h"
+#include "http/message.h"
 
-namespace memlong::server {
+namespace memlong::http {
 
 // All four are called on the server's thread and must not block. What they throw is logged; what
 // handler and screen throw is answered with 500.
 
 /// Takes a whole request. The answer may be made later, on any thread.
-using HttpHandler = std::function<void(std::shared_ptr<Exchange>)>;
+using Handler = std::function<void(std::shared_ptr<Exchange>)>;
 /// Sees a request before its body is read (the body is empty): an answer refuses it.
-using HttpScreen = std::function<std::optional<HttpResponse>(const HttpRequest&)>;
+using Screen = std::function<std::optional<Response>(const Request&)>;
 /// After each answer, also of requests that were refused or malformed (these may lack a method and
 /// all that follows it). Status 499: the client left before its answer was complete.
-using HttpLog = std::function<void(const HttpRequest&, int status, double seconds)>;
+using Log = std::function<void(const Request&, int status, double seconds)>;
 /// Adds headers to an answer or to the head of a stream, also of requests that were refused.
-using HttpDecorator = std::function<void(const HttpRequest&, HttpResponse&)>;
+using Decorator = std::function<void(const Request&, Response&)>;
 
-struct HttpServerOptions {
+struct ServerOptions {
   std::string host = "127.0.0.1";  ///< address or name to listen on: "localhost", "0.0.0.0", "::1";
                                    ///< "::" takes IPv4 too
   uint16_t port = 8080;            ///< 0: a free one
@@ -42,16 +42,16 @@ struct HttpServerOptions {
   double drain_seconds = 5;        ///< for answers under way when the server is stopped
 };
 
-class HttpServer {
+class Server {
  public:
   /// Binds and listens. Of a host with several addresses: the first that can be had, IPv4 before
   /// IPv6. Errors: usage (no such host); io ("cannot listen on 127.0.0.1:8080: Address already in
   /// use").
-  HttpServer(const HttpServerOptions& options, HttpHandler handler, HttpScreen screen = {},
-             HttpLog log = {}, HttpDecorator decorate = {});
-  ~HttpServer();
-  HttpServer(const HttpServer&) = delete;
-  HttpServer& operator=(const HttpServer&) = delete;
+  Server(const ServerOptions& options, Handler handler, Screen screen = {}, Log log = {},
+         Decorator decorate = {});
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
 
   [[nodiscard]] uint16_t port() const;
   [[nodiscard]] std::string address() const;  ///< "127.0.0.1:8080", "[::1]:8080"
@@ -69,4 +69,4 @@ class HttpServer {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace memlong::server
+}  // namespace memlong::http

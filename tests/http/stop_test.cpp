@@ -8,10 +8,10 @@
 
 #include "common/clock.h"
 #include "common/error.h"
-#include "server/http_server.h"
-#include "server/test_server.h"
+#include "http/server.h"
+#include "http/test_server.h"
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 using test::call;
@@ -20,9 +20,9 @@ using test::HttpReply;
 using testing::AnyOf;
 using testing::StartsWith;
 
-std::string failure(const HttpServerOptions& options, ErrorKind kind) {
+std::string failure(const ServerOptions& options, ErrorKind kind) {
   try {
-    const HttpServer server(options, echo);
+    const Server server(options, echo);
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), kind);
     return error.what();
@@ -31,7 +31,7 @@ std::string failure(const HttpServerOptions& options, ErrorKind kind) {
 }
 
 TEST(HttpListen, SaysWhyItCannot) {
-  const HttpServer first({.port = 0}, echo);
+  const Server first({.port = 0}, echo);
   EXPECT_EQ(first.address(), "127.0.0.1:" + std::to_string(first.port()));
   EXPECT_EQ(failure({.port = first.port()}, ErrorKind::io),
             "cannot listen on " + first.address() + ": Address already in use");
@@ -53,14 +53,14 @@ TEST(HttpListen, TakesNamesAndAllAddresses) {
 TEST(HttpListen, TakesIpv6) {
   std::unique_ptr<TestServer> server;
   try {
-    server = std::make_unique<TestServer>(echo, HttpServerOptions{.host = "::1"});
+    server = std::make_unique<TestServer>(echo, ServerOptions{.host = "::1"});
   } catch (const Error& error) {
     GTEST_SKIP() << error.what();
   }
   HttpClient client(server->port(), "::1");
   client.request("GET", "/x");
   EXPECT_EQ(client.read_reply().body, "GET /x ");
-  const HttpServer bracketed({.host = "[::1]", .port = 0}, echo);
+  const Server bracketed({.host = "[::1]", .port = 0}, echo);
   EXPECT_EQ(bracketed.address(), "[::1]:" + std::to_string(bracketed.port()));
   TestServer all(echo, {.host = "::"});
   EXPECT_EQ(call(all.port(), "GET", "/y").body, "GET /y ");
@@ -140,13 +140,13 @@ TEST(HttpLimits, SlowRequestsAreGivenUp) {
 }
 
 TEST(HttpStop, AStopBeforeItBeganCounts) {
-  HttpServer server({.port = 0}, echo);
+  Server server({.port = 0}, echo);
   server.stop();
   server.run({});
 }
 
 TEST(HttpStop, AsksWhetherItShallStop) {
-  HttpServer server({.port = 0}, echo);
+  Server server({.port = 0}, echo);
   int asked = 0;
   const Stopwatch watch;
   server.run([&] { return ++asked == 4; });
@@ -224,4 +224,4 @@ TEST(HttpStop, AnswersThatDoNotEndAreCutOff) {
 }
 
 }  // namespace
-}  // namespace memlong::server
+}  // namespace memlong::http

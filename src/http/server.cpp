@@ -1,4 +1,4 @@
-#include "server/http_server.h"
+#include "http/server.h"
 
 #include <atomic>
 #include <cerrno>
@@ -19,10 +19,10 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "common/log.h"
-#include "server/connection.h"
-#include "server/listener.h"
+#include "http/connection.h"
+#include "http/listener.h"
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 namespace net = boost::asio;
@@ -36,8 +36,8 @@ constexpr size_t kBusyConnections = 64;    // that are told so; further ones are
 
 }  // namespace
 
-struct HttpServer::Impl {
-  explicit Impl(HttpService all)
+struct Server::Impl {
+  explicit Impl(Callbacks all)
       : service(std::move(all)),
         listener(service.options.host, service.options.port),
         arrivals(io, listener.fd()) {}
@@ -53,7 +53,7 @@ struct HttpServer::Impl {
   void run_until_empty(steady_clock::duration longest);
   void drain();
 
-  HttpService service;
+  Callbacks service;
   Listener listener;
   net::io_context io;
   net::posix::stream_descriptor arrivals;
@@ -62,7 +62,7 @@ struct HttpServer::Impl {
   std::atomic<bool> stop = false;
 };
 
-net::awaitable<void> HttpServer::Impl::accept_all() {
+net::awaitable<void> Server::Impl::accept_all() {
   net::steady_timer pause(io);
   boost::system::error_code error;
   while (!service.stopping) {
@@ -76,7 +76,7 @@ net::awaitable<void> HttpServer::Impl::accept_all() {
 }
 
 /// False when the system cannot give more just now.
-bool HttpServer::Impl::accept_waiting() {
+bool Server::Impl::accept_waiting() {
   for (;;) {
     const Listener::Accepted accepted = listener.accept();
     if (accepted.fd >= 0) {
@@ -90,7 +90,7 @@ bool HttpServer::Impl::accept_waiting() {
   }
 }
 
-void HttpServer::Impl::open(const Listener::Accepted& accepted) {
+void Server::Impl::open(const Listener::Accepted& accepted) {
   const bool too_many = connections.size() - busy >= service.options.max_connections;
   if (too_many && busy >= kBusyConnections) {
     ::close(accepted.fd);
@@ -113,12 +113,12 @@ void HttpServer::Impl::open(const Listener::Accepted& accepted) {
 }
 
 /// Serves until there is no connection, or it took the longest time.
-void HttpServer::Impl::run_until_empty(steady_clock::duration longest) {
+void Server::Impl::run_until_empty(steady_clock::duration longest) {
   const auto deadline = steady_clock::now() + longest;
   while (!connections.empty() && steady_clock::now() < deadline) io.run_one_until(deadline);
 }
 
-void HttpServer::Impl::drain() {
+void Server::Impl::drain() {
   service.stopping = true;
   arrivals.release();
   listener.close();
@@ -133,20 +133,20 @@ void HttpServer::Impl::drain() {
   if (!connections.empty()) log::error("internal error: a connection did not end");
 }
 
-HttpServer::HttpServer(const HttpServerOptions& options, HttpHandler handler, HttpScreen screen,
-                       HttpLog log, HttpDecorator decorate)
-    : impl_(std::make_unique<Impl>(HttpService{options, std::move(handler), std::move(screen),
-                                               std::move(log), std::move(decorate)})) {}
+Server::Server(const ServerOptions& options, Handler handler, Screen screen, Log log,
+               Decorator decorate)
+    : impl_(std::make_unique<Impl>(Callbacks{options, std::move(handler), std::move(screen),
+                                             std::move(log), std::move(decorate)})) {}
 
-HttpServer::~HttpServer() = default;
+Server::~Server() = default;
 
-uint16_t HttpServer::port() const { return impl_->listener.port(); }
+uint16_t Server::port() const { return impl_->listener.port(); }
 
-std::string HttpServer::address() const { return impl_->listener.address(); }
+std::string Server::address() const { return impl_->listener.address(); }
 
-void HttpServer::stop() { impl_->stop = true; }
+void Server::stop() { impl_->stop = true; }
 
-void HttpServer::run(const std::function<bool()>& stop_requested) {
+void Server::run(const std::function<bool()>& stop_requested) {
   Impl& impl = *impl_;
   const auto work = net::make_work_guard(impl.io);
   net::co_spawn(
@@ -158,4 +158,4 @@ void HttpServer::run(const std::function<bool()>& stop_requested) {
   impl.drain();
 }
 
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "common/hash.h"
-#include "server/http.h"
+#include "http/message.h"
 
-namespace memlong::server {
+namespace memlong::http {
 
 struct GuardOptions {
   std::vector<std::string> keys;  ///< one must come as "Authorization: Bearer KEY"; none: not asked
@@ -33,9 +33,9 @@ class Guard {
   /// Errors: usage, for an empty key, and for an origin that is no "scheme://host[:port]" or "*".
   explicit Guard(const GuardOptions& options);
   /// An answer where the request goes no further.
-  [[nodiscard]] std::optional<HttpResponse> refuse(const HttpRequest& request) const;
+  [[nodiscard]] std::optional<Response> refuse(const Request& request) const;
   /// The CORS headers of an answer, refusals too: a page may read it if its origin may ask.
-  void add_headers(const HttpRequest& request, HttpResponse& response) const;
+  void add_headers(const Request& request, Response& response) const;
 
  private:
   [[nodiscard]] bool known_origin(const std::string& origin) const;
@@ -50,4 +50,4 @@ class Guard {
 /// ::1, [::1]. Names are not looked up.
 bool is_loopback(std::string_view host);
 
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -1,11 +1,11 @@
-#include "server/reply_channel.h"
+#include "http/reply_channel.h"
 
 #include <exception>
 #include <utility>
 
 #include "common/log.h"
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 class ChannelExchange final : public Exchange {
@@ -14,9 +14,9 @@ class ChannelExchange final : public Exchange {
   ChannelExchange(const ChannelExchange&) = delete;
   ChannelExchange& operator=(const ChannelExchange&) = delete;
   ~ChannelExchange() override { channel_->abandon(); }
-  [[nodiscard]] const HttpRequest& request() const override { return channel_->request(); }
-  void respond(HttpResponse response) override { channel_->respond(std::move(response)); }
-  void begin(HttpResponse head) override { channel_->begin(std::move(head)); }
+  [[nodiscard]] const Request& request() const override { return channel_->request(); }
+  void respond(Response response) override { channel_->respond(std::move(response)); }
+  void begin(Response head) override { channel_->begin(std::move(head)); }
   void write(std::string piece) override { channel_->write(std::move(piece)); }
   void end() override { channel_->end(); }
   void fail() override { channel_->fail(); }
@@ -29,7 +29,7 @@ class ChannelExchange final : public Exchange {
 
 }  // namespace
 
-ReplyChannel::ReplyChannel(std::shared_ptr<const HttpRequest> request, size_t max_pending,
+ReplyChannel::ReplyChannel(std::shared_ptr<const Request> request, size_t max_pending,
                            std::function<void()> wake)
     : request_(std::move(request)), max_pending_(max_pending), wake_(std::move(wake)) {}
 
@@ -51,13 +51,13 @@ void ReplyChannel::finish(State state) {
   notify();
 }
 
-void ReplyChannel::answer_whole(HttpResponse response) {
+void ReplyChannel::answer_whole(Response response) {
   head_ = std::move(response);
   whole_ = true;
   finish(State::complete);
 }
 
-void ReplyChannel::respond(HttpResponse response) {
+void ReplyChannel::respond(Response response) {
   const std::scoped_lock lock(mutex_);
   if (closed_) return;
   if (state_ == State::open) return answer_whole(std::move(response));
@@ -65,7 +65,7 @@ void ReplyChannel::respond(HttpResponse response) {
   if (state_ == State::streaming) finish(State::failed);
 }
 
-void ReplyChannel::begin(HttpResponse head) {
+void ReplyChannel::begin(Response head) {
   const std::scoped_lock lock(mutex_);
   if (closed_) return;
   if (state_ != State::open) return misused("begin()");
@@ -170,4 +170,4 @@ std::shared_ptr<Exchange> make_exchange(std::shared_ptr<ReplyChannel> channel) {
   return std::make_shared<ChannelExchange>(std::move(channel));
 }
 
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -1,9 +1,9 @@
-#include "tokenizer/utf8.h"
+#include "common/utf8.h"
 
 #include <algorithm>
 #include <cstdint>
 
-namespace memlong::tokenizer {
+namespace memlong {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
@@ -87,4 +87,4 @@ size_t character_floor(std::string_view text, size_t at) {
   return (static_cast<uint8_t>(text[lowest]) & 0xC0U) != 0x80U ? lowest : at;
 }
 
-}  // namespace memlong::tokenizer
+}  // namespace memlong

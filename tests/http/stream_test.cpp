@@ -5,10 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "server/http_server.h"
-#include "server/test_server.h"
+#include "http/server.h"
+#include "http/test_server.h"
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 using test::HttpClient;
@@ -18,7 +18,7 @@ using testing::ElementsAre;
 /// A server whose one exchange the test itself answers, on its own thread.
 class Stream {
  public:
-  explicit Stream(HttpServerOptions options = {})
+  explicit Stream(ServerOptions options = {})
       : server([this](std::shared_ptr<Exchange> exchange) { take(std::move(exchange)); },
                std::move(options)) {}
 
@@ -366,4 +366,4 @@ TEST(HttpStream, AnExchangeMayOutliveTheServer) {
 }
 
 }  // namespace
-}  // namespace memlong::server
+}  // namespace memlong::http

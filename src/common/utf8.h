@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace memlong::tokenizer {
+namespace memlong {
 
 /// Takes from the front of `pending` everything that is decided and returns it as valid UTF-8:
 /// whole characters as they are, bytes that can never become one as U+FFFD (one for each longest
@@ -23,4 +23,4 @@ size_t character_length(std::string_view text);
 /// that are no UTF-8 it is at most 3 below `at`.
 size_t character_floor(std::string_view text, size_t at);
 
-}  // namespace memlong::tokenizer
+}  // namespace memlong

@@ -1,5 +1,5 @@
 // Requests and whole answers.
-#include "server/http_server.h"
+#include "http/server.h"
 
 #include <thread>
 
@@ -7,9 +7,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "server/test_server.h"
+#include "http/test_server.h"
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 using test::call;
@@ -36,7 +36,7 @@ void expect_refused(uint16_t port, const std::string& bytes, int status, const s
   EXPECT_TRUE(client.closed());
 }
 
-TEST(HttpServer, AnswersOneRequestAfterTheOther) {
+TEST(Server, AnswersOneRequestAfterTheOther) {
   TestServer server(echo);
   HttpClient client(server.port());
   for (int i = 0; i < 5; ++i) {
@@ -57,8 +57,8 @@ TEST(HttpServer, AnswersOneRequestAfterTheOther) {
   EXPECT_EQ(server.log_lines(6).at(5), "GET /b 200");
 }
 
-TEST(HttpServer, TheHandlerSeesTheWholeRequest) {
-  HttpRequest seen;
+TEST(Server, TheHandlerSeesTheWholeRequest) {
+  Request seen;
   TestServer server([&](const std::shared_ptr<Exchange>& exchange) {
     seen = exchange->request();
     exchange->respond({});
@@ -77,7 +77,7 @@ TEST(HttpServer, TheHandlerSeesTheWholeRequest) {
   EXPECT_THAT(seen.peer, MatchesRegex("127\\.0\\.0\\.1:[0-9]+"));
 }
 
-TEST(HttpServer, PipelinedRequestsAreAnsweredInOrder) {
+TEST(Server, PipelinedRequestsAreAnsweredInOrder) {
   std::vector<std::thread> threads;
   TestServer server([&](std::shared_ptr<Exchange> exchange) {
     threads.emplace_back([exchange = std::move(exchange)] { echo(exchange); });
@@ -94,7 +94,7 @@ TEST(HttpServer, PipelinedRequestsAreAnsweredInOrder) {
   for (std::thread& thread : threads) thread.join();
 }
 
-TEST(HttpServer, ReadsChunkedBodiesAlsoInPieces) {
+TEST(Server, ReadsChunkedBodiesAlsoInPieces) {
   TestServer server(echo);
   HttpClient client(server.port());
   const std::string bytes =
@@ -106,7 +106,7 @@ TEST(HttpServer, ReadsChunkedBodiesAlsoInPieces) {
   EXPECT_EQ(client.read_reply().body, "PUT /x abc0123456789");
 }
 
-TEST(HttpServer, AsksForTheBodyWhereTheClientWaits) {
+TEST(Server, AsksForTheBodyWhereTheClientWaits) {
   TestServer server(echo);
   HttpClient client(server.port());
   client.request("PUT", "/x", "", {{"expect", "100-continue"}, {"content-length", "4"}});
@@ -115,8 +115,8 @@ TEST(HttpServer, AsksForTheBodyWhereTheClientWaits) {
   EXPECT_EQ(client.read_reply().body, "PUT /x body");
 }
 
-TEST(HttpServer, TheScreenRefusesBeforeTheBodyIsSent) {
-  TestServer server(echo, {}, [](const HttpRequest& request) -> std::optional<HttpResponse> {
+TEST(Server, TheScreenRefusesBeforeTheBodyIsSent) {
+  TestServer server(echo, {}, [](const Request& request) -> std::optional<Response> {
     if (request.header("authorization") == "yes") return std::nullopt;
     return error_response(401, "no key for " + request.path + request.body);
   });
@@ -136,14 +136,14 @@ TEST(HttpServer, TheScreenRefusesBeforeTheBodyIsSent) {
   EXPECT_THAT(server.log_lines(3), ElementsAre("PUT /x 401", "GET /y 401", "GET /y 200"));
 }
 
-TEST(HttpServer, ARefusalReachesAClientThatGoesOnSending) {
-  TestServer server(echo, {}, [](const HttpRequest&) { return error_response(403, "no"); });
+TEST(Server, ARefusalReachesAClientThatGoesOnSending) {
+  TestServer server(echo, {}, [](const Request&) { return error_response(403, "no"); });
   HttpClient client(server.port());
   client.request("PUT", "/x", std::string(500000, 'x'));
   EXPECT_EQ(client.read_reply().status, 403);
 }
 
-TEST(HttpServer, TakesBodiesUpToTheLimit) {
+TEST(Server, TakesBodiesUpToTheLimit) {
   TestServer server(echo, {.max_body = 1000});
   EXPECT_EQ(call(server.port(), "POST", "/x", std::string(1000, 'x')).body.size(), 1008);
   expect_refused(server.port(), "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", 413,
@@ -156,7 +156,7 @@ TEST(HttpServer, TakesBodiesUpToTheLimit) {
   EXPECT_EQ(client.read_reply().status, 200);
 }
 
-TEST(HttpServer, RefusesWhatIsNoRequest) {
+TEST(Server, RefusesWhatIsNoRequest) {
   TestServer server(echo);
   const uint16_t port = server.port();
   for (const std::string& bytes :
@@ -177,7 +177,7 @@ TEST(HttpServer, RefusesWhatIsNoRequest) {
   EXPECT_EQ(call(port, "GET", "/still").body, "GET /still ");
 }
 
-TEST(HttpServer, RefusesHeadsThatAreTooLarge) {
+TEST(Server, RefusesHeadsThatAreTooLarge) {
   TestServer server(echo, {.max_head = 2000});
   expect_refused(server.port(), "GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(3000, 'x'), 431,
                  "head is too large");
@@ -187,7 +187,7 @@ TEST(HttpServer, RefusesHeadsThatAreTooLarge) {
   expect_refused(server.port(), many + "\r\n", 431, "head is too large");
 }
 
-TEST(HttpServer, RefusesRequestsThatCannotBeServed) {
+TEST(Server, RefusesRequestsThatCannotBeServed) {
   TestServer server(echo);
   HttpClient client(server.port());
   for (const std::string_view bytes :
@@ -206,7 +206,7 @@ TEST(HttpServer, RefusesRequestsThatCannotBeServed) {
   }
 }
 
-TEST(HttpServer, HeadIsGetWithoutTheBody) {
+TEST(Server, HeadIsGetWithoutTheBody) {
   TestServer server(echo);
   HttpClient client(server.port());
   client.request("HEAD", "/x");
@@ -217,7 +217,7 @@ TEST(HttpServer, HeadIsGetWithoutTheBody) {
   EXPECT_EQ(client.read_reply().body, "GET /y ");
 }
 
-TEST(HttpServer, StatusesWithoutBodyHaveNone) {
+TEST(Server, StatusesWithoutBodyHaveNone) {
   TestServer server([](const std::shared_ptr<Exchange>& exchange) {
     exchange->respond(text_response("dropped", 204));
   });
@@ -230,7 +230,7 @@ TEST(HttpServer, StatusesWithoutBodyHaveNone) {
   }
 }
 
-TEST(HttpServer, ClosesWhereTheClientWantsIt) {
+TEST(Server, ClosesWhereTheClientWantsIt) {
   TestServer server(echo);
   HttpClient client(server.port());
   client.request("GET", "/x", "", {{"connection", "close"}});
@@ -244,7 +244,7 @@ TEST(HttpServer, ClosesWhereTheClientWantsIt) {
   EXPECT_TRUE(old.closed());
 }
 
-TEST(HttpServer, AHandlerThatThrowsGives500AndTheServerGoesOn) {
+TEST(Server, AHandlerThatThrowsGives500AndTheServerGoesOn) {
   TestServer server([](const std::shared_ptr<Exchange>& exchange) {
     if (exchange->request().path == "/bad") throw std::runtime_error("a defect");
     echo(exchange);
@@ -258,14 +258,14 @@ TEST(HttpServer, AHandlerThatThrowsGives500AndTheServerGoesOn) {
   EXPECT_EQ(client.read_reply().status, 200);
 }
 
-TEST(HttpServer, AScreenThatThrowsLetsNobodyIn) {
-  TestServer server(echo, {}, [](const HttpRequest&) -> std::optional<HttpResponse> {
+TEST(Server, AScreenThatThrowsLetsNobodyIn) {
+  TestServer server(echo, {}, [](const Request&) -> std::optional<Response> {
     throw std::runtime_error("a defect");
   });
   EXPECT_EQ(call(server.port(), "GET", "/").status, 500);
 }
 
-TEST(HttpServer, ADroppedExchangeAnswers500) {
+TEST(Server, ADroppedExchangeAnswers500) {
   std::shared_ptr<Exchange> kept;
   Signal arrived;
   TestServer server([&](std::shared_ptr<Exchange> exchange) {
@@ -281,14 +281,14 @@ TEST(HttpServer, ADroppedExchangeAnswers500) {
   EXPECT_EQ(client.read_reply().status, 500);
 }
 
-TEST(HttpServer, TheDecoratorReachesEveryAnswer) {
+TEST(Server, TheDecoratorReachesEveryAnswer) {
   TestServer server(
       echo, {.max_body = 10},
-      [](const HttpRequest& request) -> std::optional<HttpResponse> {
+      [](const Request& request) -> std::optional<Response> {
         if (request.path == "/no") return error_response(403, "no");
         return std::nullopt;
       },
-      [](const HttpRequest& request, HttpResponse& response) {
+      [](const Request& request, Response& response) {
         response.headers.emplace_back("X-Origin", "of " + request.header("origin") + "\r\nX: 1");
       });
   for (const std::string target : {"/yes", "/no", "/%zz"}) {
@@ -300,7 +300,7 @@ TEST(HttpServer, TheDecoratorReachesEveryAnswer) {
   EXPECT_EQ(large.header("x-origin"), "of o  X: 1");
 }
 
-TEST(HttpServer, NoAnswerIsLostBetweenThreads) {
+TEST(Server, NoAnswerIsLostBetweenThreads) {
   std::mutex mutex;
   std::vector<std::thread> threads;
   TestServer server([&](std::shared_ptr<Exchange> exchange) {
@@ -327,4 +327,4 @@ TEST(HttpServer, NoAnswerIsLostBetweenThreads) {
 }
 
 }  // namespace
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -1,12 +1,12 @@
-#include "server/guard.h"
+#include "http/guard.h"
 
 #include <algorithm>
 #include <cstdint>
 
 #include "common/error.h"
-#include "server/request_head.h"
+#include "http/request_head.h"
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 /// How long a browser may remember the answer to a preflight, in seconds.
@@ -40,25 +40,25 @@ std::string checked_origin(const std::string& text) {
   return origin;
 }
 
-bool has_body(const HttpRequest& request) {
+bool has_body(const Request& request) {
   const std::string& length = request.header("content-length");
   return !request.header("transfer-encoding").empty() || (!length.empty() && length != "0");
 }
 
-bool is_json(const HttpRequest& request) {
+bool is_json(const Request& request) {
   std::string_view type = request.header("content-type");
   type = type.substr(0, type.find(';'));
   while (type.ends_with(' ')) type.remove_suffix(1);
   return lower_case(type) == "application/json";
 }
 
-bool is_preflight(const HttpRequest& request) {
+bool is_preflight(const Request& request) {
   return request.method == "OPTIONS" && !request.header("origin").empty() &&
          !request.header("access-control-request-method").empty();
 }
 
-HttpResponse preflight_answer() {
-  HttpResponse response;
+Response preflight_answer() {
+  Response response;
   response.status = 204;
   response.type.clear();
   response.headers = {{"Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE"},
@@ -67,8 +67,8 @@ HttpResponse preflight_answer() {
   return response;
 }
 
-HttpResponse no_key(bool wrong) {
-  HttpResponse response = error_response(
+Response no_key(bool wrong) {
+  Response response = error_response(
       401, wrong ? "the API key is not known to this server"
                  : "an API key is needed; send the header Authorization: Bearer KEY");
   response.headers.emplace_back("WWW-Authenticate", "Bearer");
@@ -130,7 +130,7 @@ bool Guard::right_key(const std::string& authorization) const {
   return right;
 }
 
-std::optional<HttpResponse> Guard::refuse(const HttpRequest& request) const {
+std::optional<Response> Guard::refuse(const Request& request) const {
   const std::string& origin = request.header("origin");
   const std::string& host = request.header("host");
   if (!origin.empty() && !known_origin(origin)) {
@@ -155,7 +155,7 @@ std::optional<HttpResponse> Guard::refuse(const HttpRequest& request) const {
   return std::nullopt;
 }
 
-void Guard::add_headers(const HttpRequest& request, HttpResponse& response) const {
+void Guard::add_headers(const Request& request, Response& response) const {
   if (options_.origins.empty()) return;
   const bool all =
       std::find(options_.origins.begin(), options_.origins.end(), "*") != options_.origins.end();
@@ -165,4 +165,4 @@ void Guard::add_headers(const HttpRequest& request, HttpResponse& response) cons
   response.headers.emplace_back("Access-Control-Allow-Origin", all ? "*" : origin);
 }
 
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -7,10 +7,10 @@
 #include <utility>
 #include <vector>
 
-namespace memlong::server {
+namespace memlong::http {
 
 /// Path, segments and query are valid UTF-8 without NUL bytes; nothing is promised about the body.
-struct HttpRequest {
+struct Request {
   std::string method;  ///< "GET"; HEAD arrives as GET, and its answer goes without the body
   std::string path;    ///< percent-decoded, without the query; for messages and exact routes
   /// Of the path, split before they were decoded, so that one may hold a slash:
@@ -26,7 +26,7 @@ struct HttpRequest {
   [[nodiscard]] const std::string& header(const std::string& name_in_lower_case) const;
 };
 
-struct HttpResponse {
+struct Response {
   int status = 200;
   std::string body;
   std::string type = "application/json";                     ///< empty: no Content-Type
@@ -37,7 +37,7 @@ struct HttpResponse {
 /// expect it. The type follows from the status: 401 authentication_error, 403 permission_error,
 /// 429 rate_limit_error, 503 unavailable_error, other 5xx server_error, the rest
 /// invalid_request_error. Bytes of the message that are not UTF-8 are replaced.
-HttpResponse error_response(int status, const std::string& message);
+Response error_response(int status, const std::string& message);
 
 /// "Not Found"; empty for a status it does not know.
 std::string_view reason_phrase(int status);
@@ -47,6 +47,6 @@ std::string printable(std::string_view text);
 
 /// Splits and decodes a request's target into path, segments and query. False for one that is
 /// malformed: no leading '/', a bad percent sign, a NUL byte, not UTF-8.
-bool parse_target(std::string_view target, HttpRequest& request);
+bool parse_target(std::string_view target, Request& request);
 
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -1,4 +1,4 @@
-#include "server/listener.h"
+#include "http/listener.h"
 
 #include <array>
 #include <cerrno>
@@ -12,7 +12,7 @@
 
 #include "common/error.h"
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 using Addresses = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
@@ -115,4 +115,4 @@ void Listener::close() {
   fd_ = -1;
 }
 
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -10,17 +10,17 @@
 #include <string>
 #include <vector>
 
-#include "server/exchange.h"
+#include "http/exchange.h"
 
-namespace memlong::server {
+namespace memlong::http {
 
 /// What the connection can send next.
 struct ReplyPart {
-  std::optional<HttpResponse> head;  ///< not yet taken before
-  bool whole = false;                ///< the head has the body, and nothing follows
-  std::string bytes;                 ///< of the stream
-  bool ended = false;                ///< nothing follows
-  bool failed = false;               ///< nothing follows, and the stream is not complete
+  std::optional<Response> head;  ///< not yet taken before
+  bool whole = false;            ///< the head has the body, and nothing follows
+  std::string bytes;             ///< of the stream
+  bool ended = false;            ///< nothing follows
+  bool failed = false;           ///< nothing follows, and the stream is not complete
   bool overflown = false;  ///< more than max_pending waited: it was dropped, as is all that follows
 };
 
@@ -29,12 +29,12 @@ struct ReplyPart {
 /// must not block, call the channel or throw.
 class ReplyChannel {
  public:
-  ReplyChannel(std::shared_ptr<const HttpRequest> request, size_t max_pending,
+  ReplyChannel(std::shared_ptr<const Request> request, size_t max_pending,
                std::function<void()> wake);
 
-  [[nodiscard]] const HttpRequest& request() const { return *request_; }
-  void respond(HttpResponse response);
-  void begin(HttpResponse head);
+  [[nodiscard]] const Request& request() const { return *request_; }
+  void respond(Response response);
+  void begin(Response head);
   void write(std::string piece);
   void end();
   void fail();
@@ -50,7 +50,7 @@ class ReplyChannel {
  private:
   enum class State : uint8_t { open, streaming, complete, failed };
 
-  void answer_whole(HttpResponse response);
+  void answer_whole(Response response);
   void finish(State state);
   void notify();
   [[nodiscard]] bool complete() const {
@@ -58,12 +58,12 @@ class ReplyChannel {
   }
   static void misused(const char* what);
 
-  const std::shared_ptr<const HttpRequest> request_;
+  const std::shared_ptr<const Request> request_;
   const size_t max_pending_;
   mutable std::mutex mutex_;
   std::function<void()> wake_;
   std::vector<std::function<void()>> on_gone_;
-  std::optional<HttpResponse> head_;
+  std::optional<Response> head_;
   std::string bytes_;
   State state_ = State::open;
   bool whole_ = false;
@@ -76,4 +76,4 @@ class ReplyChannel {
 /// What a handler gets: abandons the channel when it goes.
 std::shared_ptr<Exchange> make_exchange(std::shared_ptr<ReplyChannel> channel);
 
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -1,4 +1,4 @@
-#include "server/connection.h"
+#include "http/connection.h"
 
 #include <algorithm>
 #include <array>
@@ -25,18 +25,18 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "server/reply_channel.h"
-#include "server/request_head.h"
-#include "server/wire.h"
+#include "http/reply_channel.h"
+#include "http/request_head.h"
+#include "http/wire.h"
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 namespace net = boost::asio;
 namespace beast = boost::beast;
-namespace http = boost::beast::http;
+namespace beast_http = boost::beast::http;
 using boost::system::error_code;
-using Parser = http::request_parser<http::string_body>;
+using Parser = beast_http::request_parser<beast_http::string_body>;
 
 constexpr double kPollSeconds = 0.25;  // how often a client is asked whether it is still there
 constexpr double kLingerSeconds = 2;   // for a client to read why it was refused
@@ -48,7 +48,7 @@ std::chrono::milliseconds milliseconds(double seconds) {
 
 /// What is known of a request while it is answered.
 struct Current {
-  std::shared_ptr<HttpRequest> request = std::make_shared<HttpRequest>();
+  std::shared_ptr<Request> request = std::make_shared<Request>();
   Stopwatch watch;
   bool http_1_0 = false;
   bool head_only = false;  // HEAD
@@ -59,7 +59,7 @@ struct Current {
 };
 
 bool is_http_error(const error_code& error) {
-  return error.category() == http::make_error_code(http::error::bad_version).category();
+  return error.category() == beast_http::make_error_code(beast_http::error::bad_version).category();
 }
 
 RequestHead head_of(const Parser::value_type& message) {
@@ -74,7 +74,7 @@ RequestHead head_of(const Parser::value_type& message) {
 
 class TcpConnection final : public Connection, public std::enable_shared_from_this<TcpConnection> {
  public:
-  TcpConnection(net::io_context& io, HttpService& service, const Listener::Accepted& accepted);
+  TcpConnection(net::io_context& io, Callbacks& service, const Listener::Accepted& accepted);
   ~TcpConnection() override { leave_channel(false); }
   TcpConnection(const TcpConnection&) = delete;
   TcpConnection& operator=(const TcpConnection&) = delete;
@@ -88,15 +88,15 @@ class TcpConnection final : public Connection, public std::enable_shared_from_th
   net::awaitable<void> serve(bool busy);
   net::awaitable<bool> serve_one();
   net::awaitable<bool> read_body(Parser& parser, Current& current);
-  net::awaitable<bool> refuse(Current& current, HttpResponse response);
+  net::awaitable<bool> refuse(Current& current, Response response);
   net::awaitable<bool> answer(Current& current);
   net::awaitable<bool> pass_on(Current& current, ReplyChannel& channel);
   net::awaitable<bool> send(std::string_view bytes);
   net::awaitable<void> wait(double seconds);
   net::awaitable<void> linger();
 
-  [[nodiscard]] std::optional<HttpResponse> screen(const Parser& parser, Current& current) const;
-  [[nodiscard]] std::string head(Current& current, HttpResponse& response, bool whole);
+  [[nodiscard]] std::optional<Response> screen(const Parser& parser, Current& current) const;
+  [[nodiscard]] std::string head(Current& current, Response& response, bool whole);
   [[nodiscard]] std::string wire_text(Current& current, ReplyPart& part);
   [[nodiscard]] std::function<void()> waker();
   [[nodiscard]] bool peer_left();
@@ -104,7 +104,7 @@ class TcpConnection final : public Connection, public std::enable_shared_from_th
   void log_answer(const Current& current, int status) const;
 
   net::io_context& io_;
-  HttpService& service_;
+  Callbacks& service_;
   beast::tcp_stream stream_;
   beast::flat_buffer buffer_;
   net::steady_timer event_;  // waiting for the answer's owner; cancelled: there is something new
@@ -115,7 +115,7 @@ class TcpConnection final : public Connection, public std::enable_shared_from_th
   bool cut_ = false;
 };
 
-TcpConnection::TcpConnection(net::io_context& io, HttpService& service,
+TcpConnection::TcpConnection(net::io_context& io, Callbacks& service,
                              const Listener::Accepted& accepted)
     : io_(io),
       service_(service),
@@ -151,7 +151,7 @@ net::awaitable<void> TcpConnection::serve(bool busy) {
     Current current;
     current.request->peer = peer_;
     unread_ = true;
-    HttpResponse response = error_response(503, "the server has too many connections; try again");
+    Response response = error_response(503, "the server has too many connections; try again");
     response.headers.emplace_back("Retry-After", "1");
     co_await refuse(current, std::move(response));
   } else {
@@ -169,19 +169,20 @@ net::awaitable<bool> TcpConnection::serve_one() {
   error_code error;
   idle_ = true;
   stream_.expires_after(milliseconds(service_.options.idle_seconds));
-  co_await http::async_read_header(stream_, buffer_, parser,
-                                   net::redirect_error(net::use_awaitable, error));
+  co_await beast_http::async_read_header(stream_, buffer_, parser,
+                                         net::redirect_error(net::use_awaitable, error));
   idle_ = false;
   if (cut_) co_return false;
 
   Current current;
   current.request->peer = peer_;
   const bool too_large =
-      error == http::error::header_limit || error == http::error::buffer_overflow;
-  if (error == http::error::end_of_stream || error == http::error::partial_message) co_return false;
+      error == beast_http::error::header_limit || error == beast_http::error::buffer_overflow;
+  if (error == beast_http::error::end_of_stream || error == beast_http::error::partial_message)
+    co_return false;
   if (too_large || is_http_error(error)) {
     unread_ = true;
-    HttpResponse response =
+    Response response =
         too_large
             ? error_response(431, "the request's head is too large")
             : error_response(400, "this is no HTTP request that can be read: " + error.message());
@@ -190,7 +191,7 @@ net::awaitable<bool> TcpConnection::serve_one() {
   if (error) co_return false;
 
   unread_ = !parser.is_done();
-  std::optional<HttpResponse> refusal = screen(parser, current);
+  std::optional<Response> refusal = screen(parser, current);
   if (refusal) co_return co_await refuse(current, std::move(*refusal));
   if (unread_) {
     const bool complete = co_await read_body(parser, current);
@@ -199,12 +200,12 @@ net::awaitable<bool> TcpConnection::serve_one() {
   co_return co_await answer(current);
 }
 
-std::optional<HttpResponse> TcpConnection::screen(const Parser& parser, Current& current) const {
+std::optional<Response> TcpConnection::screen(const Parser& parser, Current& current) const {
   const Parser::value_type& message = parser.get();
   current.http_1_0 = message.version() < 11;
-  current.head_only = message.method() == http::verb::head;
+  current.head_only = message.method() == beast_http::verb::head;
   current.keep = parser.keep_alive();
-  std::optional<HttpResponse> refusal = make_request(head_of(message), *current.request);
+  std::optional<Response> refusal = make_request(head_of(message), *current.request);
   if (!refusal && service_.screen) {
     try {
       refusal = service_.screen(*current.request);
@@ -231,20 +232,20 @@ net::awaitable<bool> TcpConnection::read_body(Parser& parser, Current& current) 
   parser.body_limit(service_.options.max_body);
   error_code error;
   stream_.expires_after(milliseconds(service_.options.body_seconds));
-  co_await http::async_read(stream_, buffer_, parser,
-                            net::redirect_error(net::use_awaitable, error));
+  co_await beast_http::async_read(stream_, buffer_, parser,
+                                  net::redirect_error(net::use_awaitable, error));
   if (!error) {
     unread_ = false;
     current.request->body = std::move(parser.get().body());
     co_return true;
   }
-  HttpResponse response;
-  if (error == http::error::partial_message || !is_http_error(error)) {
+  Response response;
+  if (error == beast_http::error::partial_message || !is_http_error(error)) {
     unread_ = false;  // nobody is there any more
     log_answer(current, error == beast::error::timeout ? 408 : 499);
     co_return false;
   }
-  if (error == http::error::body_limit) {
+  if (error == beast_http::error::body_limit) {
     response = error_response(413, "the body has more than the " +
                                        std::to_string(service_.options.max_body) +
                                        " bytes that are taken");
@@ -255,7 +256,7 @@ net::awaitable<bool> TcpConnection::read_body(Parser& parser, Current& current) 
   co_return false;
 }
 
-net::awaitable<bool> TcpConnection::refuse(Current& current, HttpResponse response) {
+net::awaitable<bool> TcpConnection::refuse(Current& current, Response response) {
   std::string text = head(current, response, true);
   if (!current.head_only) text += response.body;
   const bool sent = co_await send(text);
@@ -326,7 +327,7 @@ std::string TcpConnection::wire_text(Current& current, ReplyPart& part) {
 
 /// The head's text; from here on it is settled how the body is sent and whether the client may go
 /// on after it.
-std::string TcpConnection::head(Current& current, HttpResponse& response, bool whole) {
+std::string TcpConnection::head(Current& current, Response& response, bool whole) {
   if (service_.decorate) {
     try {
       service_.decorate(*current.request, response);
@@ -417,9 +418,9 @@ void log_problem(const std::string& what, const std::exception_ptr& problem) {
   }
 }
 
-std::shared_ptr<Connection> make_connection(net::io_context& io, HttpService& service,
+std::shared_ptr<Connection> make_connection(net::io_context& io, Callbacks& service,
                                             const Listener::Accepted& accepted) {
   return std::make_shared<TcpConnection>(io, service, accepted);
 }
 
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include "server/http.h"
+#include "http/message.h"
 
-namespace memlong::server {
+namespace memlong::http {
 
 /// How a client knows where the body ends.
 enum class Framing : uint8_t {
@@ -20,7 +20,7 @@ enum class Framing : uint8_t {
 
 /// Status line, headers and the blank line. `connection` is the value of that header; empty: none.
 /// Control characters in values become blanks.
-std::string head_text(const HttpResponse& response, Framing framing, std::string_view connection,
+std::string head_text(const Response& response, Framing framing, std::string_view connection,
                       std::time_t now);
 
 std::string chunk(std::string_view bytes);  ///< not of none: that would be the last chunk
@@ -32,4 +32,4 @@ std::string http_date(std::time_t time);
 /// Whether a status has no body by definition: 1xx, 204, 304.
 bool without_body(int status);
 
-}  // namespace memlong::server
+}  // namespace memlong::http

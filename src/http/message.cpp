@@ -1,4 +1,4 @@
-#include "server/http.h"
+#include "http/message.h"
 
 #include <array>
 #include <cstdint>
@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "common/hash.h"
-#include "tokenizer/utf8.h"
+#include "common/utf8.h"
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 std::string_view error_type(int status) {
@@ -53,7 +53,7 @@ std::optional<std::string> decode(std::string_view text, bool plus_is_blank) {
     out += c;
   }
   std::string pending = out;
-  if (tokenizer::take_rest(pending) != out) return std::nullopt;
+  if (take_rest(pending) != out) return std::nullopt;
   return out;
 }
 
@@ -68,7 +68,7 @@ bool each_part(std::string_view text, char separator, const Fn& fn) {
   }
 }
 
-bool parse_query(std::string_view text, HttpRequest& request) {
+bool parse_query(std::string_view text, Request& request) {
   return each_part(text, '&', [&](std::string_view pair) {
     const size_t equals = pair.find('=');
     const auto key = decode(pair.substr(0, equals), true);
@@ -82,17 +82,17 @@ bool parse_query(std::string_view text, HttpRequest& request) {
 
 }  // namespace
 
-const std::string& HttpRequest::header(const std::string& name_in_lower_case) const {
+const std::string& Request::header(const std::string& name_in_lower_case) const {
   static const std::string none;
   const auto found = headers.find(name_in_lower_case);
   return found == headers.end() ? none : found->second;
 }
 
-HttpResponse error_response(int status, const std::string& message) {
+Response error_response(int status, const std::string& message) {
   const nlohmann::ordered_json body = {
       {"error",
        {{"message", message}, {"type", error_type(status)}, {"param", nullptr}, {"code", status}}}};
-  HttpResponse response;
+  Response response;
   response.status = status;
   response.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   return response;
@@ -144,7 +144,7 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-bool parse_target(std::string_view target, HttpRequest& request) {
+bool parse_target(std::string_view target, Request& request) {
   request.path.clear();
   request.segments.clear();
   request.query.clear();
@@ -164,4 +164,4 @@ bool parse_target(std::string_view target, HttpRequest& request) {
   return mark == std::string_view::npos || parse_query(target.substr(mark + 1), request);
 }
 
-}  // namespace memlong::server
+}  // namespace memlong::http

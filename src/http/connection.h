@@ -6,22 +6,22 @@
 #include <memory>
 #include <string>
 
-#include "server/http_server.h"
-#include "server/listener.h"
+#include "http/listener.h"
+#include "http/server.h"
 
 namespace boost::asio {
 class io_context;
 }
 
-namespace memlong::server {
+namespace memlong::http {
 
 /// What all connections of a server share. Used on the server's thread only.
-struct HttpService {
-  HttpServerOptions options;
-  HttpHandler handler;
-  HttpScreen screen;
-  HttpLog log;
-  HttpDecorator decorate;
+struct Callbacks {
+  ServerOptions options;
+  Handler handler;
+  Screen screen;
+  Log log;
+  Decorator decorate;
   bool stopping = false;  ///< every answer is the last one of its connection
 };
 
@@ -43,7 +43,7 @@ class Connection {
 };
 
 /// Takes over the socket. `io` and `service` must outlive it.
-std::shared_ptr<Connection> make_connection(boost::asio::io_context& io, HttpService& service,
+std::shared_ptr<Connection> make_connection(boost::asio::io_context& io, Callbacks& service,
                                             const Listener::Accepted& accepted);
 
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -1,4 +1,4 @@
-#include "server/guard.h"
+#include "http/guard.h"
 
 #include <algorithm>
 
@@ -7,15 +7,15 @@
 
 #include "common/error.h"
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 using testing::HasSubstr;
 
 using Headers = std::map<std::string, std::string>;
 
-HttpRequest request(const std::string& method, const std::string& path, Headers headers = {}) {
-  HttpRequest made;
+Request request(const std::string& method, const std::string& path, Headers headers = {}) {
+  Request made;
   made.method = method;
   EXPECT_TRUE(parse_target(path, made));
   headers.emplace("host", "127.0.0.1:8080");
@@ -24,7 +24,7 @@ HttpRequest request(const std::string& method, const std::string& path, Headers 
 }
 
 /// 0: it may go on.
-int status(const Guard& guard, const HttpRequest& asked) {
+int status(const Guard& guard, const Request& asked) {
   const auto refusal = guard.refuse(asked);
   return refusal ? refusal->status : 0;
 }
@@ -35,7 +35,7 @@ int chat(const Guard& guard, Headers headers) {
   return status(guard, request("POST", "/v1/chat/completions", std::move(headers)));
 }
 
-std::string value(const HttpResponse& response, const std::string& name) {
+std::string value(const Response& response, const std::string& name) {
   for (const auto& [key, text] : response.headers) {
     if (key == name) return text;
   }
@@ -168,7 +168,7 @@ TEST(Guard, AnswersThePreflightOfAPageThatMayAsk) {
 
 TEST(Guard, NamesTheOriginThatMayRead) {
   const auto headers = [](const GuardOptions& options, const std::string& origin) {
-    HttpResponse response;
+    Response response;
     Guard(options).add_headers(request("GET", "/", {{"origin", origin}}), response);
     return response;
   };
@@ -212,4 +212,4 @@ TEST(IsLoopback, KnowsNamesAndAddresses) {
 }
 
 }  // namespace
-}  // namespace memlong::server
+}  // namespace memlong::http

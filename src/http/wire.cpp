@@ -1,9 +1,9 @@
-#include "server/wire.h"
+#include "http/wire.h"
 
 #include <array>
 #include <cstdio>
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 void add_line(std::string& text, std::string_view name, std::string_view value) {
@@ -17,7 +17,7 @@ void add_line(std::string& text, std::string_view name, std::string_view value) 
 
 }  // namespace
 
-std::string head_text(const HttpResponse& response, Framing framing, std::string_view connection,
+std::string head_text(const Response& response, Framing framing, std::string_view connection,
                       std::time_t now) {
   std::string text = "HTTP/1.1 " + std::to_string(response.status) + " ";
   text.append(reason_phrase(response.status)).append("\r\n");
@@ -59,4 +59,4 @@ std::string http_date(std::time_t time) {
 
 bool without_body(int status) { return status < 200 || status == 204 || status == 304; }
 
-}  // namespace memlong::server
+}  // namespace memlong::http

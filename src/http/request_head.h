@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "server/http.h"
+#include "http/message.h"
 
-namespace memlong::server {
+namespace memlong::http {
 
 struct RequestHead {
   std::string method;
@@ -20,8 +20,8 @@ struct RequestHead {
 
 /// Fills all but body and peer. An answer where it cannot be served: 400 for a malformed target and
 /// for HTTP/1.1 without just one Host, 501 for a body in a coding other than chunked.
-std::optional<HttpResponse> make_request(const RequestHead& head, HttpRequest& request);
+std::optional<Response> make_request(const RequestHead& head, Request& request);
 
 std::string lower_case(std::string_view text);  ///< of ASCII
 
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -1,14 +1,14 @@
-#include "server/wire.h"
+#include "http/wire.h"
 
 #include <gtest/gtest.h>
 
-namespace memlong::server {
+namespace memlong::http {
 namespace {
 
 constexpr std::time_t kTime = 784111777;
 
 TEST(Wire, WritesTheHead) {
-  HttpResponse response;
+  Response response;
   response.status = 429;
   response.body = "12345";
   response.headers = {{"Retry-After", "2"}};
@@ -38,7 +38,7 @@ TEST(Wire, TheFramingSaysWhereTheBodyEnds) {
 }
 
 TEST(Wire, AValueCannotAddLines) {
-  HttpResponse response;
+  Response response;
   response.type = "a\r\nX: 1";
   response.headers = {{"Y", std::string("b\0\n\x7f\u00e9", 6)}};
   const std::string text = head_text(response, Framing::length, "", kTime);
@@ -57,4 +57,4 @@ TEST(Wire, SomeStatusesHaveNoBody) {
 }
 
 }  // namespace
-}  // namespace memlong::server
+}  // namespace memlong::http

@@ -10,10 +10,10 @@
 #include <utility>
 #include <vector>
 
-#include "server/http_server.h"
+#include "http/server.h"
 #include "support/http_client.h"
 
-namespace memlong::server {
+namespace memlong::http {
 
 constexpr std::chrono::seconds kLongest{30};  // nothing in these tests may take longer
 
@@ -39,11 +39,11 @@ class Signal {
 
 class TestServer {
  public:
-  explicit TestServer(HttpHandler handler, HttpServerOptions options = {}, HttpScreen screen = {},
-                      HttpDecorator decorate = {})
+  explicit TestServer(Handler handler, ServerOptions options = {}, Screen screen = {},
+                      Decorator decorate = {})
       : server_(
             on_a_free_port(std::move(options)), std::move(handler), std::move(screen),
-            [this](const HttpRequest& request, int status, double) { log(request, status); },
+            [this](const Request& request, int status, double) { log(request, status); },
             std::move(decorate)),
         thread_([this] { server_.run({}); }) {}
   TestServer(const TestServer&) = delete;
@@ -64,11 +64,11 @@ class TestServer {
   }
 
  private:
-  static HttpServerOptions on_a_free_port(HttpServerOptions options) {
+  static ServerOptions on_a_free_port(ServerOptions options) {
     options.port = 0;
     return options;
   }
-  void log(const HttpRequest& request, int status) {
+  void log(const Request& request, int status) {
     const std::scoped_lock lock(mutex_);
     lines_.push_back(request.method + " " + request.path + " " + std::to_string(status));
     logged_.notify_all();
@@ -77,28 +77,28 @@ class TestServer {
   std::mutex mutex_;
   std::condition_variable logged_;
   std::vector<std::string> lines_;
-  HttpServer server_;
+  Server server_;
   std::thread thread_;
 };
 
-inline HttpResponse text_response(std::string body, int status = 200) {
-  HttpResponse response;
+inline Response text_response(std::string body, int status = 200) {
+  Response response;
   response.status = status;
   response.type = "text/plain";
   response.body = std::move(body);
   return response;
 }
 
-inline HttpResponse event_stream() {
-  HttpResponse response;
+inline Response event_stream() {
+  Response response;
   response.type = "text/event-stream";
   return response;
 }
 
 /// "POST /path body"
 inline void echo(const std::shared_ptr<Exchange>& exchange) {
-  const HttpRequest& request = exchange->request();
+  const Request& request = exchange->request();
   exchange->respond(text_response(request.method + " " + request.path + " " + request.body));
 }
 
-}  // namespace memlong::server
+}  // namespace memlong::http
