@@ -88,6 +88,21 @@ TEST_F(Sources, FilesCanBeReadAgain) {
   }
 }
 
+TEST(SourceFile, AContentStandsForAFile) {
+  Source source;
+  source.path = "/nowhere";
+  source.content = std::make_shared<const std::string>("some text");
+  SourceFile file(source);
+  EXPECT_EQ(file.bytes(), 9);
+  for (int i = 0; i < 2; ++i) {
+    const ReadBlock read = file.open();
+    std::string text;
+    char block[4];
+    while (const size_t got = read(block, sizeof(block))) text.append(block, got);
+    EXPECT_EQ(text, "some text");
+  }
+}
+
 TEST(LineReader, NumbersLinesAcrossBlocks) {
   const std::string text = "one\n\n" + std::string(100000, 'x') + "\nlast";
   size_t at = 0;

@@ -225,6 +225,17 @@ TEST(MemoryPlan, ThePartsFollowFromTheirOptions) {
   keeping.cached_chunks = 100;
   EXPECT_EQ(bytes_of(plan_memory(config, settings, keeping), "chunks kept at hand"),
             int64_t{100} * 128 * 2 * 32 * 100 * 2);
+  MemoryPlanOptions many = keeping;
+  many.dialogs = 5;
+  for (const char* part : {"K-V cache", "chunks kept at hand"}) {
+    EXPECT_EQ(bytes_of(plan_memory(config, settings, many), part),
+              5 * bytes_of(plan_memory(config, settings, keeping), part));
+  }
+  const int64_t set = bytes_of(plan_memory(config, settings, {}), "retrieved chunks") / 17;
+  EXPECT_EQ(bytes_of(plan_memory(config, settings, {.dialogs = 5}), "retrieved chunks"), 21 * set)
+      << "one for each segment of a window that is read, and what each other dialog holds";
+  EXPECT_EQ(bytes_of(plan_memory(config, settings, many), "activations"),
+            bytes_of(plan_memory(config, settings, keeping), "activations"));
   EXPECT_EQ(bytes_of(plan_memory(config, settings, {}), "workspace"), -1) << "none on the CPU";
   EXPECT_GT(bytes_of(plan_memory(config, settings, kGpu), "workspace"), 0);
 }

@@ -201,6 +201,46 @@ TEST_F(SessionTest, ReadsOnlyWhatItsScopeAllows) {
   EXPECT_EQ(found_with({.everything = true}), top_k);
 }
 
+TEST_F(SessionTest, ReadsWhatItsScopeAllowsFromNowOn) {
+  const auto bank = open_bank();
+  const auto other = open(bank, {.name = "other", .name_space = "work"});
+  talk(*other, 40);
+  other->save();
+  const auto session = open(bank, {.name = ""});
+  const auto found = [&] {
+    session->add({"user", "Can you find me a restaurant in Napa for noon?"});
+    session->answer(greedy(2));
+    return session->reading().size();
+  };
+  EXPECT_EQ(found(), 0U);
+  session->set_scope({.name_spaces = {"work"}});
+  EXPECT_GT(found(), 0U);
+  session->set_scope({});
+  EXPECT_EQ(found(), 0U);
+  EXPECT_TRUE(texts_of(*bank->snapshot(), "work").documents.empty()) << "a dialog is no text";
+}
+
+TEST_F(SessionTest, ASeedDecidesOneAnswer) {
+  GenerateOptions seeded;
+  seeded.sampling.temperature = 1.5F;
+  seeded.max_tokens = 30;
+  seeded.seed = session_seed(7);
+  const auto answer_with = [&](const GenerateOptions& options) {
+    const auto session = open(nullptr, {.seed = 1});
+    talk(*session, 3);
+    session->add({"user", "Yes, please reserve it."});
+    return session->answer(options).ids;
+  };
+  EXPECT_EQ(answer_with(seeded), answer_with(seeded));
+  GenerateOptions other = seeded;
+  other.seed = session_seed(8);
+  EXPECT_NE(answer_with(other), answer_with(seeded));
+  GenerateOptions going_on = seeded;
+  going_on.seed = 0;
+  EXPECT_EQ(answer_with(going_on), answer_with(going_on)) << "the session's own seed";
+  EXPECT_NE(answer_with(going_on), answer_with(seeded));
+}
+
 TEST_F(SessionTest, TextOfAChunkKeepsMessagesApart) {
   const auto bank = open_bank();
   for (const bool kept : {false, true}) {

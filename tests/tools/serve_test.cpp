@@ -1,5 +1,6 @@
 // memlong-serve as its clients see it: dialogs.
 #include <csignal>
+#include <thread>
 
 #include <gmock/gmock.h>
 
@@ -166,6 +167,29 @@ TEST_F(ServeTool, ADialogIsClosedAndComesBack) {
   say("bert", "My hat is in the garden.");
   EXPECT_THAT(said(say("anna", "Where is my hat?")), HasSubstr("in the oven"));
   EXPECT_THAT(said(say("bert", "Where is my hat?")), HasSubstr("in the garden"));
+}
+
+TEST_F(ServeTool, ManyClientsAtOnceKeepTheirDialogsApart) {
+  RunningServer server = serve_bank({"--open-dialogs", "2"});
+  const Words places = {"in the oven", "in the garden", "on the piano", "in the fridge"};
+  std::vector<std::string> answers(places.size());
+  std::vector<std::thread> clients;
+  for (size_t i = 0; i < places.size(); ++i) {
+    clients.emplace_back([&, i] {
+      try {
+        const std::string session = "client " + std::to_string(i);
+        server.chat({{"session", session}, {"messages", {message("user", "Hello.")}}});
+        server.chat({{"session", session},
+                     {"messages", {message("user", "I left my hat " + places[i] + ".")}}});
+        answers[i] = said(server.chat(
+            {{"session", session}, {"messages", {message("user", "Where did I leave my hat?")}}}));
+      } catch (const std::exception& error) {
+        answers[i] = error.what();
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  for (size_t i = 0; i < places.size(); ++i) EXPECT_THAT(answers[i], HasSubstr(places[i]));
 }
 
 TEST_F(ServeTool, AnotherHistoryIsRefusedAndChangesNothing) {
