@@ -36,8 +36,8 @@ void check_target(std::string_view input) {
 
 /// Origin, Host and Authorization, with 0x1F between them.
 void check_guard(Input input) {
-  static const http::Guard kOpen({.keys = {}, .origins = {}, .hosts = {}, .loopback = true});
-  static const http::Guard kLocked(
+  static const http::Guard open({.keys = {}, .origins = {}, .hosts = {}, .loopback = true});
+  static const http::Guard locked(
       {.keys = {"key"}, .origins = {"https://a.example"}, .hosts = {}, .loopback = false});
   http::Request request;
   request.method = "GET";
@@ -49,13 +49,13 @@ void check_guard(Input input) {
     if (end > 0) request.headers[name] = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
-  if (!kLocked.refuse(request)) {
+  if (!locked.refuse(request)) {
     require(request.header("authorization").ends_with("key"), "a key was not asked for");
     const std::string origin = request.header("origin");
     const bool own = http::lower_case(origin).ends_with(http::lower_case(request.header("host")));
     require(origin.empty() || origin == "https://a.example" || own, "another's page may ask");
   }
-  (void)kOpen.refuse(request);
+  (void)open.refuse(request);
 }
 
 membank::Turn turn_of(const tokenizer::Message& message) {

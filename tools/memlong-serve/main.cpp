@@ -55,7 +55,8 @@ int serve(int argc, char** argv) {
   const http::Guard guard(arguments.guard);
   std::unique_ptr<server::Front> front;
   http::Server http(
-      arguments.http, [&](std::shared_ptr<http::Exchange> exchange) { front->handle(exchange); },
+      arguments.http,
+      [&](const std::shared_ptr<http::Exchange>& exchange) { front->handle(exchange); },
       [&](const http::Request& request) { return guard.refuse(request); },
       [&](const http::Request& request, int status, double seconds) {
         front->count(request, status, seconds);
