@@ -39,6 +39,16 @@ void check_heads(const TensorView& q, int64_t groups) {
                 "head_dim must be even and at most 256");
 }
 
+/// A softmax needs a key: memory, where there are no local ones.
+void check_all_read_memory(const AttentionArgs& args) {
+  int64_t rows = 0;
+  for (const MemorySegment& segment : args.memory) {
+    if (!segment.k.empty()) rows += segment.end - segment.begin;
+  }
+  MEMLONG_CHECK(rows == args.q.dim(0) && args.position.raw() == nullptr,
+                "attention without local keys needs memory for each row");
+}
+
 void check_call(const Context& context, const AttentionArgs& args) {
   check_rank(args.q, 3, "attention q");
   check_rows(args.q, "attention q");
@@ -51,13 +61,15 @@ void check_call(const Context& context, const AttentionArgs& args) {
   check_rows(args.out, "attention out");
   check_device(context, args.q, "attention q");
   const int64_t last = args.offset + args.q.dim(0);
-  MEMLONG_CHECK(args.offset >= 0 && args.k.dim(1) >= last && args.v.dim(1) >= last,
+  const bool none_local = args.offset < 0 && last == 0;
+  MEMLONG_CHECK((args.offset >= 0 || none_local) && args.k.dim(1) >= last && args.v.dim(1) >= last,
                 "attention needs local keys up to position " + std::to_string(last));
   if (args.lse.raw() != nullptr) {
     check_shape(args.lse, {args.q.dim(0), args.q.dim(1)}, "attention lse");
     check_dtype(args.lse, DType::f32, "attention lse");
   }
   check_memory(args);
+  if (none_local) check_all_read_memory(args);
   if (args.position.raw() == nullptr) return;
   check_shape(args.position, {1}, "attention position");
   check_dtype(args.position, DType::i32, "attention position");
@@ -92,6 +104,7 @@ void check_gradients(const AttentionBackwardArgs& args) {
   check_like(args.dv, forward.v, "attention dv");
   MEMLONG_CHECK(forward.lse.raw() != nullptr || forward.q.empty(),
                 "the gradient of attention needs its lse");
+  MEMLONG_CHECK(forward.offset >= 0, "the gradient of attention is for calls with local keys");
   MEMLONG_CHECK(forward.position.raw() == nullptr,
                 "the gradient of attention takes no position in memory");
   MEMLONG_CHECK(args.memory.empty() || args.memory.size() == forward.memory.size(),

@@ -29,10 +29,12 @@ struct MemorySegment {
 };
 
 struct AttentionArgs {
-  TensorView q;        ///< [T, H, D] rotated; f32 or bf16; strides free, last contiguous
-  TensorView k;        ///< [G, S, D] rotated, S >= offset + T; q's dtype; strides free
-  TensorView v;        ///< [G, S, D]
-  int64_t offset = 0;  ///< window position of query row 0
+  TensorView q;  ///< [T, H, D] rotated; f32 or bf16; strides free, last contiguous
+  TensorView k;  ///< [G, S, D] rotated, S >= offset + T; q's dtype; strides free
+  TensorView v;  ///< [G, S, D]
+  /// Window position of query row 0. Or -T: no row reads a local key (S may be 0), each row must
+  /// read memory. With the rows' own keys as memory that is attention without a mask.
+  int64_t offset = 0;
   float scale = 1.0F;  ///< normally 1/sqrt(D)
   /// Sorted by begin, disjoint, within [0, T). Rows in no segment read no memory.
   std::span<const MemorySegment> memory = {};

@@ -87,8 +87,9 @@ inline AttentionResult attention(const AttentionArgs& args) {
         append_rows(segment.k, g, segment.k.dim(1), k);
         append_rows(segment.v, g, segment.v.dim(1), v);
       }
-      k.insert(k.end(), k_local.begin(), k_local.begin() + args.offset + t + 1);
-      v.insert(v.end(), v_local.begin(), v_local.begin() + args.offset + t + 1);
+      const int64_t local = std::max<int64_t>(0, args.offset + t + 1);
+      k.insert(k.end(), k_local.begin(), k_local.begin() + local);
+      v.insert(v.end(), v_local.begin(), v_local.begin() + local);
       std::vector<double> scores;
       for (const auto& key : k) scores.push_back(args.scale * dot(&q[(t * heads + h) * dim], key));
       const double largest = *std::max_element(scores.begin(), scores.end());

@@ -111,6 +111,41 @@ TEST_P(AttentionDType, KeysPastTheLastRowAreNotRead) {
   for (const double value : values(example.out)) ASSERT_TRUE(std::isfinite(value));
 }
 
+/// No mask: every row reads every key, those behind it too.
+TEST_P(AttentionDType, RowsThatReadMemoryAlone) {
+  for (const int64_t tokens : {1, 2, 5, 130, 300}) {
+    AttentionCase example(4, 4, 20, tokens, 0, GetParam(), 11);
+    const std::vector<MemorySegment> all = {{0, tokens, example.k, example.v}};
+    AttentionArgs args = example.args();
+    args.k = example.k.view().slice(1, 0, 0);
+    args.v = example.v.view().slice(1, 0, 0);
+    args.offset = -tokens;
+    args.memory = all;
+    Context context;
+    attention(context, args);
+    const reference::AttentionResult expected = reference::attention(args);
+    const double most = GetParam() == DType::f32 ? 1e-6 : 1e-2;
+    EXPECT_LT(relative_error(values(example.out), expected.out), most) << tokens;
+    EXPECT_LT(relative_error(values(example.lse), expected.lse), most) << tokens;
+  }
+}
+
+TEST_P(AttentionDType, ARowWithoutAnyKeyIsRefused) {
+  AttentionCase example(2, 2, 16, 4, 0, GetParam(), 12);
+  Context context;
+  AttentionArgs args = example.args();
+  args.offset = -4;
+  EXPECT_THROW(attention(context, args), Error);
+  const std::vector<MemorySegment> most = {{0, 3, example.k, example.v}};
+  args.memory = most;
+  EXPECT_THROW(attention(context, args), Error);
+  const std::vector<MemorySegment> all = {{0, 4, example.k, example.v}};
+  args.memory = all;
+  EXPECT_NO_THROW(attention(context, args));
+  args.offset = -3;
+  EXPECT_THROW(attention(context, args), Error);
+}
+
 TEST_P(AttentionDType, StridesAreFree) {
   const DType dtype = GetParam();
   AttentionCase example(4, 2, 20, 30, 10, dtype, 5);

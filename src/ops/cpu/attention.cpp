@@ -37,7 +37,7 @@ void run(const AttentionArgs& args, const AttentionTask& task, float* memory) {
   const KeyRows<T> k = rows.of_group(args.k);
   const KeyRows<T> v = rows.of_group(args.v);
   // The first query may read `open` keys, so all may; the block that holds the border is masked.
-  const int64_t open = args.offset + task.begin + 1;
+  const int64_t open = std::max<int64_t>(0, args.offset + task.begin + 1);
   const int64_t unmasked = open / cpu::kKeyBlock * cpu::kKeyBlock;
   block.read(k, v, 0, unmasked, false);
   block.read(k, v, unmasked, args.offset + task.end, true);

@@ -122,7 +122,8 @@ KeyBlocks<T> keys_of(const AttentionArgs& args, const RowRange& range) {
     keys.memory = static_cast<int>(range.memory->k.dim(1));
   }
   const int64_t heads = args.q.dim(1) / args.k.dim(0);
-  keys.local = static_cast<int>(args.offset + (range.last - 1) / heads + 1);
+  const int64_t last = args.offset + (range.last - 1) / heads;  // negative: no local keys
+  keys.local = static_cast<int>(std::max<int64_t>(0, last + 1));
   return keys;
 }
 

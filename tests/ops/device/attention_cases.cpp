@@ -106,6 +106,30 @@ void at_position(OpRun& run, const Dimensions& d, int64_t position, DType dtype)
   run.result("lse", operands.lse);
 }
 
+/// Two texts in one batch, each without a mask.
+void unmasked(OpRun& run, DType dtype) {
+  const Operands first(run, {3, 3, 20, 70, 0}, dtype, 10);
+  const Operands second(run, {3, 3, 20, 3, 0}, dtype, 20);
+  std::vector<MemorySegment> segments;
+  for (const Operands* each : {&first, &second}) {
+    segments.push_back({0, each->q.dim(0), each->k, each->v});
+  }
+  std::vector<AttentionArgs> calls;
+  for (const Operands* each : {&first, &second}) {
+    AttentionArgs args = each->args();
+    args.k = each->k.view().slice(1, 0, 0);
+    args.v = each->v.view().slice(1, 0, 0);
+    args.offset = -each->q.dim(0);
+    args.memory = std::span(&segments[calls.size()], 1);
+    calls.push_back(args);
+  }
+  attention(run.context(), calls);
+  run.result("first", first.out);
+  run.result("first_lse", first.lse);
+  run.result("second", second.out);
+  run.result("second_lse", second.lse);
+}
+
 void large_scores(OpRun& run, DType dtype) {
   const Operands operands(run, {2, 2, 16, 30, 0, {20}}, dtype, 9);
   AttentionArgs args = operands.args();
@@ -137,6 +161,7 @@ std::vector<OpCase> forward_cases() {
     cases.push_back({type + "_odd_strides", [=](OpRun& run) { strided(run, dtype, 1); }});
     cases.push_back({type + "_batch", [=](OpRun& run) { batch(run, dtype); }});
     cases.push_back({type + "_large_tiles", [=](OpRun& run) { large_tiles(run, dtype); }});
+    cases.push_back({type + "_unmasked", [=](OpRun& run) { unmasked(run, dtype); }});
     cases.push_back({type + "_many_calls", [=](OpRun& run) { many_calls(run, dtype); }});
     cases.push_back({type + "_large_scores", [=](OpRun& run) { large_scores(run, dtype); }});
   }
