@@ -6,10 +6,6 @@
 
 namespace memlong::model {
 
-bool is_float(DType dtype) {
-  return dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f16;
-}
-
 OverlayCheck::OverlayCheck(const WeightStore& base, const ModelConfig& config, int64_t memory_layer,
                            const std::filesystem::path& file, std::string hint)
     : file_(file.string()), hint_(std::move(hint)), memory_layer_(memory_layer) {

@@ -32,6 +32,4 @@ class OverlayCheck {
   std::map<std::string, Shape> shapes_;  ///< of what the base has
 };
 
-bool is_float(DType dtype);
-
 }  // namespace memlong::model

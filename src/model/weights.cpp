@@ -65,6 +65,12 @@ void WeightStore::add_shards(const fs::path& index) {
 }
 
 WeightStore WeightStore::open(const fs::path& folder) {
+  WeightStore store = open_unchecked(folder);
+  if (has_file(folder / "config.json")) store.check(load_config(folder));
+  return store;
+}
+
+WeightStore WeightStore::open_unchecked(const fs::path& folder) {
   WeightStore store;
   store.origin_ = folder.string();
   const auto add = [&](const std::string& name) {
@@ -79,7 +85,6 @@ WeightStore WeightStore::open(const fs::path& folder) {
     return true;
   };
   if (!add("model.safetensors") && !add("pytorch_model.bin")) fail_no_weights(folder);
-  if (has_file(folder / "config.json")) store.check(load_config(folder));
   return store;
 }
 

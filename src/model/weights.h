@@ -22,6 +22,8 @@ class WeightStore {
  public:
   /// Where the folder has a config.json, all tensors are checked against it. Errors: io, format.
   static WeightStore open(const std::filesystem::path& folder);
+  /// The same of any kind of model: nothing is checked. Errors: io, format.
+  static WeightStore open_unchecked(const std::filesystem::path& folder);
   /// Random weights of a shape (for benchmarks): N(0, 0.02), norms 1, of `dtype`.
   static WeightStore random(const ModelConfig& config, DType dtype, uint64_t seed);
 

@@ -12,6 +12,9 @@ enum class DType : uint8_t { f32, bf16, f16, i32, i64, u8 };
 
 size_t dtype_size(DType dtype);
 std::string_view dtype_name(DType dtype);
+inline bool is_float(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f16;
+}
 /// "f32", "bf16", "f16", ... ; anything else is Error{usage}.
 DType parse_dtype(std::string_view name);
 

@@ -4,13 +4,13 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/vocabulary.h"
 
 namespace memlong::tokenizer {
 
@@ -45,12 +45,6 @@ class Bpe {
     int32_t rank = 0;
     int32_t id = 0;
   };
-  struct TextHash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-  };
-  using Vocabulary = std::unordered_map<std::string, int32_t, TextHash, std::equal_to<>>;
-
   [[nodiscard]] Ids first_tokens(std::string_view word) const;
   [[nodiscard]] const Merge* merge_of(int32_t left, int32_t right) const;
   void merge_all(Ids& ids) const;

@@ -1,10 +1,32 @@
 #include "tokenizer/json_values.h"
 
 #include "common/error.h"
+#include "common/file.h"
+#include "common/json_depth.h"
 
 namespace memlong::tokenizer {
 
 using nlohmann::json;
+
+json read_json_object(const std::filesystem::path& file) {
+  constexpr size_t kMaxFileBytes = size_t{64} << 20;
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return json::object();
+  const std::string text = read_file(file, kMaxFileBytes);
+  check_json_depth(text, file.string());
+  json root = json::parse(text, nullptr, false);
+  if (!root.is_object()) fail(ErrorKind::format, file.string() + " is not a JSON object");
+  return root;
+}
+
+std::optional<std::string> token_text(const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_object() && value.contains("content") && value["content"].is_string()) {
+    return value["content"].get<std::string>();
+  }
+  if (value.is_null()) return std::string();
+  return std::nullopt;
+}
 
 std::string type_of(const json& value, const char* part, const std::string& origin) {
   if (!value.is_object()) fail(ErrorKind::format, origin + ": its " + part + " is no object");

@@ -1,6 +1,8 @@
 // Values of a tokenizer.json, checked. Included only by .cpp files of this folder.
 #pragma once
 
+#include <filesystem>
+#include <optional>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -9,7 +11,13 @@
 
 namespace memlong::tokenizer {
 
-// All of them: Errors{format}, naming `origin` and the key, where the value is of another kind.
+/// The file's object; empty when there is no such file. Errors: io, format.
+nlohmann::json read_json_object(const std::filesystem::path& file);
+/// A token is a string, or an object with `content`; null is "none"; any other value is nothing.
+std::optional<std::string> token_text(const nlohmann::json& value);
+
+// All of the following: Errors{format}, naming `origin` and the key, where the value is of another
+// kind.
 
 /// The "type" of a part, such as a normalizer.
 std::string type_of(const nlohmann::json& value, const char* part, const std::string& origin);

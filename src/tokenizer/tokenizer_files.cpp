@@ -5,36 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
-#include "common/file.h"
-#include "common/json_depth.h"
+#include "tokenizer/json_values.h"
 
 namespace memlong::tokenizer {
 namespace {
 
 using nlohmann::json;
-
-constexpr size_t kMaxFileBytes = size_t{64} << 20;
-
-/// The file's object; empty when there is no such file.
-json read_object(const std::filesystem::path& file) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) return json::object();
-  const std::string text = read_file(file, kMaxFileBytes);
-  check_json_depth(text, file.string());
-  json root = json::parse(text, nullptr, false);
-  if (!root.is_object()) fail(ErrorKind::format, file.string() + " is not a JSON object");
-  return root;
-}
-
-/// A token is a string, or an object with `content`; null is "none".
-std::optional<std::string> token_text(const json& value) {
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_object() && value.contains("content") && value["content"].is_string()) {
-    return value["content"].get<std::string>();
-  }
-  if (value.is_null()) return std::string();
-  return std::nullopt;
-}
 
 void read_named(const json& root, const char* key, std::optional<std::string>& into,
                 TokenizerFiles& files) {
@@ -113,13 +89,13 @@ TokenizerFiles read_tokenizer_files(const std::filesystem::path& folder) {
   TokenizerFiles files;
   const std::filesystem::path added = folder / "added_tokens.json";
   const std::filesystem::path config = folder / "tokenizer_config.json";
-  read_added_tokens(read_object(added), added.string(), files);
-  const json root = read_object(config);
+  read_added_tokens(read_json_object(added), added.string(), files);
+  const json root = read_json_object(config);
   read_added_decoder(root, config.string(), files);
   read_special_names(root, files);
   files.add_bos = flag_in(root, "add_bos_token");
   files.add_prefix_space = flag_in(root, "add_prefix_space").value_or(true);
-  read_special_names(read_object(folder / "special_tokens_map.json"), files);
+  read_special_names(read_json_object(folder / "special_tokens_map.json"), files);
   return files;
 }
 
