@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "retriever/sentence_encoder.h"
 #include "tensor/context.h"
 #include "tensor/tensor.h"
+#include "tokenizer/tokenizer.h"
 
 namespace memlong::retriever {
 
@@ -18,8 +20,9 @@ namespace memlong::retriever {
 class Embedder {
  public:
   virtual ~Embedder() = default;
-  [[nodiscard]] virtual std::string name() const = 0;  ///< "sif", "pooled": goes into the manifest
-  [[nodiscard]] virtual int64_t dim() const = 0;       ///< E
+  /// As the bank's manifest has it: "sif", "pooled", or "encoder:" and a hash.
+  [[nodiscard]] virtual std::string name() const = 0;
+  [[nodiscard]] virtual int64_t dim() const = 0;  ///< E
   [[nodiscard]] virtual bool needs_hidden() const = 0;
   /// ids [n]; hidden [n, C] f32, the memory layer's input for these tokens (may be empty unless
   /// needs_hidden()); out [E], of length 1, or zero when nothing can be said (no ids).
@@ -61,5 +64,15 @@ std::shared_ptr<const Embedder> make_sif_embedder(Context& context, const Tensor
 
 /// The mean of the memory layer's input, normalised to length 1.
 std::shared_ptr<const Embedder> make_pooled_embedder(int64_t hidden);
+
+/// What opens the name of an embedder that is a sentence encoder; its identity() follows.
+inline constexpr std::string_view kEncoderPrefix = "encoder:";
+std::string encoder_name(const SentenceEncoder& encoder);
+
+/// What the encoder makes of the ids' text: `tokens` are the backbone's. Special tokens are left
+/// out; the parts between them are divided by a space.
+std::shared_ptr<const Embedder> make_encoder_embedder(
+    std::shared_ptr<const SentenceEncoder> encoder,
+    std::shared_ptr<const tokenizer::Tokenizer> tokens);
 
 }  // namespace memlong::retriever
