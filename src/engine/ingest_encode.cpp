@@ -28,6 +28,7 @@ class EncodeStage {
 
   void run(const membank::Bank& bank) {
     send_blob(bank, "model", std::filesystem::absolute(model_->folder).lexically_normal().string());
+    if (model_->encoder != nullptr) send_blob(bank, "encoder", model_->encoder->folder().string());
     const auto embedder = find_embedder(bank);
     if (embedder == nullptr) return;  // there is no text at all
     Encoder encoder(

@@ -121,8 +121,9 @@ membank::Fingerprint LoadedModel::fingerprint(DType kv_dtype) const {
   fingerprint.head_dim = static_cast<int32_t>(config.head_dim);
   fingerprint.chunk_tokens = static_cast<int32_t>(settings.chunk);
   fingerprint.kv_dtype = kv_dtype;
-  fingerprint.embedder = settings.embedder;
-  fingerprint.embedder_dim = static_cast<int32_t>(config.hidden);
+  fingerprint.embedder = encoder == nullptr ? settings.embedder : retriever::encoder_name(*encoder);
+  fingerprint.embedder_dim =
+      static_cast<int32_t>(encoder == nullptr ? config.hidden : encoder->dim());
   return fingerprint;
 }
 
@@ -145,6 +146,7 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
                            .threads = context.threads()});
   load_store(options, *loaded);
   load_text_side(options, *loaded);
+  loaded->encoder = load_encoder(context, loaded->settings, options.dtype);
   if (!options.pack) {
     load_unpacked(options, *loaded);
     loaded->writer_hash =
@@ -155,10 +157,21 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
   return loaded;
 }
 
+std::shared_ptr<const retriever::SentenceEncoder> load_encoder(
+    const Context& context, const model::MemorySettings& settings, DType dtype) {
+  if (settings.embedder != "encoder") return nullptr;
+  return retriever::load_sentence_encoder(
+      {.folder = settings.encoder, .dtype = dtype, .threads = context.threads()});
+}
+
 std::shared_ptr<const retriever::Embedder> make_embedder(Context& context, const LoadedModel& model,
                                                          const std::string& sif_blob) {
   if (model.settings.embedder == "pooled") {
     return retriever::make_pooled_embedder(model.config.hidden);
+  }
+  if (model.settings.embedder == "encoder") {
+    MEMLONG_CHECK(model.encoder != nullptr, "a model that was loaded without its encoder");
+    return retriever::make_encoder_embedder(model.encoder, model.tokens);
   }
   Context host({.threads = context.threads()});  // the embedder reads its table there
   if (!sif_blob.empty()) {

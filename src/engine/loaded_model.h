@@ -15,6 +15,7 @@
 #include "model/memory_settings.h"
 #include "model/weights.h"
 #include "retriever/embedder.h"
+#include "retriever/sentence_encoder.h"
 #include "sidenet/side_net.h"
 #include "tensor/context.h"
 #include "tokenizer/chat_template.h"
@@ -52,7 +53,8 @@ struct LoadedModel {
   std::shared_ptr<const sidenet::SideNet> side_net;  ///< null when not packed, or writer_only
   std::shared_ptr<const tokenizer::Tokenizer> tokens;
   std::shared_ptr<const tokenizer::ChatTemplate> chat;
-  std::string writer_hash;  ///< hex
+  std::shared_ptr<const retriever::SentenceEncoder> encoder;  ///< null: another embedder
+  std::string writer_hash;                                    ///< hex
 
   /// Tokens of a window that belong to the stream (W, less one where every window opens with BOS).
   [[nodiscard]] int64_t window_capacity() const {
@@ -71,6 +73,11 @@ struct LoadedModel {
 
 /// Errors: those of its parts; config, mismatch.
 std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptions& options);
+
+/// The sentence encoder that the settings name; null where their embedder is another. Errors: those
+/// of retriever::load_sentence_encoder.
+std::shared_ptr<const retriever::SentenceEncoder> load_encoder(
+    const Context& context, const model::MemorySettings& settings, DType dtype);
 
 /// The embedder for this model. `sif_blob`: the parameters stored with the bank (blob "sif"), may
 /// be empty; else the model folder's sif.safetensors; else null, and the caller estimates them from

@@ -27,7 +27,7 @@ struct Fingerprint {
   int32_t head_dim = 0;      ///< D
   int32_t chunk_tokens = 0;  ///< tau
   DType kv_dtype = DType::bf16;
-  std::string embedder;      ///< "sif", "pooled"
+  std::string embedder;      ///< "sif", "pooled", or "encoder:" and a hash
   int32_t embedder_dim = 0;  ///< E
   bool operator==(const Fingerprint&) const = default;
   /// Hex SHA-256 of all fields; `memlong-bank stats` shows it.

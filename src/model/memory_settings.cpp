@@ -22,6 +22,18 @@ int64_t longest_window(const ModelConfig& config) {
   return static_cast<int64_t>(static_cast<double>(config.max_positions) * factor);
 }
 
+void check_embedder(const MemorySettings& settings) {
+  const std::string& name = settings.embedder;
+  if (name != "sif" && name != "pooled" && name != "encoder") {
+    refuse(settings, "[memory] embedder is \"" + name + "\"; known are sif, pooled and encoder");
+  }
+  if (name == "encoder" && settings.encoder.empty()) {
+    refuse(settings,
+           "[memory] embedder is \"encoder\"; name the encoder's folder with --encoder DIR or in "
+           "[memory] encoder");
+  }
+}
+
 void check_layers(const MemorySettings& settings, const ModelConfig& config) {
   const int64_t m = settings.memory_layer;
   if (m < 0 || m >= config.layers) {
@@ -66,10 +78,7 @@ void check_settings(const MemorySettings& settings, const ModelConfig& config) {
     refuse(settings,
            "[memory] recency is " + std::to_string(settings.recency) + "; it must be from 0 to 1");
   }
-  if (settings.embedder != "sif" && settings.embedder != "pooled") {
-    refuse(settings,
-           "[memory] embedder is \"" + settings.embedder + "\"; known are sif and pooled");
-  }
+  check_embedder(settings);
   if (settings.window < 2 || settings.window > longest_window(config)) {
     refuse(settings, "[window] size is " + text(settings.window) +
                          "; this model reads windows of 2 to " + text(longest_window(config)) +

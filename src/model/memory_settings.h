@@ -20,7 +20,8 @@ struct MemorySettings {
   int64_t query_chunks = 1;             ///< whole chunks before a segment of text that ask for it
   int64_t recent_chunks = 0;            ///< chunks right before the window that text reads besides
   double recency = 0.0;                 ///< what a score loses there for each doubling of distance
-  std::string embedder = "sif";         ///< "sif" or "pooled"
+  std::string embedder = "sif";         ///< "sif", "pooled" or "encoder"
+  std::filesystem::path encoder;        ///< folder of that encoder, absolute; empty: none
   int64_t window = 2048;                ///< W, tokens
   int64_t overlap = 512;                ///< tokens of a window that the next one reads again
   bool window_bos = true;               ///< every window starts with BOS, which is in no chunk

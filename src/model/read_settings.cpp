@@ -47,6 +47,12 @@ class Section {
     value = *found;
     return true;
   }
+  /// Of a file or folder, counted from `folder`; "": none.
+  void take_path(const std::string& key, const fs::path& folder, fs::path& value) {
+    std::string path;
+    if (!take(key, path, "a string")) return;
+    value = path.empty() ? fs::path() : fs::absolute(folder / path).lexically_normal();
+  }
   bool take_integer(const std::string& key, int64_t& value) {
     return take(key, value, "a whole number");
   }
@@ -101,7 +107,7 @@ class Section {
   std::vector<std::string> known_;
 };
 
-void read_memory(Section section, MemorySettings& settings) {
+void read_memory(Section section, const fs::path& folder, MemorySettings& settings) {
   const bool moved = section.take_integer("layer", settings.memory_layer);
   const bool named = section.take_integers("reading_layers", settings.reading_layers);
   section.take_integer("chunk", settings.chunk);
@@ -111,6 +117,7 @@ void read_memory(Section section, MemorySettings& settings) {
   section.take_integer("recent_chunks", settings.recent_chunks);
   section.take_number("recency", settings.recency);
   section.take("embedder", settings.embedder, "a string");
+  section.take_path("encoder", folder, settings.encoder);
   section.finish();
   std::vector<int64_t>& layers = settings.reading_layers;
   if (moved && !named) {  // of those of the base, the ones that can still read
@@ -179,18 +186,14 @@ MemorySettings read_settings(const fs::path& file, const MemorySettings& base) {
   }
   MemorySettings settings = base;
   settings.origin = origin;
-  read_memory(Section(root, "memory", origin), settings);
+  read_memory(Section(root, "memory", origin), file.parent_path(), settings);
   Section window(root, "window", origin);
   window.take_integer("size", settings.window);
   window.take_integer("overlap", settings.overlap);
   window.take("bos", settings.window_bos, "true or false");
   window.finish();
   Section adapter(root, "adapter", origin);
-  std::string path;
-  if (adapter.take("path", path, "a string")) {
-    settings.adapter =
-        path.empty() ? fs::path() : fs::absolute(file.parent_path() / path).lexically_normal();
-  }
+  adapter.take_path("path", file.parent_path(), settings.adapter);
   adapter.finish();
   Section chat(root, "chat", origin);
   chat.take("template", settings.chat_template, "a string");

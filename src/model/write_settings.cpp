@@ -12,6 +12,16 @@ std::string text_of(double number) {
   return {std::begin(buffer), std::to_chars(std::begin(buffer), std::end(buffer), number).ptr};
 }
 
+/// A text as TOML has it.
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
 }  // namespace
 
 std::string settings_text(const MemorySettings& settings) {
@@ -25,7 +35,9 @@ std::string settings_text(const MemorySettings& settings) {
       << "\nneighbours = " << settings.neighbours << "\nquery_chunks = " << settings.query_chunks
       << "\nrecent_chunks = " << settings.recent_chunks
       << "\nrecency = " << text_of(settings.recency) << "\nembedder = \"" << settings.embedder
-      << "\"\n\n[window]\nsize = " << settings.window << "\noverlap = " << settings.overlap
+      << "\"\n";
+  if (!settings.encoder.empty()) out << "encoder = " << quoted(settings.encoder.string()) << "\n";
+  out << "\n[window]\nsize = " << settings.window << "\noverlap = " << settings.overlap
       << "\nbos = " << (settings.window_bos ? "true" : "false") << "\n";
   if (!settings.chat_template.empty()) {
     out << "\n[chat]\ntemplate = \"" << settings.chat_template << "\"\n";

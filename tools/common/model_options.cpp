@@ -74,7 +74,12 @@ void add_memory_options(OptionSet& options, CommonOptions& common, const std::st
       .range(1, 1e9);
   options.add("embedder", &common.embedder, "what makes vectors of chunks")
       .value("NAME")
-      .choices({"sif", "pooled"});
+      .choices({"sif", "pooled", "encoder"});
+  options
+      .add("encoder", &common.encoder,
+           "folder of the sentence encoder (BERT, XLM-RoBERTa) that makes them, with or without "
+           "--embedder encoder")
+      .value("DIR");
   options.add("window-bos", &common.window_bos, "every window starts with <s>");
   options.add("chat-template", &common.chat_template, "how a dialog is spelled").value("NAME");
 }
@@ -172,6 +177,20 @@ std::filesystem::path find_configs() {
   return {};
 }
 
+namespace {
+
+void choose_embedder(const CommonOptions& common, model::MemorySettings& settings) {
+  if (!common.embedder.empty()) settings.embedder = common.embedder;
+  if (common.encoder.empty()) return;
+  if (!common.embedder.empty() && common.embedder != "encoder") {
+    fail(ErrorKind::usage, "--encoder goes with --embedder encoder, not " + common.embedder);
+  }
+  settings.embedder = "encoder";
+  settings.encoder = std::filesystem::absolute(common.encoder).lexically_normal();
+}
+
+}  // namespace
+
 model::MemorySettings resolve_settings(const CommonOptions& common,
                                        const model::ModelConfig& config) {
   model::MemorySettings settings = model::find_settings(common.model, config, find_configs());
@@ -194,13 +213,13 @@ model::MemorySettings resolve_settings(const CommonOptions& common,
   if (common.recency) settings.recency = *common.recency;
   if (common.window) settings.window = *common.window;
   if (common.overlap) settings.overlap = *common.overlap;
-  if (!common.embedder.empty()) settings.embedder = common.embedder;
+  choose_embedder(common, settings);
   if (common.window_bos) settings.window_bos = *common.window_bos;
   if (!common.chat_template.empty()) settings.chat_template = common.chat_template;
   const bool changed = common.memory_layer || !common.reading_layers.empty() || common.chunk ||
                        common.top_k || common.neighbours || common.query_chunks ||
                        common.recent_chunks || common.recency || common.window || common.overlap ||
-                       !common.embedder.empty() || common.window_bos;
+                       !common.embedder.empty() || !common.encoder.empty() || common.window_bos;
   if (changed) settings.origin = "options over " + settings.origin;  // a message must not mislead
   if (common.adapter == "none") {
     settings.adapter.clear();

@@ -39,6 +39,7 @@ struct CommonOptions {
   std::optional<int64_t> window;
   std::optional<int64_t> overlap;
   std::string embedder;
+  std::string encoder;  ///< folder of a sentence encoder; "": none is named
   std::optional<bool> window_bos;
   std::string chat_template;
 };

@@ -24,6 +24,16 @@ DType kv_dtype(const std::filesystem::path& folder) {
   return Bank::exists(folder) ? Bank::open(folder, {})->fingerprint().kv_dtype : DType::bf16;
 }
 
+/// Also where the one who made the bank was killed before he had noted it, or it has moved since.
+void note_folder(Bank& bank, const std::string& key, const std::filesystem::path& folder) {
+  std::error_code ignored;
+  const std::string stored = bank.snapshot()->blob(key);
+  const bool known = !stored.empty() && std::filesystem::is_directory(stored, ignored);
+  if (!bank.writable() || known) return;
+  const std::string path = std::filesystem::absolute(folder).lexically_normal().string();
+  bank.update([&](membank::Transaction& change) { change.set_blob(key, path); });
+}
+
 std::string list_names(const std::map<std::string, uint32_t>& spaces) {
   std::string text;
   for (const auto& [name, id] : spaces) text += (text.empty() ? "" : ", ") + name;
@@ -51,11 +61,8 @@ std::shared_ptr<Bank> open_bank(const TalkOptions& options, bool keeps,
     fail(ErrorKind::busy,
          std::string(error.what()) + "; --no-save talks without keeping what is said meanwhile");
   }
-  // Also where the one who made the bank was killed before he had noted it.
-  if (bank->writable() && bank->snapshot()->blob("model").empty()) {
-    const std::string folder = std::filesystem::absolute(model.folder).lexically_normal().string();
-    bank->update([&](membank::Transaction& change) { change.set_blob("model", folder); });
-  }
+  note_folder(*bank, "model", model.folder);
+  if (model.encoder != nullptr) note_folder(*bank, "encoder", model.encoder->folder());
   return bank;
 }
 

@@ -78,6 +78,11 @@ int run(int argc, char** argv) {
       .value("DIR")
       .short_name('m')
       .default_text("the one the bank was made with");
+  options
+      .add("encoder", &arguments.common.encoder,
+           "folder of the bank's sentence encoder, where it has one, for vectors of queries")
+      .value("DIR")
+      .default_text("the one the bank was made with");
   tools::add_output_options(options, arguments.common);
   add_commands(options, arguments);
   if (!options.parse(argc, argv)) return tools::kExitOk;

@@ -4,6 +4,8 @@
 #include "engine/encoder.h"
 #include "model/weights.h"
 #include "retriever/embedder.h"
+#include "retriever/sentence_encoder.h"
+#include "tools/common/bank_encoder.h"
 #include "tools/common/open_model.h"
 
 namespace memlong::bank_tool {
@@ -59,6 +61,23 @@ std::vector<std::vector<float>> pooled_vectors(const Fingerprint& print,
   return vectors;
 }
 
+/// A sentence encoder reads the query as it is.
+std::vector<float> encoder_vector(const membank::Bank& bank, const BankArguments& arguments) {
+  const auto encoder =
+      retriever::load_sentence_encoder({.folder = tools::encoder_folder(bank, arguments.common),
+                                        .dtype = tools::compute_dtype(arguments.common),
+                                        .threads = arguments.common.threads});
+  const std::string name = retriever::encoder_name(*encoder);
+  if (name != bank.fingerprint().embedder) {
+    fail(ErrorKind::mismatch, "bank " + bank.folder().string() + " has embedder " +
+                                  bank.fingerprint().embedder + ", " + encoder->folder().string() +
+                                  " is " + name + "; give the bank's with --encoder");
+  }
+  std::vector<float> vector(static_cast<size_t>(encoder->dim()));
+  encoder->embed(std::span(&arguments.subject, 1), vector);
+  return vector;
+}
+
 }  // namespace
 
 std::vector<std::vector<float>> query_vectors(const membank::Bank& bank,
@@ -69,6 +88,7 @@ std::vector<std::vector<float>> query_vectors(const membank::Bank& bank,
   const tokenizer::Ids ids = tokenizer.encode(arguments.subject);
   if (print.embedder == "sif") return {sif_vector(print, snapshot, ids, arguments)};
   if (print.embedder == "pooled") return pooled_vectors(print, snapshot, ids, arguments);
+  if (tools::has_encoder(bank)) return {encoder_vector(bank, arguments)};
   fail(ErrorKind::mismatch, "the bank's embedder is '" + print.embedder +
                                 "', which this version of memlong does not know");
 }

@@ -51,6 +51,9 @@ nlohmann::ordered_json stats_json(const membank::Bank& bank, const membank::Snap
                                  {"embedder", print.embedder},
                                  {"embedder_dim", print.embedder_dim},
                                  {"model", snapshot.blob("model")}};
+  if (const std::string encoder = snapshot.blob("encoder"); !encoder.empty()) {
+    json["encoder"] = encoder;
+  }
   json["namespaces"] = nlohmann::ordered_json::array();
   for (const auto& [name, counts] : count_spaces(snapshot)) {
     json["namespaces"].push_back({{"name", name},
@@ -70,6 +73,7 @@ std::string stats_text(const membank::Bank& bank, const membank::Snapshot& snaps
   const membank::Fingerprint& print = bank.fingerprint();
   const auto size = [](int64_t bytes) { return tools::human_bytes(static_cast<double>(bytes)); };
   const std::string model = snapshot.blob("model");
+  const std::string encoder = snapshot.blob("encoder");
   std::string out = tools::key_values(
       {{"documents", group_digits(stats.documents)},
        {"chunks", group_digits(stats.chunks)},
@@ -81,8 +85,9 @@ std::string stats_text(const membank::Bank& bank, const membank::Snapshot& snaps
                       counted(print.kv_heads, "head") + " of " + std::to_string(print.head_dim) +
                       ", " + std::string(dtype_name(print.kv_dtype)) + ", chunks of " +
                       counted(print.chunk_tokens, "token")},
-       {"embedder",
-        escape_terminal(print.embedder) + ", " + counted(print.embedder_dim, "dimension")},
+       {"embedder", escape_terminal(print.embedder) + ", " +
+                        counted(print.embedder_dim, "dimension") +
+                        (encoder.empty() ? "" : ", from " + escape_terminal(encoder))},
        {"model", model.empty() ? "not known" : escape_terminal(model)}});
   tools::Table table({"namespace", ">texts", ">dialogs", ">unfinished", ">chunks", ">tokens"});
   for (const auto& [name, counts] : count_spaces(snapshot)) {

@@ -14,6 +14,7 @@ std::shared_ptr<const engine::LoadedModel> loaded_model(const Bench& bench,
   model->folder =
       network.random ? std::filesystem::path(network.name) : bench.arguments.common.model;
   model->settings.embedder = embedder;
+  model->encoder = engine::load_encoder(bench.context, model->settings, network.weights->dtype);
   if (network.random) {
     model->tokens = std::make_shared<WordTokenizer>(static_cast<int32_t>(network.config.vocab));
   } else {

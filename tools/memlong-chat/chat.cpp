@@ -7,6 +7,7 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "engine/bank_embedder.h"
+#include "tools/common/bank_encoder.h"
 #include "tools/common/open_bank.h"
 #include "tools/common/open_model.h"
 #include "tools/common/show_plan.h"
@@ -28,6 +29,7 @@ Chat::Chat(const ChatOptions& options)
     : options_(options), context_(context_options(options.common)) {
   const Stopwatch watch;
   options_.common.model = model_folder(options_);
+  take_bank_encoder(options_.bank, options_.common);
   options_.cached_chunks = show_memory_plan(options_.common, context_,
                                             {.use_memory = options_.memory,
                                              .cached_chunks = options_.cached_chunks.value_or(-1)})

@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "engine/ingest.h"
+#include "tools/common/bank_encoder.h"
 #include "tools/common/open_model.h"
 #include "tools/common/output.h"
 #include "tools/common/run.h"
@@ -80,6 +81,7 @@ int run(int argc, char** argv) {
   finish_arguments(options, arguments);
   const engine::SourceList list = engine::list_sources(arguments.paths, arguments.sources);
   if (arguments.dry_run) return dry_run(arguments, list);
+  tools::take_bank_encoder(arguments.bank, arguments.common);
   return ingest(arguments, list, kv_dtype(arguments, options.given("kv-dtype")));
 }
 

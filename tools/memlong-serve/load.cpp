@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "tools/common/bank_encoder.h"
 #include "tools/common/open_bank.h"
 #include "tools/common/open_model.h"
 #include "tools/common/show_plan.h"
@@ -11,6 +12,7 @@ namespace memlong::serve_tool {
 server::ServiceParts load_parts(ServeArguments arguments) {
   server::ServiceParts parts;
   arguments.common.model = tools::model_folder(arguments);
+  tools::take_bank_encoder(arguments.bank, arguments.common);
   parts.context = std::make_unique<Context>(tools::context_options(arguments.common));
   arguments.cached_chunks =
       tools::show_memory_plan(arguments.common, *parts.context,

@@ -101,6 +101,9 @@ void finish_recipe(const tools::OptionSet& options, Arguments& arguments) {
   if (!common.adapter.empty() && common.adapter != "none") {
     common.adapter = fs::absolute(common.adapter).lexically_normal().string();
   }
+  if (!common.encoder.empty()) {
+    common.encoder = fs::absolute(common.encoder).lexically_normal().string();
+  }
   recipe.random_init = recipe.words.init == "random";
   recipe.network.part = part_of(recipe.words.part);
   recipe.network.dtype = tools::compute_dtype(common);

@@ -94,7 +94,7 @@ void put_model(ordered_json& json, const engine::LoadedModel& model) {
   json["window"] = settings.window;
   json["overlap"] = settings.overlap;
   json["window-bos"] = settings.window_bos;
-  json["embedder"] = settings.embedder;
+  json["embedder"] = model.fingerprint().embedder;
   json["chat-template"] = settings.chat_template;
 }
 
