@@ -1,4 +1,5 @@
 #include <charconv>
+#include <cstdio>
 #include <sstream>
 
 #include "model/memory_settings.h"
@@ -16,6 +17,12 @@ std::string text_of(double number) {
 std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
+    char control[8];
+    if (static_cast<uint8_t>(c) < 0x20 || c == 0x7F) {
+      std::snprintf(control, sizeof(control), "\\u%04X", static_cast<unsigned>(c));
+      out += control;
+      continue;
+    }
     if (c == '"' || c == '\\') out += '\\';
     out += c;
   }

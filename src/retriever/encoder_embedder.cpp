@@ -19,8 +19,7 @@ class EncoderEmbedder : public Embedder {
 
   void embed(std::span<const int32_t> ids, const TensorView& /*hidden*/,
              std::span<float> out) const override {
-    const std::string text = tokenizer::readable_text(*tokens_, ids, " ");
-    encoder_->embed(std::span(&text, 1), out);
+    encoder_->embed(tokenizer::readable_text(*tokens_, ids, " "), out);
   }
 
  private:

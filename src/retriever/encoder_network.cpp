@@ -1,7 +1,6 @@
 #include "retriever/encoder_network.h"
 
 #include <cmath>
-#include <vector>
 
 #include "ops/attention.h"
 #include "ops/copy.h"
@@ -30,58 +29,35 @@ TensorView narrow(Context& context, const EncoderWeights& weights, const TensorV
   return out;
 }
 
-void embed(Context& context, const EncoderWeights& weights, std::span<const int32_t> ids,
-           std::span<const int64_t> lengths, const TensorView& x) {
-  ops::embedding(context, weights.words, ids, x);
-  const int64_t first = weights.config.first_position;
-  int64_t row = 0;
-  for (const int64_t length : lengths) {
-    norm(context, weights, weights.first_norm, x.slice(0, row, row + length),
-         weights.places.view().slice(0, first, first + length));
-    row += length;
-  }
-}
-
-/// Queries, keys and values of the rows: qkv [T, 3C]. Every text is a memory that all its rows
+/// Queries, keys and values of the rows: qkv [T, 3C]. The whole text is a memory that all rows
 /// read.
-void attend(Context& context, const model::EncoderConfig& config, std::span<const int64_t> lengths,
-            const TensorView& qkv, const TensorView& mixed) {
+void attend(Context& context, const model::EncoderConfig& config, const TensorView& qkv,
+            const TensorView& mixed) {
+  const int64_t rows = qkv.dim(0);
   const auto part = [&](int64_t index) {
     return qkv.slice(1, index * config.hidden, (index + 1) * config.hidden)
         .split_last(config.head_dim);
   };
-  const TensorView q = part(0);
   const TensorView k = part(1).permute({1, 0, 2});
   const TensorView v = part(2).permute({1, 0, 2});
-  std::vector<ops::MemorySegment> texts;
-  int64_t row = 0;
-  for (const int64_t length : lengths) {
-    texts.push_back({0, length, k.slice(1, row, row + length), v.slice(1, row, row + length)});
-    row += length;
-  }
-  std::vector<ops::AttentionArgs> calls;
-  row = 0;
-  for (const ops::MemorySegment& text : texts) {
-    calls.push_back({.q = q.slice(0, row, row + text.end),
-                     .k = k.slice(1, 0, 0),
-                     .v = v.slice(1, 0, 0),
-                     .offset = -text.end,
-                     .scale = 1.0F / std::sqrt(static_cast<float>(config.head_dim)),
-                     .memory = std::span(&text, 1),
-                     .out = mixed.split_last(config.head_dim).slice(0, row, row + text.end)});
-    row += text.end;
-  }
-  ops::attention(context, calls);
+  const ops::MemorySegment text{.begin = 0, .end = rows, .k = k, .v = v};
+  ops::attention(context, {.q = part(0),
+                           .k = k.slice(1, 0, 0),
+                           .v = v.slice(1, 0, 0),
+                           .offset = -rows,
+                           .scale = 1.0F / std::sqrt(static_cast<float>(config.head_dim)),
+                           .memory = std::span(&text, 1),
+                           .out = mixed.split_last(config.head_dim)});
 }
 
 void run_layer(Context& context, const EncoderWeights& weights, const EncoderLayer& layer,
-               std::span<const int64_t> lengths, const TensorView& x) {
+               const TensorView& x) {
   const int64_t rows = x.dim(0);
   const int64_t width = weights.config.hidden;
   const TensorView qkv = context.scratch("encoder.qkv", {rows, 3 * width}, weights.dtype);
   ops::matmul(context, narrow(context, weights, x), layer.qkv, qkv, {.bias = layer.qkv_bias});
   const TensorView mixed = context.scratch("encoder.mixed", {rows, width}, weights.dtype);
-  attend(context, weights.config, lengths, qkv, mixed);
+  attend(context, weights.config, qkv, mixed);
   ops::matmul(context, mixed, layer.out, x, {.bias = layer.out_bias, .accumulate = true});
   norm(context, weights, layer.attention_norm, x);
   const TensorView up = context.scratch("encoder.up", {rows, weights.config.ffn}, weights.dtype);
@@ -94,11 +70,12 @@ void run_layer(Context& context, const EncoderWeights& weights, const EncoderLay
 }  // namespace
 
 void encoder_forward(Context& context, const EncoderWeights& weights, std::span<const int32_t> ids,
-                     std::span<const int64_t> lengths, const TensorView& x) {
-  embed(context, weights, ids, lengths, x);
-  for (const EncoderLayer& layer : weights.layers) {
-    run_layer(context, weights, layer, lengths, x);
-  }
+                     const TensorView& x) {
+  const int64_t first = weights.config.first_position;
+  ops::embedding(context, weights.words, ids, x);
+  norm(context, weights, weights.first_norm, x,
+       weights.places.view().slice(0, first, first + x.dim(0)));
+  for (const EncoderLayer& layer : weights.layers) run_layer(context, weights, layer, x);
 }
 
 }  // namespace memlong::retriever

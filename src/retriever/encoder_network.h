@@ -11,13 +11,12 @@
 
 namespace memlong::retriever {
 
-/// x [T, C] f32, the last layer's rows, for the ids [T] of several texts one behind the other;
-/// `lengths` are theirs and sum to T. With norm(z) = layer_norm, every row of a text attends to all
-/// rows of that text, without a mask:
+/// x [T, C] f32, the last layer's rows, for the ids [T] of a text. With norm = layer_norm; every
+/// row attends to all rows:
 ///   x = norm(words[ids] + places)
 ///   x = norm(x + out(attention(qkv(x)))),  x = norm(x + down(gelu(up(x))))     for each layer
-/// Ids are in [0, V), texts no longer than config.max_tokens(). On the CPU.
+/// Ids are in [0, V), 1 to config.max_tokens() of them. On the CPU.
 void encoder_forward(Context& context, const EncoderWeights& weights, std::span<const int32_t> ids,
-                     std::span<const int64_t> lengths, const TensorView& x);
+                     const TensorView& x);
 
 }  // namespace memlong::retriever

@@ -1,7 +1,6 @@
 #include "retriever/sentence_encoder.h"
 
 #include <algorithm>
-#include <future>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -17,9 +16,6 @@
 namespace memlong::retriever {
 namespace {
 
-/// Texts are computed together up to so many tokens, or one that is longer.
-constexpr size_t kBatchTokens = 1024;
-
 using tokenizer::EncoderTokenizer;
 
 class TextEncoder final : public SentenceEncoder {
@@ -29,18 +25,11 @@ class TextEncoder final : public SentenceEncoder {
   [[nodiscard]] const std::filesystem::path& folder() const override { return options_.folder; }
   [[nodiscard]] int64_t dim() const override { return weights_.config.hidden; }
   [[nodiscard]] const std::string& identity() const override { return identity_; }
-  void embed(std::span<const std::string> texts, std::span<float> out) const override;
+  void embed(std::string_view text, std::span<float> out) const override;
 
  private:
-  struct Batch {
-    std::vector<int32_t> ids;
-    std::vector<int64_t> lengths;
-    std::vector<size_t> texts;  ///< which of them these are
-  };
-
   [[nodiscard]] std::string make_identity() const;
-  [[nodiscard]] tokenizer::Ids ids_of(const std::string& text) const;
-  void run(const Batch& batch, std::span<float> out) const;
+  [[nodiscard]] tokenizer::Ids ids_of(std::string_view text) const;
   void pool(const TensorView& rows, std::span<float> out) const;
   [[nodiscard]] std::unique_ptr<Context> take_context() const;
   void give_back(std::unique_ptr<Context> context) const;
@@ -55,11 +44,13 @@ class TextEncoder final : public SentenceEncoder {
   mutable std::vector<std::unique_ptr<Context>> idle_;  ///< one for each caller at a time
 };
 
+/// There are BERT networks that read XLM-RoBERTa's tokens (paraphrase-multilingual-MiniLM).
 std::shared_ptr<const EncoderTokenizer> load_tokenizer(const std::filesystem::path& folder,
                                                        const model::EncoderConfig& config) {
-  auto tokens = config.kind == model::EncoderKind::bert
-                    ? tokenizer::load_bert_tokenizer(folder)
-                    : tokenizer::load_xlm_roberta_tokenizer(folder);
+  const bool words =
+      config.kind == model::EncoderKind::bert && !tokenizer::has_xlm_roberta_tokenizer(folder);
+  auto tokens = words ? tokenizer::load_bert_tokenizer(folder)
+                      : tokenizer::load_xlm_roberta_tokenizer(folder);
   if (tokens->vocab_size() <= config.vocab) return tokens;
   fail(ErrorKind::mismatch, folder.string() + ": the tokenizer has " +
                                 std::to_string(tokens->vocab_size()) +
@@ -89,7 +80,7 @@ std::string TextEncoder::make_identity() const {
 }
 
 /// None for a text that says nothing.
-tokenizer::Ids TextEncoder::ids_of(const std::string& text) const {
+tokenizer::Ids TextEncoder::ids_of(std::string_view text) const {
   tokenizer::Ids ids = tokens_->encode(text);
   if (ids.empty()) return ids;
   ids.resize(std::min(ids.size(), static_cast<size_t>(max_tokens_ - 2)));
@@ -98,35 +89,18 @@ tokenizer::Ids TextEncoder::ids_of(const std::string& text) const {
   return ids;
 }
 
-void TextEncoder::embed(std::span<const std::string> texts, std::span<float> out) const {
-  const auto width = static_cast<size_t>(dim());
-  MEMLONG_CHECK(out.size() == texts.size() * width, "the vectors have another dimension");
-  std::ranges::fill(out, 0.0F);
-  Batch batch;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    const tokenizer::Ids ids = ids_of(texts[i]);
-    if (ids.empty()) continue;
-    if (!batch.ids.empty() && batch.ids.size() + ids.size() > kBatchTokens) {
-      run(std::exchange(batch, {}), out);
-    }
-    batch.ids.insert(batch.ids.end(), ids.begin(), ids.end());
-    batch.lengths.push_back(static_cast<int64_t>(ids.size()));
-    batch.texts.push_back(i);
+void TextEncoder::embed(std::string_view text, std::span<float> out) const {
+  MEMLONG_CHECK(static_cast<int64_t>(out.size()) == dim(), "the vector has another dimension");
+  const tokenizer::Ids ids = ids_of(text);
+  if (ids.empty()) {
+    std::ranges::fill(out, 0.0F);
+    return;
   }
-  if (!batch.ids.empty()) run(batch, out);
-}
-
-void TextEncoder::run(const Batch& batch, std::span<float> out) const {
   std::unique_ptr<Context> context = take_context();
-  const auto rows = static_cast<int64_t>(batch.ids.size());
+  const auto rows = static_cast<int64_t>(ids.size());
   const TensorView x = context->scratch("encoder.x", {rows, dim()}, DType::f32);
-  encoder_forward(*context, weights_, batch.ids, batch.lengths, x);
-  const auto width = static_cast<size_t>(dim());
-  int64_t row = 0;
-  for (size_t i = 0; i < batch.texts.size(); ++i) {
-    pool(x.slice(0, row, row + batch.lengths[i]), out.subspan(batch.texts[i] * width, width));
-    row += batch.lengths[i];
-  }
+  encoder_forward(*context, weights_, ids, x);
+  pool(x, out);
   give_back(std::move(context));
 }
 

@@ -29,9 +29,10 @@ class SentenceEncoder {
   /// Hex SHA-256 of weights, tokenizer, pooling and the longest text: of all that decides what a
   /// text becomes, but for `dtype` and rounding.
   [[nodiscard]] virtual const std::string& identity() const = 0;
-  /// out [n, E]: the rows of the texts, each of length 1, or zero for a text without tokens. Of a
-  /// text that is longer than the encoder reads its beginning counts.
-  virtual void embed(std::span<const std::string> texts, std::span<float> out) const = 0;
+  /// out [E], of length 1, or zero for a text without tokens. Of a text that is longer than the
+  /// encoder reads its beginning counts. (Texts together would not be faster on the CPU: one fills
+  /// its products.)
+  virtual void embed(std::string_view text, std::span<float> out) const = 0;
 };
 
 /// Errors: io, format, config, in one line that names file and key or tensor.

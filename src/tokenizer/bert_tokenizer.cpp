@@ -121,6 +121,23 @@ const json& part_of(const json& root, const char* key, const char* type,
        origin + ": its " + key + " is " + is + "; an encoder of type bert is read with " + type);
 }
 
+/// Old files do not say what type their model is.
+const json& model_of(const json& root, const std::string& origin) {
+  const auto found = root.find("model");
+  const bool old = found != root.end() && found->is_object() && !found->contains("type") &&
+                   found->contains("max_input_chars_per_word");
+  return old ? *found : part_of(root, "model", "WordPiece", origin);
+}
+
+int64_t read_longest_word(const json& model, const std::string& origin) {
+  const auto found = model.find("max_input_chars_per_word");
+  if (found == model.end()) return WordPieceRules().max_characters;
+  constexpr uint64_t kMost = 1000;  // of a word that is looked up in quadratic time
+  if (found->is_number_unsigned() && found->get<uint64_t>() <= kMost) return found->get<int64_t>();
+  fail(ErrorKind::config,
+       origin + ": max_input_chars_per_word is no number from 0 to " + std::to_string(kMost));
+}
+
 /// Added tokens are special ones, which no text contains.
 void check_added(const json& root, const std::string& origin) {
   const auto added = root.find("added_tokens");
@@ -142,15 +159,11 @@ BertFiles read_tokenizer_json(const fs::path& file) {
   files.words.lower_case = flag_of(normalizer, "lowercase", true, origin);
   files.words.strip_accents = flag_of(normalizer, "strip_accents", files.words.lower_case, origin);
   part_of(root, "pre_tokenizer", "BertPreTokenizer", origin);
-  const json& model = part_of(root, "model", "WordPiece", origin);
+  const json& model = model_of(root, origin);
   read_vocabulary(model, origin, files.pieces.vocabulary);
   files.unknown = string_of(model, "unk_token", origin);
   files.pieces.continuation = string_of(model, "continuing_subword_prefix", origin);
-  const auto most = model.find("max_input_chars_per_word");
-  if (most != model.end() && most->is_number_unsigned()) {
-    files.pieces.max_characters =
-        static_cast<int64_t>(std::min<uint64_t>(most->get<uint64_t>(), uint64_t{kPartBytes}));
-  }
+  files.pieces.max_characters = read_longest_word(model, origin);
   return files;
 }
 

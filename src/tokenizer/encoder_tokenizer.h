@@ -33,6 +33,9 @@ class EncoderTokenizer {
 /// library. Errors: io; format; config for what is not supported, by name.
 std::shared_ptr<const EncoderTokenizer> load_bert_tokenizer(const std::filesystem::path& folder);
 
+/// Whether there is a sentencepiece.bpe.model.
+bool has_xlm_roberta_tokenizer(const std::filesystem::path& folder);
+
 /// sentencepiece.bpe.model with the ids of XLM-RoBERTa (fairseq's: <s>, <pad>, </s>, <unk>, then
 /// the model's pieces). Errors: io; format; config.
 std::shared_ptr<const EncoderTokenizer> load_xlm_roberta_tokenizer(

@@ -14,6 +14,8 @@ constexpr int32_t kClosing = 2;
 constexpr int32_t kUnknown = 3;
 constexpr int32_t kShift = 1;
 
+constexpr const char* kFile = "sentencepiece.bpe.model";
+
 class XlmRobertaTokenizer final : public EncoderTokenizer {
  public:
   explicit XlmRobertaTokenizer(std::shared_ptr<const Tokenizer> pieces)
@@ -37,11 +39,15 @@ class XlmRobertaTokenizer final : public EncoderTokenizer {
 
 }  // namespace
 
+bool has_xlm_roberta_tokenizer(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  return std::filesystem::exists(folder / kFile, ignored);
+}
+
 std::shared_ptr<const EncoderTokenizer> load_xlm_roberta_tokenizer(
     const std::filesystem::path& folder) {
-  const std::filesystem::path file = folder / "sentencepiece.bpe.model";
-  std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) {
+  const std::filesystem::path file = folder / kFile;
+  if (!has_xlm_roberta_tokenizer(folder)) {
     fail(ErrorKind::io, folder.string() +
                             " has no sentencepiece.bpe.model, which an encoder of "
                             "type xlm-roberta is read with");

@@ -47,6 +47,7 @@ TEST(Settings, EveryKeyIsRead) {
     recent_chunks = 6
     recency = 0.25
     embedder = "pooled"
+    encoder = "../encoders/minilm"
     [window]
     size = 512
     overlap = 128
@@ -67,6 +68,7 @@ TEST(Settings, EveryKeyIsRead) {
   EXPECT_EQ(settings.recency, 0.25);
   EXPECT_EQ(settings.set_chunks(), 9);
   EXPECT_EQ(settings.embedder, "pooled");
+  EXPECT_EQ(settings.encoder, folder.path().parent_path() / "encoders/minilm");
   EXPECT_EQ(settings.window, 512);
   EXPECT_EQ(settings.overlap, 128);
   EXPECT_FALSE(settings.window_bos);
@@ -118,6 +120,7 @@ TEST(Settings, TextOfThemIsReadAgain) {
   settings.recent_chunks = 7;
   settings.recency = 0.03;
   settings.embedder = "pooled";
+  settings.encoder = "/a \"place\"\\with\neverything";
   settings.window = 640;
   settings.overlap = 64;
   settings.window_bos = false;
@@ -134,6 +137,7 @@ TEST(Settings, TextOfThemIsReadAgain) {
   EXPECT_EQ(back.recent_chunks, 7);
   EXPECT_EQ(back.recency, 0.03);
   EXPECT_EQ(back.embedder, "pooled");
+  EXPECT_EQ(back.encoder, settings.encoder);
   EXPECT_EQ(back.window, 640);
   EXPECT_EQ(back.overlap, 64);
   EXPECT_FALSE(back.window_bos);
@@ -274,6 +278,7 @@ TEST(Settings, WhatDoesNotFitTheModelIsRefused) {
   EXPECT_THAT(refused([](S& s) { s.neighbours = -1; }), HasSubstr("[memory] neighbours"));
   EXPECT_THAT(refused([](S& s) { s.neighbours = s.top_k + 1; }), HasSubstr("[memory] neighbours"));
   EXPECT_THAT(refused([](S& s) { s.embedder = "bge"; }), HasSubstr("[memory] embedder"));
+  EXPECT_THAT(refused([](S& s) { s.embedder = "encoder"; }), HasSubstr("with --encoder DIR"));
   EXPECT_THAT(refused([](S& s) { s.window = 2049; }), HasSubstr("[window] size"));
   EXPECT_THAT(refused([](S& s) { s.window = 512; }), HasSubstr("would not get on"));
   EXPECT_THAT(refused([](S& s) { s.overlap = 2047; }), HasSubstr("would not get on"));

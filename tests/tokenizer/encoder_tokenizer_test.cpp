@@ -155,6 +155,9 @@ TEST(BertTokenizer, FilesThatAreNotReadAreNamed) {
   EXPECT_THAT(with({{"normalizer", {{"type", "NFC"}}}}), HasSubstr("its normalizer is NFC"));
   EXPECT_THAT(with({{"normalizer", nullptr}}), HasSubstr("its normalizer is missing"));
   EXPECT_THAT(with({{"pre_tokenizer", nullptr}}), HasSubstr("its pre_tokenizer is missing"));
+  EXPECT_THAT(with({{"model", {{"max_input_chars_per_word", 100'000}}}}),
+              HasSubstr("max_input_chars_per_word is no number from 0 to 1000"));
+  EXPECT_EQ(with({{"model", {{"type", nullptr}}}}), "none");  // as old files are
   EXPECT_THAT(with({{"model", {{"vocab", 3}}}}), HasSubstr("vocab is no object"));
   EXPECT_THAT(with({{"model", {{"vocab", {{"a", -1}}}}}}),
               HasSubstr("token a has an impossible id"));

@@ -74,7 +74,7 @@ std::vector<float> encoder_vector(const membank::Bank& bank, const BankArguments
                                   " is " + name + "; give the bank's with --encoder");
   }
   std::vector<float> vector(static_cast<size_t>(encoder->dim()));
-  encoder->embed(std::span(&arguments.subject, 1), vector);
+  encoder->embed(arguments.subject, vector);
   return vector;
 }
 
