@@ -64,9 +64,14 @@ int32_t id_of(const Vocabulary& vocabulary, const std::string& token, const std:
   return found->second;
 }
 
-/// Of all that decides how text becomes ids.
+/// Of all that decides how text becomes ids; each text with its length, so that none looks like
+/// two.
 Digest hash_of(const BertFiles& files) {
   Sha256 hash;
+  const auto add = [&hash](std::string_view text) {
+    hash.update("\n" + std::to_string(text.size()) + " ");
+    hash.update(text);
+  };
   hash.update("memlong wordpiece 1\n");
   for (const bool flag : {files.words.clean, files.words.split_chinese, files.words.strip_accents,
                           files.words.lower_case}) {
@@ -75,13 +80,13 @@ Digest hash_of(const BertFiles& files) {
   hash.update(std::to_string(files.pieces.max_characters));
   for (const std::string& text :
        {files.pieces.continuation, files.unknown, files.opening, files.closing}) {
-    hash.update("\n" + text);
+    add(text);
   }
   const Vocabulary& vocabulary = files.pieces.vocabulary;
   for (const auto& [token, id] :
        std::map<std::string_view, int32_t>(vocabulary.begin(), vocabulary.end())) {
-    hash.update("\n" + std::to_string(id) + " ");
-    hash.update(token);
+    add(token);
+    hash.update(" " + std::to_string(id));
   }
   return hash.finish();
 }

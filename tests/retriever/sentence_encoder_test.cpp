@@ -2,6 +2,7 @@
 #include "retriever/sentence_encoder.h"
 
 #include <cmath>
+#include <random>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -90,6 +91,36 @@ TEST_P(SentenceEncoders, ManyThreadsAtOnce) {
   }
   threads.clear();
   EXPECT_EQ(wrong, std::vector<int>(4, 0));
+}
+
+/// Of each file a few bytes are changed, or its end is cut off: an Error, or vectors like others.
+TEST_P(SentenceEncoders, DamagedFilesNeverCrash) {
+  const TempFolder folder;
+  const auto copy = copied_encoder(folder, GetParam());
+  std::mt19937 random(7);
+  int refused = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(copy)) {
+    if (!entry.is_regular_file()) continue;
+    const std::string good = read_file(entry.path());
+    for (int round = 0; round < 40; ++round) {
+      std::string bad = good;
+      for (int i = 0; i < 4; ++i) {
+        const size_t most = round % 2 == 0 ? bad.size() : std::min<size_t>(bad.size(), 400);
+        bad[random() % most] = static_cast<char>(random());
+      }
+      if (round % 8 == 0) bad.resize(random() % bad.size());
+      write_file_atomic(entry.path(), bad);
+      try {
+        const Vector vector = vector_of(*open(copy), "the sea and the ship");
+        for (const float x : vector) ASSERT_TRUE(std::abs(x) <= 1.0F) << entry.path();
+      } catch (const Error& error) {
+        EXPECT_NE(error.kind(), ErrorKind::internal) << error.what();
+        ++refused;
+      }
+    }
+    write_file_atomic(entry.path(), good);
+  }
+  EXPECT_GT(refused, 20);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, SentenceEncoders, testing::ValuesIn(test::kEncoders));
