@@ -34,8 +34,9 @@ Vector vector_of(const SentenceEncoder& encoder, const std::string& text) {
 }
 
 std::vector<std::string> texts_of(const std::string& name) {
-  std::vector<std::string> texts;
-  for (const json& one : golden_texts(name)) texts.push_back(one["text"]);
+  const json golden = golden_texts(name);
+  std::vector<std::string> texts(golden.size());
+  for (size_t i = 0; i < texts.size(); ++i) texts[i] = golden[i]["text"].get<std::string>();
   return texts;
 }
 
@@ -77,8 +78,8 @@ TEST_P(SentenceEncoders, NothingGivesZero) {
 TEST_P(SentenceEncoders, ManyThreadsAtOnce) {
   const auto encoder = open(encoder_folder(GetParam()), DType::f32, 1);
   const std::vector<std::string> texts = texts_of(GetParam());
-  std::vector<Vector> expected;
-  for (const std::string& text : texts) expected.push_back(vector_of(*encoder, text));
+  std::vector<Vector> expected(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) expected[i] = vector_of(*encoder, texts[i]);
   std::vector<std::jthread> threads;
   std::vector<int> wrong(4, 0);
   for (size_t t = 0; t < wrong.size(); ++t) {

@@ -28,7 +28,7 @@ void take_bank_encoder(const fs::path& folder, CommonOptions& common) {
   if (!has_encoder(*bank)) return;
   const model::MemorySettings own =
       model::find_settings(common.model, model::load_config(common.model), find_configs());
-  if (!own.encoder.empty()) return;
+  if (own.embedder == "encoder" && !own.encoder.empty()) return;
   common.encoder = encoder_folder(*bank, common).string();
 }
 

@@ -15,9 +15,9 @@ bool has_encoder(const membank::Bank& bank);
 /// encoder is for its fingerprint to say. Errors: usage, asking for --encoder, where there is none.
 std::filesystem::path encoder_folder(const membank::Bank& bank, const CommonOptions& common);
 
-/// Where the bank in `folder` was made with a sentence encoder, and neither the options nor the
-/// model's settings say what makes vectors, the options get that encoder's folder. Errors: as
-/// encoder_folder().
+/// Where the bank in `folder` was made with a sentence encoder, the options say nothing of what
+/// makes vectors, and the model's settings name no encoder, the options get that encoder's folder.
+/// Errors: as encoder_folder().
 void take_bank_encoder(const std::filesystem::path& folder, CommonOptions& common);
 
 }  // namespace memlong::tools

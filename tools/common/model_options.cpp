@@ -77,8 +77,8 @@ void add_memory_options(OptionSet& options, CommonOptions& common, const std::st
       .choices({"sif", "pooled", "encoder"});
   options
       .add("encoder", &common.encoder,
-           "folder of the sentence encoder (BERT, XLM-RoBERTa) that makes them, with or without "
-           "--embedder encoder")
+           "folder of a sentence encoder (BERT, XLM-RoBERTa) to make them with; implies --embedder "
+           "encoder")
       .value("DIR");
   options.add("window-bos", &common.window_bos, "every window starts with <s>");
   options.add("chat-template", &common.chat_template, "how a dialog is spelled").value("NAME");
