@@ -130,8 +130,9 @@ void Front::hand_over(const std::shared_ptr<Worker>& worker,
     if (worker == network_.get()) open_dialogs_ = service_->open_dialogs();
   };
   if (!worker->add(task)) {
-    http::Response full =
-        http::error_response(503, "as many requests wait as may (--queue); try later");
+    http::Response full = http::error_response(
+        503, worker->closing() ? "the server is stopping"
+                               : "as many requests wait as may (--queue); try later");
     full.headers.emplace_back("Retry-After", "5");
     return exchange->respond(std::move(full));
   }

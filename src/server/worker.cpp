@@ -23,9 +23,13 @@ bool Worker::add(std::shared_ptr<Task> task) {
 }
 
 void Worker::cancel(const std::shared_ptr<Task>& task) {
+  std::function<void()> unused;  // what it holds goes outside the lock
   const std::scoped_lock lock(mutex_);
-  task->cancelled = true;
-  if (running_ == task) stop_ = true;
+  if (running_ == task) {
+    stop_ = true;
+  } else if (std::erase(waiting_, task) > 0) {
+    unused = std::move(task->run);
+  }
 }
 
 void Worker::begin_close() {
@@ -55,11 +59,9 @@ void Worker::work() {
     running_ = std::move(waiting_.front());
     waiting_.pop_front();
     stop_ = closing_.load();
-    if (!running_->cancelled) {
-      lock.unlock();
-      running_->run();
-      lock.lock();
-    }
+    lock.unlock();
+    running_->run();
+    lock.lock();
     const std::shared_ptr<Task> done = std::exchange(running_, nullptr);
     lock.unlock();
     done->run = nullptr;  // what it holds goes outside the lock

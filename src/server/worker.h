@@ -18,7 +18,6 @@ class Worker {
   /// What run() throws ends the process: it must catch.
   struct Task {
     std::function<void()> run;
-    std::atomic<bool> cancelled{false};
   };
 
   /// `longest`: so many tasks may wait. `at_end` runs on the thread, behind the last task.
@@ -29,7 +28,7 @@ class Worker {
 
   /// False: as many as may wait do, or the worker is closed.
   bool add(std::shared_ptr<Task> task);
-  /// A task that waits will not run; one that runs sees stop().
+  /// A task that waits will not run, and makes room for another; one that runs sees stop().
   void cancel(const std::shared_ptr<Task>& task);
   /// True while the running task is to leave off. The same object for life.
   [[nodiscard]] const std::atomic<bool>& stop() const { return stop_; }

@@ -80,6 +80,23 @@ TEST(Worker, ACancelledTaskLeavesOffOrNeverBegins) {
   EXPECT_FALSE(ran);
 }
 
+TEST(Worker, ACancelledTaskMakesRoomAndLetsGo) {
+  Held held;
+  Worker worker(1);
+  auto thing = std::make_shared<int>(1);
+  const std::weak_ptr<int> watched = thing;
+  const auto waiting = task([thing = std::move(thing)] {});
+  worker.add(hold(held, worker));
+  held.begun.get_future().wait();
+  ASSERT_TRUE(worker.add(waiting));
+  EXPECT_FALSE(worker.add(task([] {})));
+  worker.cancel(waiting);
+  EXPECT_TRUE(watched.expired());
+  EXPECT_EQ(worker.busy(), 1U);
+  EXPECT_TRUE(worker.add(task([] {})));
+  held.let.set_value();
+}
+
 TEST(Worker, CloseStopsWhatRunsAndLetsTheRestSaySo) {
   bool told = false;
   bool ended = false;
