@@ -11,8 +11,10 @@ using tokenizer::Message;
 namespace {
 
 std::string_view trimmed(std::string_view text) {
-  const size_t last = text.find_last_not_of(" \t\r\n");
-  return text.substr(0, last == std::string_view::npos ? 0 : last + 1);
+  constexpr const char* kSpace = " \t\r\n";
+  const size_t first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kSpace) + 1 - first);
 }
 
 bool same(const Turn& turn, const Message& message) {
@@ -21,28 +23,50 @@ bool same(const Turn& turn, const Message& message) {
          (turn.role == "assistant" && trimmed(turn.content) == trimmed(message.content));
 }
 
+/// Or the client has left before the end of the answer.
+bool same_or_cut(const Turn& turn, const Message& message) {
+  return same(turn, message) || (turn.role == "assistant" && message.role == "assistant" &&
+                                 trimmed(turn.content).starts_with(trimmed(message.content)));
+}
+
+using Compare = bool (*)(const Turn& turn, const Message& message);
+
+bool goes_on(const std::vector<Turn>& turns, const std::vector<Message>& messages,
+             Compare compare) {
+  return turns.size() < messages.size() &&
+         std::equal(turns.begin(), turns.end(), messages.begin(), compare);
+}
+
+/// So many messages from `first` on are how the dialog ends; 0: none.
+size_t at_end(const std::vector<Turn>& turns, const std::vector<Message>& messages, size_t first,
+              Compare compare) {
+  const auto begin = messages.begin() + static_cast<std::ptrdiff_t>(first);
+  for (size_t count = std::min(turns.size(), messages.size() - first); count > 0; --count) {
+    const auto from = turns.end() - static_cast<std::ptrdiff_t>(count);
+    if (std::equal(from, turns.end(), begin, compare)) return count;
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::optional<size_t> known_of_named(const std::vector<Turn>& turns,
                                      const std::vector<Message>& messages) {
-  if (continues(turns, messages)) return turns.size();
   const size_t first = !messages.empty() && messages[0].role == "system" ? 1 : 0;
-  const size_t rest = messages.size() - first;
-  const auto begin = messages.begin() + static_cast<std::ptrdiff_t>(first);
-  for (size_t count = std::min(turns.size(), rest); count > 0; --count) {
-    const auto end = turns.end();
-    if (std::equal(end - static_cast<std::ptrdiff_t>(count), end, begin, same))
+  for (const Compare compare : {same, same_or_cut}) {
+    if (goes_on(turns, messages, compare)) return turns.size();
+    if (const size_t count = at_end(turns, messages, first, compare); count > 0) {
       return first + count;
+    }
   }
-  const bool answered = std::any_of(
-      begin, messages.end(), [](const Message& message) { return message.role == "assistant"; });
+  const bool answered = std::ranges::any_of(
+      messages, [](const Message& message) { return message.role == "assistant"; });
   if (answered) return std::nullopt;
   return first;
 }
 
 bool continues(const std::vector<Turn>& turns, const std::vector<Message>& messages) {
-  return turns.size() < messages.size() &&
-         std::equal(turns.begin(), turns.end(), messages.begin(), same);
+  return goes_on(turns, messages, same);
 }
 
 }  // namespace memlong::server

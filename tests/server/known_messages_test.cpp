@@ -50,7 +50,10 @@ TEST(KnownOfNamed, ADialogThatWasCutShortGoesOn) {
 TEST(KnownOfNamed, ClientsTrimAnswersAndNothingElse) {
   const auto turns = turns_of({kHat, kNoted});
   EXPECT_THAT(known_of_named(turns, {kHat, {"assistant", "Noted."}, kWhich}), Optional(2));
-  EXPECT_EQ(known_of_named(turns, {kHat, {"assistant", " Noted."}, kWhich}), std::nullopt);
+  EXPECT_THAT(known_of_named(turns, {kHat, {"assistant", " Noted."}, kWhich}), Optional(2));
+  EXPECT_THAT(known_of_named(turns_of({kHat, {"assistant", " Noted."}}), {kHat, kNoted, kWhich}),
+              Optional(2));
+  EXPECT_EQ(known_of_named(turns, {kHat, {"assistant", "noted."}, kWhich}), std::nullopt);
   EXPECT_EQ(known_of_named(turns, {{"user", "My hat is red. "}, {"assistant", "x"}, kWhich}),
             std::nullopt);
 }
@@ -81,6 +84,31 @@ TEST(KnownOfNamed, AnotherHistoryIsRefused) {
   const auto turns = turns_of({kHat, kNoted, kWhich, kRed});
   EXPECT_EQ(known_of_named(turns, {kHat, {"assistant", "Fine."}, kWhich}), std::nullopt);
   EXPECT_EQ(known_of_named(turns, {kHat, kNoted, kThanks}), std::nullopt) << "an earlier state";
+}
+
+TEST(KnownOfNamed, WhoLeftHasHeardTheBeginningOfAnAnswer) {
+  const Message heard{"assistant", "The red "};
+  const Message nothing{"assistant", ""};
+  auto turns = turns_of({kHat, kNoted, kWhich, kRed});
+  EXPECT_THAT(known_of_named(turns, {kHat, kNoted, kWhich, heard, kThanks}), Optional(4));
+  EXPECT_THAT(known_of_named(turns, {kHat, kNoted, kWhich, nothing, kThanks}), Optional(4));
+  EXPECT_THAT(known_of_named(turns, {kWhich, heard, kThanks}), Optional(2));
+  EXPECT_EQ(known_of_named(turns, {kHat, kNoted, kWhich, {"assistant", "The red one. And"}, kHat}),
+            std::nullopt)
+      << "more than was said";
+  EXPECT_EQ(known_of_named(turns, {kHat, kNoted, {"user", "Which"}, kRed, kThanks}), std::nullopt)
+      << "only answers are cut short";
+  EXPECT_FALSE(continues(turns, {kHat, kNoted, kWhich, heard, kThanks}))
+      << "an unnamed dialog might be another client's";
+  // Later, too.
+  for (const Message& message : {kThanks, kNoted}) {
+    Turn turn;
+    turn.role = message.role;
+    turn.content = message.content;
+    turns.push_back(turn);
+  }
+  EXPECT_THAT(known_of_named(turns, {kHat, kNoted, kWhich, heard, kThanks, kNoted, kHat}),
+              Optional(6));
 }
 
 TEST(Continues, MessagesThatGoOn) {
