@@ -261,7 +261,7 @@ void Session::add(const tokenizer::Message& message) { impl_->add(message); }
 
 Answer Session::answer(const GenerateOptions& options, const TextSink& sink) {
   Answer answer = impl_->answer(options, sink);
-  impl_->save();
+  if (answer.reason != StopReason::interrupted || options.keep_interrupted) impl_->save();
   return answer;
 }
 

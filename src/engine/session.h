@@ -46,6 +46,9 @@ struct GenerateOptions {
   std::vector<std::string> stop;  ///< further texts that end the answer
   bool measure_attention = true;
   uint64_t seed = 0;  ///< of this answer's draws; 0: they go on from those before
+  /// False: an answer that was interrupted is not saved, nor is what it answers. The session that
+  /// gave it is then to be closed.
+  bool keep_interrupted = true;
 };
 
 enum class StopReason : uint8_t { end, length, stop_text, interrupted };

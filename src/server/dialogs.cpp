@@ -1,6 +1,7 @@
 #include "server/dialogs.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "common/error.h"
@@ -14,7 +15,7 @@ namespace {
 void keep(engine::Session& session, const std::string& name) {
   try {
     session.save();
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     log::error("session '" + name + "': what was said last is not kept: " + error.what());
   }
 }

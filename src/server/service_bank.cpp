@@ -164,9 +164,9 @@ http::Response Service::forget(membank::DocumentId id) {
   if (!bank.snapshot()->document(id)) {
     return http::error_response(404, "there is no document " + std::to_string(id) + " in the bank");
   }
-  dialogs_.drop(id);
   membank::Removed removed;
   bank.update([&](membank::Transaction& change) { removed = change.forget(id); });
+  dialogs_.drop(id);
   follow_bank();
   return answer_with({{"document", id}, {"deleted", true}, {"chunks", removed.chunks}});
 }

@@ -66,6 +66,7 @@ void Service::complete(ChatRequest& request) const {
 void Service::chat(http::Exchange& exchange) {
   ChatRequest request = parse_chat_request(exchange.request().body, parts_.generate);
   complete(request);
+  request.generate.keep_interrupted = request.stream;  // else nobody has heard any of it
   settle_embedder(join(request.messages));
   const Dialogs::Place place = dialogs_.place(request);
   engine::Session& session = *place.session;
@@ -76,6 +77,7 @@ void Service::chat(http::Exchange& exchange) {
     exchange.begin(std::move(head));
     exchange.write(reply.opening());
   }
+  bool answered = false;
   try {
     for (size_t i = place.known; i < request.messages.size(); ++i) {
       if (stop_) fail(ErrorKind::stopped, "stopped before the answer");
@@ -85,6 +87,7 @@ void Service::chat(http::Exchange& exchange) {
       if (request.stream) exchange.write(reply.piece(text));
       return !stop_;
     });
+    answered = true;
     metrics_.count_answer(answer);
     if (answer.reason == engine::StopReason::interrupted) {
       fail(ErrorKind::stopped, "the answer was stopped");
@@ -100,10 +103,13 @@ void Service::chat(http::Exchange& exchange) {
       exchange.respond(std::move(response));
     }
   } catch (const std::exception& error) {
-    // What was read of an unnamed dialog is worth nothing: its client sends all of it again.
+    // A dialog goes on with what was read, or heard, before a stop. Any other error takes it back
+    // to what is kept in the bank, so that the same request can be made again. What was read of an
+    // unnamed one is worth nothing: its client sends all of it again.
     const auto* known = dynamic_cast<const Error*>(&error);
-    const bool internal = known == nullptr || known->kind() == ErrorKind::internal;
-    if (internal || request.session.empty()) dialogs_.drop(&session);
+    const bool stopped = known != nullptr && known->kind() == ErrorKind::stopped;
+    const bool unheard = answered && !request.stream;
+    if (!stopped || unheard || request.session.empty()) dialogs_.drop(&session);
     if (!request.stream) throw;
     const http::Response told = error_response_for(error);
     exchange.write("data: " + told.body + "\n\n");

@@ -1,7 +1,11 @@
 // memlong-serve when an answer cannot be kept, or nobody hears it, or another process writes.
+#include <chrono>
+#include <csignal>
+#include <thread>
 
 #include <gmock/gmock.h>
 
+#include "support/small_disk.h"
 #include "tools/running_server.h"
 
 namespace memlong::tools_test {
@@ -9,10 +13,14 @@ namespace {
 
 using nlohmann::json;
 using test::HttpClient;
+using test::HttpReply;
+using test::SmallDisk;
 using testing::HasSubstr;
 using Words = std::vector<std::string>;
 
 constexpr const char* kChat = "/v1/chat/completions";
+constexpr const char* kText =
+    "The lighthouse keeper hid the silver key under the third step of the stairs.\n";
 
 /// To this the reference model says the same word again and again.
 json endless() {
@@ -34,6 +42,53 @@ class ServeFault : public testing::Test {
   TempFolder folder_;
   std::string bank_ = (folder_.path() / "bank").string();
 };
+
+TEST_F(ServeFault, ARequestThatFoundTheDiskFullCanBeMadeAgain) {
+  SmallDisk::run(folder_.path() / "disk", size_t{24} << 20, [&](const SmallDisk& disk) {
+    RunningServer server(folder_, {"--bank", disk.path() / "bank"});
+    json messages = json::array({message("user", "My hat is in the oven.")});
+    const json first = server.chat({{"session", "anna"}, {"messages", messages}});
+    messages.push_back(message("assistant", said(first)));
+    messages.push_back(message("user", "Where is my hat?"));
+    disk.leave(0);
+    for (const bool stream : {false, true, false}) {
+      const HttpReply reply =
+          server.post(kChat, {{"session", "anna"}, {"stream", stream}, {"messages", messages}});
+      EXPECT_EQ(reply.status, stream ? 200 : 507) << reply.body;
+      EXPECT_THAT(reply.body, HasSubstr("507"));
+      EXPECT_THAT(reply.body, testing::Not(HasSubstr("[DONE]")));
+    }
+    const std::string place = "/v1/bank/documents/" + first["memlong"]["document"].dump();
+    EXPECT_EQ(test::call(server.port(), "DELETE", place).status, 507);
+    EXPECT_EQ(server.post("/v1/bank/documents", {{"name", "key"}, {"text", kText}}).status, 507);
+    disk.make_room();
+    const json answer = server.chat({{"session", "anna"}, {"messages", messages}});
+    EXPECT_THAT(said(answer), HasSubstr("in the oven"));
+    EXPECT_EQ(answer["memlong"]["dialog_turns"], 4);
+    EXPECT_EQ(json::parse(server.get(place).body)["messages"].size(), 4U);
+    EXPECT_EQ(server.end(SIGTERM), 0) << server.err();
+  });
+}
+
+TEST_F(ServeFault, AnAnswerThatNobodyHeardIsAskedForAgain) {
+  RunningServer server = serve();
+  const json first =
+      server.chat({{"session", "anna"}, {"messages", {message("user", "My hat is red.")}}});
+  json request = {
+      {"session", "anna"},
+      {"max_tokens", 1'000'000},
+      {"messages",
+       {message("user", "My hat is red."), message("assistant", said(first)), endless()}}};
+  {
+    HttpClient client(server.port());
+    client.request("POST", kChat, request.dump());
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+  request["max_tokens"] = 3;
+  const json answer = server.chat(request);
+  EXPECT_EQ(answer["memlong"]["dialog_turns"], 4);
+  EXPECT_EQ(answer["usage"]["completion_tokens"], 3);
+}
 
 TEST_F(ServeFault, WhoLeavesAStreamGoesOnWithWhatWasHeard) {
   RunningServer server = serve();
