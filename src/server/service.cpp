@@ -47,9 +47,34 @@ void Service::follow_bank() {
   });
 }
 
-void Service::settle_embedder(std::string_view text) {
+/// Where the bank is open for reading, others may write it.
+void Service::follow_writers() {
+  if (parts_.memory == nullptr || parts_.memory->bank().writable()) return;
+  const uint64_t now = parts_.memory->bank().snapshot()->generation();
+  if (std::exchange(generation_, now) != now) follow_bank();
+}
+
+/// The bank's, as soon as it has one. Dialogs that were opened with another are closed.
+void Service::find_embedder() {
+  if (parts_.memory == nullptr || (embedder_ != nullptr && !passing_)) return;
+  auto found = engine::bank_embedder(*parts_.context, *parts_.model, &parts_.memory->bank());
+  if (found == nullptr) return;
+  if (passing_) dialogs_.close_all();
+  passing_ = false;
+  embedder_ = std::move(found);
+}
+
+/// For a text that is to be read. Where nothing of it is kept, the bank gets none.
+void Service::settle_embedder(std::string_view text, bool kept) {
+  find_embedder();
   membank::Bank* bank = parts_.memory == nullptr ? nullptr : &parts_.memory->bank();
-  embedder_ = engine::settle_embedder(*parts_.context, *parts_.model, bank, embedder_, text);
+  const bool stores = kept && bank != nullptr && bank->writable();
+  auto settled = engine::settle_embedder(*parts_.context, *parts_.model, stores ? bank : nullptr,
+                                         embedder_, text);
+  if (settled == embedder_) return;
+  if (passing_) dialogs_.close_all();
+  passing_ = bank != nullptr && !stores;
+  embedder_ = std::move(settled);
 }
 
 engine::Memory& Service::bank_memory() const {
@@ -69,7 +94,7 @@ membank::Bank& Service::bank_to_change() const {
 
 /// A long text gives the embedder a chunk at a time where it needs the network; their mean counts.
 std::vector<float> Service::vector_of(const std::string& text) {
-  settle_embedder(text);
+  settle_embedder(text, false);
   std::vector<float> mean(static_cast<size_t>(embedder_->dim()));
   if (!embedder_->needs_hidden()) {
     embedder_->embed(parts_.model->tokens->encode(text), {}, mean);

@@ -70,16 +70,20 @@ class Service {
                                                              const std::string& name_space);
   [[nodiscard]] engine::ReadScope scope_of(const std::string& name_space) const;
   void complete(ChatRequest& request) const;
-  void settle_embedder(std::string_view text);
+  void find_embedder();
+  void settle_embedder(std::string_view text, bool kept);
   [[nodiscard]] engine::Memory& bank_memory() const;
   [[nodiscard]] membank::Bank& bank_to_change() const;
   [[nodiscard]] std::vector<float> vector_of(const std::string& text);
   void follow_bank();
+  void follow_writers();
 
   ServiceParts parts_;
   const std::atomic<bool>& stop_;
   Metrics& metrics_;
   std::shared_ptr<const retriever::Embedder> embedder_;
+  bool passing_ = false;  ///< the embedder was made of a text that is not kept; the bank has none
+  uint64_t generation_ = 0;  ///< of the bank that open dialogs follow, where others write it
   Dialogs dialogs_;
 };
 

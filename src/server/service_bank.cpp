@@ -95,7 +95,10 @@ http::Response Service::search(std::string_view text) {
   const std::string query = text_field(body, "query");
   const int64_t most = integer_field(body, "top_k", 1, kMostFound).value_or(8);
   const std::string name_space = string_field(body, "namespace").value_or("");
-  settle_embedder(query);
+  find_embedder();
+  if (embedder_ == nullptr) {  // nothing has come into the bank yet
+    return answer_with({{"object", "list"}, {"data", json::array()}});
+  }
   memory.refresh();
   const auto vectors = engine::text_vectors(*parts_.context, parts_.model, embedder_, query);
   engine::ReadScope scope;
@@ -139,9 +142,6 @@ http::Response Service::memorize(NewText text) {
   source.content = std::make_shared<const std::string>(std::move(text.text));
   const engine::IngestTotals totals = ingestor.run({source});
   metrics_.count_read_text(totals.tokens);
-  if (embedder_ == nullptr) {
-    embedder_ = engine::bank_embedder(*parts_.context, *parts_.model, &bank);
-  }
   follow_bank();
   if (totals.stopped) {
     fail(ErrorKind::stopped,

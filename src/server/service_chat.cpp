@@ -67,7 +67,8 @@ void Service::chat(http::Exchange& exchange) {
   ChatRequest request = parse_chat_request(exchange.request().body, parts_.generate);
   complete(request);
   request.generate.keep_interrupted = request.stream;  // else nobody has heard any of it
-  settle_embedder(join(request.messages));
+  settle_embedder(join(request.messages), !request.session.empty());
+  follow_writers();
   const Dialogs::Place place = dialogs_.place(request);
   engine::Session& session = *place.session;
   const ChatReply reply(parts_.model_name);

@@ -1,6 +1,7 @@
 // A memlong-serve that runs while the test asks it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 #include <string>
@@ -17,13 +18,15 @@ namespace memlong::tools_test {
 
 class RunningServer {
  public:
-  /// Starts memlong-serve with the reference model and these words, on a free port, and waits until
-  /// it is ready. Its output goes to files in `folder`.
+  /// Starts memlong-serve with these words (and the reference model, where they name none), on a
+  /// free port, and waits until it is ready. Its output goes to files in `folder`.
   RunningServer(const TempFolder& folder, std::vector<std::string> words)
       : out_((folder.path() / "serve.out").string()), err_((folder.path() / "serve.err").string()) {
     for (const std::string& path : {out_, err_}) std::filesystem::remove(path);
-    const std::vector<std::string> own = {"--model",  reference_model(), "--port", "0",
-                                          "--greedy", "--threads",       "1"};
+    const std::vector<std::string> own = {"--port", "0", "--greedy", "--threads", "1"};
+    if (std::ranges::find(words, "--model") == words.end()) {
+      words.insert(words.begin(), {"--model", reference_model()});
+    }
     words.insert(words.begin(), own.begin(), own.end());
     tool_ = std::make_unique<BackgroundTool>("memlong-serve", words,
                                              ToolStreams{.in = "", .out = out_, .err = err_});

@@ -5,7 +5,9 @@
 
 #include <gmock/gmock.h>
 
+#include "membank/bank.h"
 #include "support/small_disk.h"
+#include "tools/doctored_model.h"
 #include "tools/running_server.h"
 
 namespace memlong::tools_test {
@@ -121,6 +123,52 @@ TEST_F(ServeFault, WhoLeavesAStreamGoesOnWithWhatWasHeard) {
   const json kept = json::parse(server.get("/v1/bank/documents/1").body)["messages"];
   EXPECT_GT(kept[1]["content"].get<std::string>().size(),
             messages[1]["content"].get<std::string>().size());
+}
+
+TEST_F(ServeFault, TextsOfAnotherProcessAreFoundAtOnce) {
+  const std::string novel = folder_.write("novel.txt", "It was a dark and stormy night.");
+  const std::string key = folder_.write("key.txt", kText);
+  const auto ingest = [&](const std::string& file) {
+    const ToolResult result = run_tool(
+        "memlong-ingest", {file, "--bank", bank_, "--model", reference_model(), "--quiet"});
+    ASSERT_EQ(result.code, 0) << result.err;
+  };
+  ingest(novel);
+  RunningServer server = serve({"--no-save"});
+  const auto ask = [&] {
+    return server.chat({{"session", "anna"},
+                        {"retrieved", true},
+                        {"messages", {message("user", "Where is the silver key?")}}});
+  };
+  EXPECT_EQ(ask()["memlong"]["retrieved"].size(), 1U);
+  ingest(key);
+  EXPECT_EQ(ask()["memlong"]["retrieved"].size(), 2U);
+}
+
+/// A folder without sif.safetensors, as every model but the reference model is: the bank learns
+/// from its first text.
+TEST_F(ServeFault, QuestionsDoNotTeachTheBank) {
+  const std::string model = doctored_model(folder_, {{"sif.safetensors", std::nullopt}});
+  const auto blobs = [&] {
+    const auto bank = membank::Bank::open(bank_, {});
+    return bank->snapshot()->blob("sif").size();
+  };
+  RunningServer server = serve({"--model", model});
+  EXPECT_EQ(json::parse(server.post("/v1/bank/search", {{"query", "key"}}).body)["data"].size(),
+            0U);
+  EXPECT_EQ(server.post("/v1/embeddings", {{"input", "A red hat."}}).status, 200);
+  json talk = {{"retrieved", true}, {"messages", {message("user", "Where is the silver key?")}}};
+  EXPECT_EQ(server.chat(talk)["memlong"]["retrieved"].size(), 0U);
+  EXPECT_EQ(blobs(), 0U);
+  const std::string text =
+      slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt").substr(20000, 5000);
+  const HttpReply reply = server.post("/v1/bank/documents", {{"name", "novel"}, {"text", text}});
+  ASSERT_EQ(reply.status, 201) << reply.body;
+  EXPECT_GT(blobs(), 0U);
+  EXPECT_GT(server.chat(talk)["memlong"]["retrieved"].size(), 0U);
+  const json found = json::parse(server.post("/v1/bank/search", {{"query", text}}).body)["data"];
+  ASSERT_GT(found.size(), 0U);
+  EXPECT_GT(found[0]["score"], 0.999) << "not with the bank's embedder";
 }
 
 }  // namespace
