@@ -284,7 +284,10 @@ std::vector<RetrievedChunk> Session::reading() const {
 std::string Session::text_of(const RetrievedChunk& chunk) const {
   if (chunk.id != 0) {
     const auto ids = impl_->memory->bank().snapshot()->chunk_tokens(chunk.id);
-    return tokenizer::readable_text(*impl_->model->tokens, ids);
+    const bool pruned = ids.empty();
+    if (!pruned || chunk.document != document()) {
+      return tokenizer::readable_text(*impl_->model->tokens, ids);
+    }
   }
   const auto ids =
       std::span(impl_->stream.tokens())

@@ -123,6 +123,9 @@ http::Response Desk::bank() const {
 http::Response Desk::documents(const http::Request& request) const {
   const std::string name_space = asked(request, "namespace");
   const std::string kind = asked(request, "kind");
+  if (!kind.empty() && kind != "text" && kind != "dialog") {
+    fail(ErrorKind::format, "'kind' must be 'text' or 'dialog', not '" + kind + "'");
+  }
   const std::string name = asked(request, "name");
   const auto after = static_cast<membank::DocumentId>(asked_number(request, "after", 0));
   const int64_t limit = std::clamp<int64_t>(asked_number(request, "limit", 100), 1, kMostDocuments);

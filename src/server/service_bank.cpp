@@ -162,7 +162,7 @@ http::Response Service::memorize(NewText text) {
 http::Response Service::forget(membank::DocumentId id) {
   membank::Bank& bank = bank_to_change();
   if (!bank.snapshot()->document(id)) {
-    return http::error_response(404, "there is no document " + std::to_string(id) + " in the bank");
+    return http::error_response(404, "there is no such document in the bank");
   }
   membank::Removed removed;
   bank.update([&](membank::Transaction& change) { removed = change.forget(id); });

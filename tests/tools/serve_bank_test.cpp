@@ -125,6 +125,7 @@ TEST_F(ServeBank, ListsAreTurnedPageByPage) {
   EXPECT_EQ(json::parse(server.get("/v1/bank/documents?name=b").body)["data"].size(), 1U);
   EXPECT_EQ(json::parse(server.get("/v1/bank/documents?kind=dialog").body)["data"].size(), 0U);
   EXPECT_EQ(server.get("/v1/bank/documents?limit=many").status, 400);
+  EXPECT_EQ(server.get("/v1/bank/documents?kind=texts").status, 400);
 }
 
 TEST_F(ServeBank, TokensAndVectors) {

@@ -171,5 +171,16 @@ TEST_F(ServeFault, QuestionsDoNotTeachTheBank) {
   EXPECT_GT(found[0]["score"], 0.999) << "not with the bank's embedder";
 }
 
+TEST_F(ServeFault, ChunksThatWerePrunedAreToldOf) {
+  RunningServer server = serve({"--retain", "fifo", "--budget-chunks", "4"});
+  const json messages = json::array({message("user", endless()["content"])});
+  for (int i = 0; i < 9; ++i) {
+    const json answer = server.chat(
+        {{"session", "anna"}, {"retrieved", true}, {"max_tokens", 5}, {"messages", messages}});
+    for (const json& chunk : answer["memlong"]["retrieved"]) EXPECT_NE(chunk["text"], "");
+  }
+  EXPECT_LE(json::parse(server.get("/v1/bank").body)["chunks"], 4);
+}
+
 }  // namespace
 }  // namespace memlong::tools_test

@@ -49,8 +49,10 @@ std::shared_ptr<Bank> open_bank(const TalkOptions& options, bool keeps,
   wanted.mode = keeps ? OpenMode::write : OpenMode::read;
   const bool is_new = !Bank::exists(options.bank);
   if (is_new && !keeps) {
-    fail(ErrorKind::usage, "there is no bank in " + options.bank.string() +
-                               "; memlong-ingest makes one, and so does --session NAME");
+    fail(ErrorKind::usage,
+         "there is no bank in " + options.bank.string() +
+             "; memlong-ingest makes one, and so do dialogs that are kept: memlong-chat "
+             "--session NAME, or memlong-serve without --no-save");
   }
   wanted.fingerprint = model.fingerprint(kv_dtype(options.bank));
   std::shared_ptr<Bank> bank;
