@@ -130,6 +130,17 @@ void read_generate(const json& body, engine::GenerateOptions& generate) {
   }
 }
 
+/// It stands in lines of the log.
+std::string session_of(const json& body) {
+  std::string name = string_field(body, "session").value_or("");
+  const bool readable = std::ranges::none_of(name, [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f;
+  });
+  if (!readable) fail(ErrorKind::format, "'session' must not have control characters");
+  return name;
+}
+
 }  // namespace
 
 ChatRequest parse_chat_request(std::string_view text, const engine::GenerateOptions& defaults) {
@@ -138,7 +149,7 @@ ChatRequest parse_chat_request(std::string_view text, const engine::GenerateOpti
   ChatRequest request;
   request.generate = defaults;
   request.messages = messages_of(body);
-  request.session = string_field(body, "session").value_or("");
+  request.session = session_of(body);
   request.name_space = string_field(body, "namespace").value_or("");
   if (request.name_space.size() > membank::kMaxNameSpaceBytes) {
     fail(ErrorKind::format,

@@ -128,6 +128,11 @@ TEST(ChatRequest, WhatIsWrongIsNamed) {
   EXPECT_THAT(refusal(with(R"("stop": [""])")), HasSubstr("'stop' must be"));
   EXPECT_THAT(refusal(with(R"("stream": 1)")), HasSubstr("'stream' must be true or false"));
   EXPECT_THAT(refusal(with(R"("session": 7)")), HasSubstr("'session' must be a string"));
+  for (const char* control : {"\\n", "\\u001b", "\\u0000", "\\u007f"}) {
+    EXPECT_THAT(refusal(with(R"("session": "a)" + std::string(control) + "b\"")),
+                HasSubstr("'session' must not have control characters"));
+  }
+  EXPECT_EQ(refusal(with(R"("session": "Jörg's 1. Gespräch / é")")), "accepted");
   EXPECT_THAT(refusal(with(R"("namespace": ")" + std::string(401, 'x') + "\"")),
               HasSubstr("'namespace' is longer than 400 bytes"));
 }
