@@ -1,6 +1,5 @@
 #include "server/chat_reply.h"
 
-#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -30,14 +29,13 @@ const char* finish_reason(engine::StopReason reason) {
   return reason == engine::StopReason::length ? "length" : "stop";
 }
 
-json usage(const engine::Answer& answer, int64_t prompt_tokens) {
+json usage(const engine::Answer& answer, const PromptTokens& prompt) {
   const auto tokens = static_cast<int64_t>(answer.ids.size());
   json value;
-  value["prompt_tokens"] = prompt_tokens;
+  value["prompt_tokens"] = prompt.all;
   value["completion_tokens"] = tokens;
-  value["total_tokens"] = prompt_tokens + tokens;
-  value["prompt_tokens_details"]["cached_tokens"] =
-      std::max<int64_t>(0, prompt_tokens - answer.prompt_tokens);
+  value["total_tokens"] = prompt.all + tokens;
+  value["prompt_tokens_details"]["cached_tokens"] = prompt.cached;
   return value;
 }
 
@@ -91,7 +89,7 @@ std::string ChatReply::piece(std::string_view text) const {
   return as_event(event({{"content", text}}, nullptr));
 }
 
-std::string ChatReply::closing(const engine::Answer& answer, int64_t prompt_tokens,
+std::string ChatReply::closing(const engine::Answer& answer, const PromptTokens& prompt,
                                const json& about, bool with_usage) const {
   json last = event(json::object(), finish_reason(answer.reason));
   last["timings"] = timings(answer);
@@ -100,13 +98,13 @@ std::string ChatReply::closing(const engine::Answer& answer, int64_t prompt_toke
   if (with_usage) {
     json counts = base("chat.completion.chunk");
     counts["choices"] = json::array();
-    counts["usage"] = usage(answer, prompt_tokens);
+    counts["usage"] = usage(answer, prompt);
     text += as_event(counts);
   }
   return text + "data: [DONE]\n\n";
 }
 
-std::string ChatReply::whole(const engine::Answer& answer, int64_t prompt_tokens,
+std::string ChatReply::whole(const engine::Answer& answer, const PromptTokens& prompt,
                              const json& about) const {
   json choice;
   choice["index"] = 0;
@@ -114,7 +112,7 @@ std::string ChatReply::whole(const engine::Answer& answer, int64_t prompt_tokens
   choice["finish_reason"] = finish_reason(answer.reason);
   json value = base("chat.completion");
   value["choices"] = json::array({choice});
-  value["usage"] = usage(answer, prompt_tokens);
+  value["usage"] = usage(answer, prompt);
   value["timings"] = timings(answer);
   value["memlong"] = about;
   return dump(value);

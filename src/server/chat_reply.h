@@ -11,6 +11,12 @@
 
 namespace memlong::server {
 
+/// Tokens of a dialog up to the answer.
+struct PromptTokens {
+  int64_t all = 0;
+  int64_t cached = 0;  ///< of them, those that the dialog held before the request
+};
+
 /// One answer of the model, as it becomes known. Not thread-safe.
 class ChatReply {
  public:
@@ -20,10 +26,10 @@ class ChatReply {
   [[nodiscard]] std::string opening() const;
   [[nodiscard]] std::string piece(std::string_view text) const;
   /// `about`: what memlong tells beside it.
-  [[nodiscard]] std::string closing(const engine::Answer& answer, int64_t prompt_tokens,
+  [[nodiscard]] std::string closing(const engine::Answer& answer, const PromptTokens& prompt,
                                     const nlohmann::ordered_json& about, bool with_usage) const;
 
-  [[nodiscard]] std::string whole(const engine::Answer& answer, int64_t prompt_tokens,
+  [[nodiscard]] std::string whole(const engine::Answer& answer, const PromptTokens& prompt,
                                   const nlohmann::ordered_json& about) const;
 
  private:

@@ -1,4 +1,6 @@
 // Service: answers.
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
@@ -71,6 +73,7 @@ void Service::chat(http::Exchange& exchange) {
   follow_writers();
   const Dialogs::Place place = dialogs_.place(request);
   engine::Session& session = *place.session;
+  const int64_t held = session.tokens();
   const ChatReply reply(parts_.model_name);
   if (request.stream) {
     http::Response head;
@@ -93,14 +96,15 @@ void Service::chat(http::Exchange& exchange) {
     if (answer.reason == engine::StopReason::interrupted) {
       fail(ErrorKind::stopped, "the answer was stopped");
     }
-    const int64_t prompt_tokens = session.turns().back().content_begin;
+    const int64_t asked = session.turns().back().content_begin;
+    const PromptTokens prompt{.all = asked, .cached = std::min(held, asked)};
     const json about = about_json(request, session, answer, parts_.memory.get());
     if (request.stream) {
-      exchange.write(reply.closing(answer, prompt_tokens, about, request.include_usage));
+      exchange.write(reply.closing(answer, prompt, about, request.include_usage));
       exchange.end();
     } else {
       http::Response response;
-      response.body = reply.whole(answer, prompt_tokens, about);
+      response.body = reply.whole(answer, prompt, about);
       exchange.respond(std::move(response));
     }
   } catch (const std::exception& error) {

@@ -92,6 +92,25 @@ TEST_F(ServeFault, AnAnswerThatNobodyHeardIsAskedForAgain) {
   EXPECT_EQ(answer["usage"]["completion_tokens"], 3);
 }
 
+TEST_F(ServeFault, WhatWasReadBeforeAStopIsNotReadAgain) {
+  RunningServer server = serve();
+  json messages =
+      json::parse(slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/dialog-80k.json"))["turns"];
+  messages.push_back(message("user", "What is my favourite drink?"));
+  const json request = {{"session", "anna"}, {"messages", messages}};
+  {
+    HttpClient client(server.port());
+    client.request("POST", kChat, request.dump());
+    while (json::parse(server.get("/v1/bank").body)["chunks"] < 200) {
+    }
+  }
+  const json answer = server.chat(request);
+  EXPECT_EQ(answer["memlong"]["dialog_turns"], messages.size() + 1);
+  const json& usage = answer["usage"];
+  EXPECT_GE(usage["prompt_tokens_details"]["cached_tokens"], 200 * 64);
+  EXPECT_LT(usage["prompt_tokens_details"]["cached_tokens"], usage["prompt_tokens"]);
+}
+
 TEST_F(ServeFault, WhoLeavesAStreamGoesOnWithWhatWasHeard) {
   RunningServer server = serve();
   json messages = json::array({endless()});
