@@ -51,8 +51,8 @@ void check_guard(Input input) {
   }
   if (!locked.refuse(request)) {
     require(request.header("authorization").ends_with("key"), "a key was not asked for");
-    const std::string origin = request.header("origin");
-    const bool own = http::lower_case(origin).ends_with(http::lower_case(request.header("host")));
+    const std::string origin = http::lower_case(request.header("origin"));
+    const bool own = origin.ends_with(http::lower_case(request.header("host")));
     require(origin.empty() || origin == "https://a.example" || own, "another's page may ask");
   }
   (void)open.refuse(request);
