@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "support/http_client.h"
@@ -66,6 +67,22 @@ class RunningServer {
   std::string err_;
   std::unique_ptr<BackgroundTool> tool_;
   uint16_t port_ = 0;
+};
+
+/// Tests of memlong-serve, each with a bank of its own.
+class ServerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!tool_exists("memlong-serve")) GTEST_SKIP() << "memlong-serve is not built";
+  }
+  /// A server with that bank.
+  RunningServer serve(std::vector<std::string> words = {}) {
+    words.insert(words.end(), {"--bank", bank_});
+    return {folder_, words};
+  }
+
+  TempFolder folder_;
+  std::string bank_ = (folder_.path() / "bank").string();
 };
 
 /// What the model said.

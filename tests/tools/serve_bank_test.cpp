@@ -18,19 +18,7 @@ using Words = std::vector<std::string>;
 constexpr const char* kText =
     "The lighthouse keeper hid the silver key under the third step of the stairs.\n";
 
-class ServeBank : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!tool_exists("memlong-serve")) GTEST_SKIP() << "memlong-serve is not built";
-  }
-  RunningServer serve(Words words = {}) {
-    words.insert(words.end(), {"--bank", bank_});
-    return {folder_, words};
-  }
-
-  TempFolder folder_;
-  std::string bank_ = (folder_.path() / "bank").string();
-};
+class ServeBank : public ServerTest {};
 
 HttpReply put(const RunningServer& server, const std::string& target, const std::string& text) {
   return call(server.port(), "PUT", target, text, {{"content-type", "text/plain"}});

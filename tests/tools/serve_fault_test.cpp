@@ -31,19 +31,7 @@ json endless() {
   return message("user", text);
 }
 
-class ServeFault : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!tool_exists("memlong-serve")) GTEST_SKIP() << "memlong-serve is not built";
-  }
-  RunningServer serve(Words words = {}) {
-    words.insert(words.end(), {"--bank", bank_});
-    return {folder_, words};
-  }
-
-  TempFolder folder_;
-  std::string bank_ = (folder_.path() / "bank").string();
-};
+class ServeFault : public ServerTest {};
 
 TEST_F(ServeFault, ARequestThatFoundTheDiskFullCanBeMadeAgain) {
   SmallDisk::run(folder_.path() / "disk", size_t{24} << 20, [&](const SmallDisk& disk) {

@@ -27,22 +27,12 @@ const std::string& request_text() {
   return text;
 }
 
-class ServeStop : public testing::Test {
+class ServeStop : public ServerTest {
  protected:
-  void SetUp() override {
-    if (!tool_exists("memlong-serve")) GTEST_SKIP() << "memlong-serve is not built";
-  }
-  RunningServer serve(Words words = {}) {
-    words.insert(words.end(), {"--bank", bank_});
-    return {folder_, words};
-  }
   void expect_sound_bank() const {
     const ToolResult verify = run_tool("memlong-bank", {"verify", "--bank", bank_});
     EXPECT_EQ(verify.code, 0) << verify.out << verify.err;
   }
-
-  TempFolder folder_;
-  std::string bank_ = (folder_.path() / "bank").string();
 };
 
 /// Begins the long request, and returns when its stream has begun: it is being read.

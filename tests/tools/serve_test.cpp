@@ -33,28 +33,15 @@ json dialog_with_a_fact() {
 
 constexpr const char* kQuestion = "Where did I leave my glasses?";
 
-class ServeTool : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!tool_exists("memlong-serve")) GTEST_SKIP() << "memlong-serve is not built";
-  }
-  RunningServer serve(const Words& words = {}) { return {folder_, words}; }
-  RunningServer serve_bank(Words words = {}) {
-    words.insert(words.end(), {"--bank", bank_});
-    return {folder_, words};
-  }
-
-  TempFolder folder_;
-  std::string bank_ = (folder_.path() / "bank").string();
-};
+class ServeTool : public ServerTest {};
 
 TEST_F(ServeTool, ANamedDialogGoesOnInAnotherProcess) {
   {
-    RunningServer server = serve_bank();
+    RunningServer server = serve();
     server.chat({{"session", "anna"}, {"messages", {message("user", "My hat is in the oven.")}}});
     EXPECT_EQ(server.end(SIGTERM), 0) << server.err();
   }
-  RunningServer server = serve_bank();
+  RunningServer server = serve();
   const json answer =
       server.chat({{"session", "anna"}, {"messages", {message("user", "Where is my hat?")}}});
   EXPECT_THAT(said(answer), HasSubstr("in the oven"));
@@ -73,7 +60,7 @@ TEST_F(ServeTool, ANamedDialogGoesOnInAnotherProcess) {
 }
 
 TEST_F(ServeTool, WhatWasSaidLongAgoIsRemembered) {
-  RunningServer server = serve_bank();
+  RunningServer server = serve();
   json messages = dialog_with_a_fact();
   messages.push_back(message("user", kQuestion));
   const json answer =
@@ -87,17 +74,17 @@ TEST_F(ServeTool, WhatWasSaidLongAgoIsRemembered) {
   EXPECT_GT(about["retrieved"][0]["attention"], 0.0);
   // From a new process, with the question alone.
   EXPECT_EQ(server.end(SIGTERM), 0);
-  RunningServer other = serve_bank();
+  RunningServer other = serve();
   EXPECT_THAT(said(other.chat({{"session", "anna"}, {"messages", {message("user", kQuestion)}}})),
               HasSubstr("on the piano"));
   // The same without memory: the window alone does not know it.
   EXPECT_EQ(other.end(SIGTERM), 0);
-  RunningServer without = serve({"--no-memory"});
+  RunningServer without(folder_, {"--no-memory"});
   EXPECT_THAT(said(without.chat({{"messages", messages}})), testing::Not(HasSubstr("piano")));
 }
 
 TEST_F(ServeTool, AStreamIsTheAnswerInPieces) {
-  RunningServer server = serve();
+  RunningServer server(folder_, {});
   json body = {
       {"messages", {message("user", "My cat is called Tom.")}}, {"seed", 7}, {"temperature", 1}};
   const json whole = server.chat(body);
@@ -130,7 +117,7 @@ TEST_F(ServeTool, AStreamIsTheAnswerInPieces) {
 }
 
 TEST_F(ServeTool, UnnamedDialogsGoOnWhileTheyAreOpen) {
-  RunningServer server = serve_bank({"--open-dialogs", "2"});
+  RunningServer server = serve({"--open-dialogs", "2"});
   json messages = {message("user", "My cat is called Tom.")};
   json answer = server.chat({{"messages", messages}});
   EXPECT_EQ(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 0);
@@ -159,7 +146,7 @@ TEST_F(ServeTool, UnnamedDialogsGoOnWhileTheyAreOpen) {
 }
 
 TEST_F(ServeTool, ADialogIsClosedAndComesBack) {
-  RunningServer server = serve_bank({"--open-dialogs", "1"});
+  RunningServer server = serve({"--open-dialogs", "1"});
   const auto say = [&](const char* session, const char* text) {
     return server.chat({{"session", session}, {"messages", {message("user", text)}}});
   };
@@ -170,7 +157,7 @@ TEST_F(ServeTool, ADialogIsClosedAndComesBack) {
 }
 
 TEST_F(ServeTool, ManyClientsAtOnceKeepTheirDialogsApart) {
-  RunningServer server = serve_bank({"--open-dialogs", "2"});
+  RunningServer server = serve({"--open-dialogs", "2"});
   const Words places = {"in the oven", "in the garden", "on the piano", "in the fridge"};
   std::vector<std::string> answers(places.size());
   std::vector<std::thread> clients;
@@ -193,7 +180,7 @@ TEST_F(ServeTool, ManyClientsAtOnceKeepTheirDialogsApart) {
 }
 
 TEST_F(ServeTool, AnotherHistoryIsRefusedAndChangesNothing) {
-  RunningServer server = serve_bank();
+  RunningServer server = serve();
   const json first =
       server.chat({{"session", "anna"}, {"messages", {message("user", "My hat is in the oven.")}}});
   const test::HttpReply reply = server.post(
@@ -211,7 +198,7 @@ TEST_F(ServeTool, AnotherHistoryIsRefusedAndChangesNothing) {
 }
 
 TEST_F(ServeTool, NamespacesAndSystemPrompts) {
-  RunningServer server = serve_bank({"--system", "You remember everything."});
+  RunningServer server = serve({"--system", "You remember everything."});
   const auto say = [&](const char* name_space, const json& messages) {
     return server.chat({{"session", "anna"}, {"namespace", name_space}, {"messages", messages}});
   };
