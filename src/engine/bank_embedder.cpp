@@ -17,8 +17,17 @@ std::shared_ptr<const retriever::Embedder> settle_embedder(
   const bool store = bank != nullptr && bank->writable() && model.settings.embedder == "sif" &&
                      bank->snapshot()->blob("sif").empty();
   if (known != nullptr && !store) return known;
-  const std::string blob = make_sif_blob(context, model, model.tokens->encode(text));
-  if (store) bank->update([&](membank::Transaction& change) { change.set_blob("sif", blob); });
+  std::string blob = make_sif_blob(context, model, model.tokens->encode(text));
+  if (store) {
+    bank->update([&](membank::Transaction& change) {
+      const std::string first = change.blob("sif");  // another thread was quicker
+      if (first.empty()) {
+        change.set_blob("sif", blob);
+      } else {
+        blob = first;
+      }
+    });
+  }
   return make_embedder(context, model, blob);
 }
 

@@ -128,6 +128,18 @@ MemoryPart activations(const ModelConfig& config, const MemorySettings& settings
   return {"activations", count(rows, "token") + " at once", bytes, rows_option(options)};
 }
 
+/// What an ingest with one window has, on a queue of its own, but for the weights.
+MemoryPart texts(const ModelConfig& config, const MemorySettings& settings,
+                 const MemoryPlanOptions& options) {
+  MemoryPlanOptions ingest = options;
+  ingest.writer_only = true;
+  ingest.windows = ingest.dialogs = 1;
+  int64_t bytes =
+      cache(config, settings, ingest).bytes + activations(config, settings, ingest).bytes;
+  if (options.device == Device::cuda) bytes += kWorkspaceBytes;
+  return {"texts", "one window at a time", bytes, "--window"};
+}
+
 std::string gibibytes(int64_t bytes) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.2f GiB", static_cast<double>(bytes) / 0x1p30);
@@ -169,6 +181,7 @@ MemoryPlan plan_memory(const ModelConfig& config, const MemorySettings& settings
   if (options.retrieves()) plan.parts.push_back(memory(config, settings, options));
   if (options.cached_chunks > 0) plan.parts.push_back(recent(config, settings, options));
   plan.parts.push_back(activations(config, settings, options));
+  if (options.takes_texts) plan.parts.push_back(texts(config, settings, options));
   if (options.device == Device::cuda) {
     plan.parts.push_back({"workspace", "matrix products, sums", kWorkspaceBytes, ""});
   }

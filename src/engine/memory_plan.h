@@ -23,8 +23,9 @@ struct MemoryPlanOptions {
   /// Whose keys and values stay where the network runs, besides those in use; -1: as many as are
   /// good.
   int64_t cached_chunks = 0;
-  int64_t dialogs = 1;     ///< that are open at once, each with a window of its own
-  int64_t logit_rows = 1;  ///< of logits that are kept at once
+  int64_t dialogs = 1;       ///< that are open at once, each with a window of its own
+  bool takes_texts = false;  ///< texts are read beside the dialogs, a window at a time
+  int64_t logit_rows = 1;    ///< of logits that are kept at once
   [[nodiscard]] bool retrieves() const { return use_memory && !writer_only; }
 };
 

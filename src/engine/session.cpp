@@ -6,18 +6,19 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "engine/answer_spans.h"
+#include "engine/answer_text.h"
 #include "engine/dialog_memory.h"
 #include "engine/next_token.h"
 #include "engine/session_store.h"
-#include "engine/stop_filter.h"
 #include "tokenizer/readable_text.h"
-#include "tokenizer/stream_decoder.h"
 
 namespace memlong::engine {
 namespace {
 
 /// So many new chunks are kept without waiting for an answer.
 constexpr size_t kPendingChunks = 64;
+/// Messages are read once so many windows of them wait, at the latest with the answer.
+constexpr int64_t kUnreadWindows = 4;
 
 /// What stands behind the content of an answer.
 tokenizer::Ids closing_of(const tokenizer::ChatTemplate& chat) {
@@ -25,7 +26,25 @@ tokenizer::Ids closing_of(const tokenizer::ChatTemplate& chat) {
   return {some.ids.begin() + static_cast<std::ptrdiff_t>(some.content_end), some.ids.end()};
 }
 
+/// What is under way.
+enum class Work : uint8_t {
+  none,
+  message,  ///< a long message is read
+  prompt,   ///< what is to be answered is read
+  tokens,   ///< the answer is made
+};
+
 }  // namespace
+
+/// An answer that is being made.
+struct Answering {
+  GenerateOptions options;
+  TextSink sink;
+  AnswerText text;
+  int64_t begin = 0;  ///< token
+  int64_t content_begin = 0;
+  Stopwatch watch = {};  ///< since the first token
+};
 
 class Session::Impl {
  public:
@@ -33,9 +52,21 @@ class Session::Impl {
        std::shared_ptr<const retriever::Embedder> embedder, std::shared_ptr<Memory> memory,
        const SessionOptions& options);
 
-  void add(const tokenizer::Message& message);
-  Answer answer(const GenerateOptions& options, const TextSink& sink);
+  void begin_add(const tokenizer::Message& message);
+  void begin_answer(const GenerateOptions& options, TextSink sink);
+  bool step(int64_t most);
+  void give_up();
   void save();
+
+  /// The answer's next token, which the stream is to read; nothing: the answer has ended.
+  std::optional<int32_t> draw();
+  /// It was read.
+  void took(int32_t id);
+  [[nodiscard]] bool stop_asked() const {
+    return options.stop != nullptr && options.stop->load(std::memory_order_relaxed);
+  }
+  /// A step has failed: the dialog stays one that can go on.
+  void fail_step();
 
   Context& context;
   std::shared_ptr<const LoadedModel> model;
@@ -44,20 +75,27 @@ class Session::Impl {
   DialogMemory dialog;
   Stream stream;
   SessionStore store;
-  std::mt19937_64 generator;
-  int64_t read_since_answer = 0;
-  double seconds_since_answer = 0.0;
-  int64_t saved_tokens = 0;
+  Work work = Work::none;
+  Answer answer;  ///< that is being made, or was made last
 
  private:
   void open_dialog();
   void begin_turn(const std::string& role);
-  void take_back(int64_t begin);
-  void read(std::span<const int32_t> ids, Want want = Want::nothing);
-  void catch_up();
-  void generate(const GenerateOptions& options, const TextSink& sink, Answer& answer);
-  void close_answer(int64_t begin, int64_t content_begin, const Answer& answer);
-  bool emit(std::string_view text, const TextSink& sink, Answer& answer);
+  void take(std::span<const int32_t> ids);
+  void read_window(int64_t most);
+  void take_back_message();
+  void open_answer();
+  void withdraw();
+  void end_answer(StopReason reason);
+  void close_answer();
+  bool emit(std::string_view text);
+
+  std::mt19937_64 generator_;
+  int64_t read_since_answer_ = 0;
+  double seconds_since_answer_ = 0.0;
+  int64_t saved_tokens_ = 0;
+  bool spanned_ = false;  ///< the turn under way opened an answer span of the stream
+  std::optional<Answering> answering_;
 };
 
 Session::Impl::Impl(Context& given_context, std::shared_ptr<const LoadedModel> loaded,
@@ -72,43 +110,36 @@ Session::Impl::Impl(Context& given_context, std::shared_ptr<const LoadedModel> l
              {.use_memory = options.use_memory,
               .kv_dtype = memory == nullptr ? DType::bf16 : memory->bank().fingerprint().kv_dtype}),
       store(memory, model, options),
-      generator(options.seed != 0 ? options.seed : std::random_device{}()) {
+      generator_(options.seed != 0 ? options.seed : std::random_device{}()) {
   if (std::optional<SavedDialog> saved = store.load()) {
     dialog.set_document(store.document());
     stream.restore(std::move(saved->tokens), answer_spans(store.turns()), saved->completed);
-    saved_tokens = stream.size();
+    saved_tokens_ = stream.size();
   }
 }
 
-void Session::Impl::read(std::span<const int32_t> ids, Want want) {
-  const Stopwatch watch;
-  if (want == Want::nothing) {
-    stream.append(ids);
-    if (stream.unread() > 4 * model->window_capacity() && !stream.catch_up(options.stop)) {
-      fail(ErrorKind::stopped, "stopped: the message was not taken in");
-    }
-  } else {
-    stream.read(ids, want);
-  }
-  read_since_answer += static_cast<int64_t>(ids.size());
-  seconds_since_answer += watch.seconds();
+/// For the network to read, with what follows.
+void Session::Impl::take(std::span<const int32_t> ids) {
+  stream.append(ids);
+  read_since_answer_ += static_cast<int64_t>(ids.size());
 }
 
-void Session::Impl::catch_up() {
+void Session::Impl::read_window(int64_t most) {
   const Stopwatch watch;
-  stream.catch_up();
-  seconds_since_answer += watch.seconds();
+  stream.read_window(most);
+  seconds_since_answer_ += watch.seconds();
 }
 
 void Session::Impl::open_dialog() {
   if (stream.size() > 0) return;
   tokenizer::Ids opening = model->chat->opening();
   if (model->settings.window_bos) std::erase(opening, model->config.bos);
-  read(opening);
+  take(opening);
 }
 
 /// Tells the stream who speaks next, for its queries.
 void Session::Impl::begin_turn(const std::string& role) {
+  spanned_ = false;
   if (role == "user") stream.end_answer();
   if (role != "assistant") return;
   const std::vector<membank::Turn>& turns = store.turns();
@@ -117,20 +148,24 @@ void Session::Impl::begin_turn(const std::string& role) {
   if (asked == turns.rend()) return;
   const bool marked = !model->chat->answer_prefix(turns.size()).empty();
   stream.begin_answer(asked->begin, asked->end, marked ? 0 : 1);
+  spanned_ = true;
 }
 
-/// The turn that was added last, whose tokens begin at `begin`, is no longer part of the dialog.
-void Session::Impl::take_back(int64_t begin) {
+/// The message that was added last is no longer part of the dialog.
+void Session::Impl::take_back_message() {
+  const int64_t begin = store.turns().back().begin;
   store.drop_last_turn();
+  read_since_answer_ -= stream.size() - begin;
   stream.drop_last(stream.size() - begin);
+  if (spanned_) stream.withdraw_answer();
 }
 
-void Session::Impl::add(const tokenizer::Message& message) {
+void Session::Impl::begin_add(const tokenizer::Message& message) {
+  MEMLONG_CHECK(work == Work::none, "one thing at a time");
   const tokenizer::EncodedMessage encoded = model->chat->encode(message, store.turns().size());
   open_dialog();
   begin_turn(message.role);
   const int64_t begin = stream.size();
-  // The turn first: where reading fails, its tokens are there all the same.
   store.add_turn({.role = message.role,
                   .content = message.content,
                   .begin = begin,
@@ -138,115 +173,167 @@ void Session::Impl::add(const tokenizer::Message& message) {
                   .content_begin = begin + static_cast<int64_t>(encoded.content_begin),
                   .content_end = begin + static_cast<int64_t>(encoded.content_end),
                   .time = now_micros()});
-  try {
-    read(encoded.ids);
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::stopped) take_back(begin);
-    throw;
-  }
-  if (dialog.pending().size() >= kPendingChunks) save();
+  take(encoded.ids);
+  if (stream.unread() > kUnreadWindows * model->window_capacity()) work = Work::message;
 }
 
-bool Session::Impl::emit(std::string_view text, const TextSink& sink, Answer& answer) {
-  answer.text += text;
-  return text.empty() || !sink || sink(text);
-}
-
-void Session::Impl::generate(const GenerateOptions& generate_options, const TextSink& sink,
-                             Answer& answer) {
-  const tokenizer::Ids stop_ids = model->chat->stop_ids();
-  std::vector<std::string> stops = model->chat->stop_texts();
-  stops.insert(stops.end(), generate_options.stop.begin(), generate_options.stop.end());
-  StopFilter filter(std::move(stops));
-  tokenizer::StreamDecoder decoder(model->tokens);
-  std::vector<size_t> text_before;  // of each token
-  size_t text_size = 0;
-  answer.reason = StopReason::length;
-  for (int64_t count = 0; count < generate_options.max_tokens; ++count) {
-    const int32_t id = next_token(context, stream, generate_options.sampling, generator);
-    if (std::find(stop_ids.begin(), stop_ids.end(), id) != stop_ids.end()) {
-      answer.reason = StopReason::end;
-      break;
-    }
-    answer.ids.push_back(id);
-    stream.read(std::span(&id, 1), Want::last);
-    const std::string text = decoder.push(id);
-    text_before.push_back(text_size);
-    text_size += text.size();
-    const bool go_on = emit(filter.push(text), sink, answer);
-    if (filter.stopped()) {
-      // The mark that the model wrote is not part of what it said.
-      const auto first =
-          std::lower_bound(text_before.begin(), text_before.end(), answer.text.size());
-      stream.drop_last(text_before.end() - first);
-      answer.ids.resize(static_cast<size_t>(first - text_before.begin()));
-      answer.reason = StopReason::stop_text;
-      return;
-    }
-    if (go_on) continue;
-    answer.reason = StopReason::interrupted;
-    answer.text += filter.push(decoder.finish()) + filter.finish();
-    return;
-  }
-  emit(filter.push(decoder.finish()), sink, answer);
-  emit(filter.finish(), sink, answer);
-}
-
-/// Closes the answer as it stands.
-void Session::Impl::close_answer(int64_t begin, int64_t content_begin, const Answer& answer) {
-  stream.measure_attention(false);
-  const int64_t content_end = std::max(stream.size(), content_begin);
-  stream.append(closing_of(*model->chat));
-  store.add_turn({.role = "assistant",
-                  .content = answer.text,
-                  .begin = begin,
-                  .end = stream.size(),
-                  .content_begin = content_begin,
-                  .content_end = content_end,
-                  .time = now_micros()});
-}
-
-Answer Session::Impl::answer(const GenerateOptions& generate_options, const TextSink& sink) {
+void Session::Impl::begin_answer(const GenerateOptions& wanted, TextSink sink) {
+  MEMLONG_CHECK(work == Work::none, "one thing at a time");
   open_dialog();
-  begin_turn("assistant");
-  catch_up();
-  stream.measure_attention(generate_options.measure_attention);
-  const int64_t begin = stream.size();
   const tokenizer::Ids prefix = model->chat->answer_prefix(store.turns().size());
+  const int64_t begin = stream.size();
   if (begin == 0 && prefix.empty()) fail(ErrorKind::usage, "there is no message to answer");
-  const int64_t content_begin = begin + static_cast<int64_t>(prefix.size());
-  if (generate_options.seed != 0) generator.seed(generate_options.seed);
-  Answer answer;
-  try {
-    if (prefix.empty()) stream.read_last_again();
-    if (!prefix.empty()) read(prefix, Want::last);
-    answer.prompt_tokens = std::exchange(read_since_answer, 0);
-    answer.prompt_seconds = std::exchange(seconds_since_answer, 0.0);
-    const Stopwatch watch;
-    generate(generate_options, sink, answer);
-    answer.seconds = watch.seconds();
-  } catch (...) {
-    close_answer(begin, content_begin, answer);  // the dialog stays one that can go on
-    throw;
+  begin_turn("assistant");
+  std::vector<std::string> stops = model->chat->stop_texts();
+  stops.insert(stops.end(), wanted.stop.begin(), wanted.stop.end());
+  answering_.emplace(Answering{.options = wanted,
+                               .sink = std::move(sink),
+                               .text = AnswerText(model->tokens, std::move(stops)),
+                               .begin = begin,
+                               .content_begin = begin + static_cast<int64_t>(prefix.size())});
+  answer = {};
+  work = Work::prompt;
+}
+
+/// All that is to be answered was read.
+void Session::Impl::open_answer() {
+  work = Work::tokens;
+  stream.measure_attention(answering_->options.measure_attention);
+  if (answering_->options.seed != 0) generator_.seed(answering_->options.seed);
+  const tokenizer::Ids prefix = model->chat->answer_prefix(store.turns().size());
+  const Stopwatch watch;
+  if (prefix.empty()) {
+    stream.read_last_again();
+  } else {
+    stream.read(prefix, Want::last);
+    read_since_answer_ += static_cast<int64_t>(prefix.size());
   }
+  answer.prompt_tokens = std::exchange(read_since_answer_, 0);
+  answer.prompt_seconds = std::exchange(seconds_since_answer_, 0.0) + watch.seconds();
+  answering_->watch = {};
+}
+
+bool Session::Impl::emit(std::string_view text) {
+  answer.text += text;
+  return text.empty() || !answering_->sink || answering_->sink(text);
+}
+
+std::optional<int32_t> Session::Impl::draw() {
+  if (static_cast<int64_t>(answer.ids.size()) >= answering_->options.max_tokens) {
+    end_answer(StopReason::length);
+    return std::nullopt;
+  }
+  const int32_t id = next_token(context, stream, answering_->options.sampling, generator_);
+  const tokenizer::Ids stop_ids = model->chat->stop_ids();
+  if (std::find(stop_ids.begin(), stop_ids.end(), id) != stop_ids.end()) {
+    end_answer(StopReason::end);
+    return std::nullopt;
+  }
+  answer.ids.push_back(id);
+  return id;
+}
+
+void Session::Impl::took(int32_t id) {
+  const bool go_on = emit(answering_->text.push(id));
+  if (answering_->text.stopped()) {
+    // The mark that the model wrote is not part of what it said.
+    const int64_t mark = answering_->text.tokens_behind(answer.text.size());
+    stream.drop_last(mark);
+    answer.ids.resize(answer.ids.size() - static_cast<size_t>(mark));
+    end_answer(StopReason::stop_text);
+  } else if (!go_on) {
+    end_answer(StopReason::interrupted);
+  }
+}
+
+void Session::Impl::end_answer(StopReason reason) {
+  answer.reason = reason;
+  if (reason == StopReason::interrupted) {
+    answer.text += answering_->text.finish();
+  } else if (reason != StopReason::stop_text) {
+    emit(answering_->text.finish());
+  }
+  answer.seconds = answering_->watch.seconds();
   answer.retrieved = stream.measured();
-  if (!generate_options.measure_attention && stream.segment().set != nullptr) {
+  if (!answering_->options.measure_attention && stream.segment().set != nullptr) {
     answer.retrieved = stream.segment().set->chunks;
   }
   std::stable_sort(
       answer.retrieved.begin(), answer.retrieved.end(),
       [](const RetrievedChunk& a, const RetrievedChunk& b) { return a.score > b.score; });
-  close_answer(begin, content_begin, answer);
-  return answer;
+  close_answer();
+  save();
+}
+
+/// The answer becomes a turn as it stands.
+void Session::Impl::close_answer() {
+  work = Work::none;
+  stream.measure_attention(false);
+  const int64_t content_end = std::max(stream.size(), answering_->content_begin);
+  stream.append(closing_of(*model->chat));
+  store.add_turn({.role = "assistant",
+                  .content = answer.text,
+                  .begin = answering_->begin,
+                  .end = stream.size(),
+                  .content_begin = answering_->content_begin,
+                  .content_end = content_end,
+                  .time = now_micros()});
+  answering_.reset();
+}
+
+bool Session::Impl::step(int64_t most) {
+  try {
+    if (work == Work::message) {
+      read_window(most);
+      if (stream.unread() == 0) work = Work::none;
+    } else if (work == Work::prompt && stream.unread() > 0) {
+      read_window(most);
+    } else if (work == Work::prompt) {
+      open_answer();
+    } else if (work == Work::tokens) {
+      if (const std::optional<int32_t> id = draw()) {
+        stream.read(std::span(&*id, 1), Want::last);
+        took(*id);
+      }
+    }
+    // What was added since an answer is kept from time to time.
+    if (work == Work::none && dialog.pending().size() >= kPendingChunks) save();
+  } catch (...) {
+    fail_step();
+    throw;
+  }
+  return work != Work::none;
+}
+
+void Session::Impl::fail_step() {
+  if (work == Work::tokens) close_answer();
+  if (work == Work::prompt) withdraw();
+  work = Work::none;
+}
+
+/// Of the answer nothing was made.
+void Session::Impl::withdraw() {
+  if (spanned_) stream.withdraw_answer();
+  answering_.reset();
+  answer.reason = StopReason::interrupted;
+}
+
+void Session::Impl::give_up() {
+  if (work == Work::message) take_back_message();
+  if (work == Work::prompt) withdraw();
+  if (work == Work::tokens) end_answer(StopReason::interrupted);
+  work = Work::none;
 }
 
 void Session::Impl::save() {
-  if (!store.keeps() || stream.size() == saved_tokens) return;
-  catch_up();
+  if (!store.keeps() || stream.size() == saved_tokens_) return;
+  const Stopwatch watch;
+  stream.catch_up();
+  seconds_since_answer_ += watch.seconds();
   store.save(dialog.pending(), std::span(stream.tokens()).subspan(stream.completed()));
   dialog.set_document(store.document());
   dialog.committed();
-  saved_tokens = stream.size();
+  saved_tokens_ = stream.size();
   store.retain();
 }
 
@@ -257,12 +344,48 @@ Session::Session(Context& context, std::shared_ptr<const LoadedModel> model,
                                    std::move(memory), options)) {}
 Session::~Session() = default;
 
-void Session::add(const tokenizer::Message& message) { impl_->add(message); }
+void Session::add(const tokenizer::Message& message) {
+  begin_add(message);
+  while (busy()) {
+    if (impl_->stop_asked()) {
+      give_up();
+      fail(ErrorKind::stopped, "stopped: the message was not taken in");
+    }
+    step();
+  }
+}
 
 Answer Session::answer(const GenerateOptions& options, const TextSink& sink) {
-  Answer answer = impl_->answer(options, sink);
-  if (answer.reason != StopReason::interrupted || options.keep_interrupted) impl_->save();
-  return answer;
+  begin_answer(options, sink);
+  while (step()) {
+    if (!makes_token() && impl_->stop_asked()) give_up();
+  }
+  return last_answer();
+}
+
+void Session::begin_add(const tokenizer::Message& message) { impl_->begin_add(message); }
+void Session::begin_answer(const GenerateOptions& options, TextSink sink) {
+  impl_->begin_answer(options, std::move(sink));
+}
+bool Session::step(int64_t most) { return impl_->step(most); }
+void Session::give_up() { impl_->give_up(); }
+bool Session::busy() const { return impl_->work != Work::none; }
+bool Session::makes_token() const { return impl_->work == Work::tokens; }
+const Answer& Session::last_answer() const { return impl_->answer; }
+
+std::vector<std::exception_ptr> step_together(std::span<Session* const> sessions, int64_t most) {
+  std::vector<std::exception_ptr> errors(sessions.size());
+  const auto guarded = [&](size_t i, const auto& fn) {
+    try {
+      fn(*sessions[i]->impl_);
+    } catch (...) {
+      errors[i] = std::current_exception();
+    }
+  };
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    guarded(i, [&](Session::Impl& session) { session.step(most); });
+  }
+  return errors;
 }
 
 void Session::save() { impl_->save(); }

@@ -3,10 +3,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,8 @@ struct SessionOptions {
   membank::RetentionBudget retention;
   int64_t cached_chunks = 0;  ///< whose K and V stay where the network runs (DialogMemory)
   uint64_t seed = 0;          ///< 0: from the system
-  /// Where it becomes true while a long message is read, add() takes the message back and fails.
+  /// Where it becomes true while something is read, add() takes the message back and fails, and
+  /// answer() is interrupted before it begins.
   const std::atomic<bool>* stop = nullptr;
 };
 
@@ -46,9 +48,6 @@ struct GenerateOptions {
   std::vector<std::string> stop;  ///< further texts that end the answer
   bool measure_attention = true;
   uint64_t seed = 0;  ///< of this answer's draws; 0: they go on from those before
-  /// False: an answer that was interrupted is not saved, nor is what it answers. The session that
-  /// gave it is then to be closed.
-  bool keep_interrupted = true;
 };
 
 enum class StopReason : uint8_t { end, length, stop_text, interrupted };
@@ -87,6 +86,29 @@ class Session {
   void add(const tokenizer::Message& message);
   /// The model answers the last message.
   Answer answer(const GenerateOptions& options, const TextSink& sink = {});
+
+  // The same a step at a time, so that one thread can serve many dialogs. Between begin_ and the
+  // end of what it began (step() says false or throws, or give_up()) nothing else is called but
+  // turns(), tokens(), document(), set_scope() and text_of().
+
+  /// add(): the message is taken in.
+  void begin_add(const tokenizer::Message& message);
+  /// answer(). `sink` is called by step() and give_up().
+  void begin_answer(const GenerateOptions& options, TextSink sink = {});
+  /// Reads at most one window, and of it at most `most` tokens (0: all), or makes one token, and
+  /// says whether there is more to do. The last step of an answer saves. Errors: as add() and
+  /// answer(); nothing is under way any more.
+  bool step(int64_t most = 0);
+  /// What is under way ends here: a message is taken back, with all of it that was read; a question
+  /// stays unanswered; an answer that was begun is interrupted.
+  void give_up();
+  /// The answer that was ended last, by step() or give_up().
+  [[nodiscard]] const Answer& last_answer() const;
+  /// Something was begun and has not ended.
+  [[nodiscard]] bool busy() const;
+  /// The next step makes a token.
+  [[nodiscard]] bool makes_token() const;
+
   /// Keeps what is new: whole chunks, turns and the unfinished chunk in one commit. answer() and
   /// long messages do it by themselves.
   void save();
@@ -106,8 +128,14 @@ class Session {
   [[nodiscard]] std::string text_of(const RetrievedChunk& chunk) const;
 
  private:
+  friend std::vector<std::exception_ptr> step_together(std::span<Session* const> sessions,
+                                                       int64_t most);
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// step() of each, all of one Context and LoadedModel and each busy(); those that make a token go
+/// through the network together. What each has thrown, or null.
+std::vector<std::exception_ptr> step_together(std::span<Session* const> sessions, int64_t most = 0);
 
 }  // namespace memlong::engine

@@ -56,6 +56,7 @@ void Stream::open_window(int64_t start) {
   read_ = start;
   known_ = start;
   filled_ = 0;
+  writer_alone_ = false;
   segment_ = {};
   if (!embedder_->needs_hidden()) return;
   // Their vectors came from another window: a stream that is taken up here could not know them.
@@ -72,12 +73,15 @@ void Stream::append(std::span<const int32_t> ids) {
   tokens_.insert(tokens_.end(), ids.begin(), ids.end());
 }
 
-bool Stream::catch_up(const std::atomic<bool>* stop) {
-  read_pending(size(), Want::nothing, stop);
-  return unread() == 0;
+void Stream::catch_up() { read_pending(size(), Want::nothing); }
+
+void Stream::read_window(int64_t most) {
+  logit_rows_ = 0;
+  if (unread() > 0) read_next(size(), Want::nothing, most > 0 ? most : unread());
+  if (unread() == 0) hand_out_chunks();
 }
 
-void Stream::read_pending(int64_t fresh_from, Want want, const std::atomic<bool>* stop) {
+void Stream::read_pending(int64_t fresh_from, Want want) {
   if (want != Want::nothing && size() > fresh_from) {
     const int64_t rows = want == Want::last ? 1 : size() - fresh_from;
     const int64_t vocab = model_->config.vocab;
@@ -87,22 +91,25 @@ void Stream::read_pending(int64_t fresh_from, Want want, const std::atomic<bool>
     logits_ = logit_buffer_.view().slice(0, 0, rows);
   }
   logit_rows_ = 0;
-  while (read_ < size()) {
-    if (stop != nullptr && stop->load(std::memory_order_relaxed)) return hand_out_chunks();
-    const int64_t room = model_->window_capacity() - (read_ - window_start_);
-    if (room == 0) {
-      MEMLONG_CHECK(options_.first_window < 0, "more tokens than the one window holds");
-      open_window(window_start_ + model_->window_stride());
-    } else if (decodes(want)) {
-      decode();
-    } else {
-      read_piece(std::min(room, size() - read_), fresh_from, want);
-    }
-  }
+  while (read_ < size()) read_next(fresh_from, want, size() - read_);
   hand_out_chunks();
   if (want == Want::nothing || size() == fresh_from) return;
   main_logits_ = {};
   if (want == Want::last) logits_ = logits_.reshape({model_->config.vocab});
+}
+
+/// As far as one window reaches, at most `most` tokens.
+void Stream::read_next(int64_t fresh_from, Want want, int64_t most) {
+  if (read_ - window_start_ == model_->window_capacity()) {
+    MEMLONG_CHECK(options_.first_window < 0, "more tokens than the one window holds");
+    open_window(window_start_ + model_->window_stride());
+  }
+  const int64_t room = model_->window_capacity() - (read_ - window_start_);
+  if (decodes(want)) {
+    decode();
+  } else {
+    read_piece(std::min({room, size() - read_, most}), fresh_from, want);
+  }
 }
 
 void Stream::read_piece(int64_t count, int64_t fresh_from, Want want) {
@@ -125,6 +132,7 @@ void Stream::read_piece(int64_t count, int64_t fresh_from, Want want) {
   const bool left_behind = size() > window_start_ + model_->window_capacity();
   const bool unwanted = want != Want::all || known_ <= fresh_from;
   if (left_behind && unwanted && !measuring_) {
+    writer_alone_ = true;
     model_->writer->keys_values(context_, x, raw_k_.view().slice(1, filled_, filled_ + rows),
                                 raw_v_.view().slice(1, filled_, filled_ + rows));
   } else {
@@ -299,7 +307,8 @@ void Stream::drop_last(int64_t count) {
     source_.dropped(completed_);
   }
   if (read_ <= size()) return;
-  if (segment_.position < size() && window_start_ == model_->window_of(size())) {
+  const bool stands = window_start_ == model_->window_of(size()) && !writer_alone_;
+  if (stands && segment_.position < size()) {
     step_back(size());
   } else {
     open_window(model_->window_of(size()));
@@ -325,6 +334,12 @@ void Stream::begin_answer(int64_t query_begin, int64_t query_end, int64_t marks)
   MEMLONG_CHECK(query_begin <= query_end && query_end <= size(), "an answer to what was said");
   spans_.push_back(next_span(spans_, size() - marks, query_begin, query_end));
   step_back(std::max(window_start_, spans_.back().from));
+}
+
+void Stream::withdraw_answer() {
+  MEMLONG_CHECK(!spans_.empty() && spans_.back().end < 0, "an answer that was begun");
+  spans_.pop_back();
+  open_window(window_start_);
 }
 
 void Stream::end_answer() {

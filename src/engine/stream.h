@@ -6,7 +6,6 @@
 // token.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -108,9 +107,11 @@ class Stream {
   /// Takes tokens that the next read() or catch_up() reads, so that short messages are read at
   /// once.
   void append(std::span<const int32_t> ids);
-  /// Reads them. Where `stop` becomes true it leaves off before the next window; whether all are
-  /// read.
-  bool catch_up(const std::atomic<bool>* stop = nullptr);
+  /// Reads them.
+  void catch_up();
+  /// Reads them as far as one window reaches, at most `most` (0: no limit). While some are left,
+  /// chunks may not have come yet.
+  void read_window(int64_t most = 0);
   /// Takes the last `count` tokens back, with the chunks that they completed; no logits remain. Not
   /// for tokens of chunks that the source has handed on, nor before the current answer.
   void drop_last(int64_t count);
@@ -122,6 +123,8 @@ class Stream {
   /// before). `marks`: so many of the last tokens (0 or 1) open the answer already, where a
   /// template has no mark of its own for answers; they are read again.
   void begin_answer(int64_t query_begin, int64_t query_end, int64_t marks = 0);
+  /// begin_answer() was for nothing: no token came after it. The window is to be read again.
+  void withdraw_answer();
   /// Reads what is unread, and at least the last token, for its logits (as Want::last).
   void read_last_again();
   /// The next token is the user's.
@@ -162,7 +165,8 @@ class Stream {
 
   void open_window(int64_t start);
   void step_back(int64_t position);
-  void read_pending(int64_t fresh_from, Want want, const std::atomic<bool>* stop = nullptr);
+  void read_pending(int64_t fresh_from, Want want);
+  void read_next(int64_t fresh_from, Want want, int64_t most);
   void read_piece(int64_t count, int64_t fresh_from, Want want);
   [[nodiscard]] bool decodes(Want want) const;
   void decode();
@@ -201,6 +205,7 @@ class Stream {
   mutable Tensor host_logits_;      ///< of logits_, where that is not in main memory
   mutable TensorView main_logits_;  ///< logits_ in main memory, once somebody has asked
   int64_t logit_rows_ = 0;          ///< rows of logits_ that are there
+  bool writer_alone_ = false;       ///< rows of the window went through no upper layer
   int64_t known_ = 0;               ///< tokens whose hidden states of this window are there
   SegmentRecord segment_;
   std::function<void(const SegmentRecord&)> on_segment_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 #include "common/error.h"
@@ -25,71 +26,86 @@ void keep(engine::Session& session, const std::string& name) {
 Dialogs::Dialogs(Open open, size_t most)
     : open_(std::move(open)), most_(std::max<size_t>(most, 1)) {}
 
-Dialogs::Place Dialogs::place(const ChatRequest& request) {
+std::optional<Dialogs::Place> Dialogs::lend(const ChatRequest& request) {
   return request.session.empty() ? unnamed(request) : named(request);
 }
 
-Dialogs::Place Dialogs::named(const ChatRequest& request) {
-  const auto found = std::ranges::find_if(open_dialogs_, [&](const OpenDialog& dialog) {
-    return dialog.name == request.session && dialog.name_space == request.name_space;
+std::optional<Dialogs::Place> Dialogs::named(const ChatRequest& request) {
+  auto dialog = std::ranges::find_if(open_dialogs_, [&](const OpenDialog& open) {
+    return open.name == request.session && open.name_space == request.name_space;
   });
-  if (found != open_dialogs_.end()) use(found);
-  engine::Session& session =
-      found != open_dialogs_.end() ? *found->session : begin(request.session, request.name_space);
-  const auto known = known_of_named(session.turns(), request.messages);
+  if (dialog != open_dialogs_.end() && dialog->lent) return std::nullopt;
+  if (dialog == open_dialogs_.end()) dialog = begin(request.session, request.name_space);
+  if (dialog == open_dialogs_.end()) return std::nullopt;
+  const auto known = known_of_named(dialog->session->turns(), request.messages);
   if (!known) {
     fail(ErrorKind::mismatch,
          "session '" + request.session +
              "' has gone on in another way than these messages: send only what is new, or use "
              "another session");
   }
-  return {&session, *known};
+  return use(dialog, *known);
 }
 
-Dialogs::Place Dialogs::unnamed(const ChatRequest& request) {
+std::optional<Dialogs::Place> Dialogs::unnamed(const ChatRequest& request) {
   auto best = open_dialogs_.end();
   size_t known = 0;
   for (auto dialog = open_dialogs_.begin(); dialog != open_dialogs_.end(); ++dialog) {
-    if (!dialog->name.empty() || dialog->name_space != request.name_space) continue;
+    if (dialog->lent || !dialog->name.empty() || dialog->name_space != request.name_space) continue;
     const std::vector<membank::Turn>& turns = dialog->session->turns();
     if (turns.size() <= known || !continues(turns, request.messages)) continue;
     best = dialog;
     known = turns.size();
   }
-  if (best == open_dialogs_.end()) return {&begin({}, request.name_space), 0};
-  use(best);
-  return {best->session.get(), known};
+  if (best == open_dialogs_.end()) best = begin({}, request.name_space);
+  if (best == open_dialogs_.end()) return std::nullopt;
+  return use(best, known);
 }
 
-engine::Session& Dialogs::begin(const std::string& name, const std::string& name_space) {
-  while (open_dialogs_.size() >= most_) {
-    OpenDialog& oldest = open_dialogs_.back();
-    if (!oldest.name.empty()) keep(*oldest.session, oldest.name);
-    open_dialogs_.pop_back();
+/// end(): there is no place.
+Dialogs::Iterator Dialogs::begin(const std::string& name, const std::string& name_space) {
+  if (open_dialogs_.size() >= most_) {
+    const auto oldest = std::find_if(open_dialogs_.rbegin(), open_dialogs_.rend(),
+                                     [](const OpenDialog& dialog) { return !dialog.lent; });
+    if (oldest == open_dialogs_.rend()) return open_dialogs_.end();
+    if (!oldest->name.empty()) keep(*oldest->session, oldest->name);
+    open_dialogs_.erase(std::next(oldest).base());
   }
-  open_dialogs_.push_front({name, name_space, open_(name, name_space)});
-  return *open_dialogs_.front().session;
+  open_dialogs_.push_front(
+      {.name = name, .name_space = name_space, .session = open_(name, name_space)});
+  return open_dialogs_.begin();
 }
 
-void Dialogs::use(std::list<OpenDialog>::iterator dialog) {
+Dialogs::Place Dialogs::use(Iterator dialog, size_t known) {
   open_dialogs_.splice(open_dialogs_.begin(), open_dialogs_, dialog);
+  dialog->lent = true;
+  return {dialog->session.get(), known};
+}
+
+void Dialogs::give_back(const engine::Session* session, bool keep) {
+  const auto dialog = std::ranges::find_if(
+      open_dialogs_, [&](const OpenDialog& open) { return open.session.get() == session; });
+  MEMLONG_CHECK(dialog != open_dialogs_.end() && dialog->lent, "a dialog that was lent");
+  dialog->lent = false;
+  if (keep && !dialog->last) return;
+  if (keep && !dialog->name.empty()) server::keep(*dialog->session, dialog->name);
+  open_dialogs_.erase(dialog);
 }
 
 void Dialogs::close_all() {
-  for (const OpenDialog& dialog : open_dialogs_) {
-    if (!dialog.name.empty()) keep(*dialog.session, dialog.name);
+  for (OpenDialog& dialog : open_dialogs_) {
+    dialog.last = true;
+    if (!dialog.lent && !dialog.name.empty()) keep(*dialog.session, dialog.name);
   }
-  open_dialogs_.clear();
+  open_dialogs_.remove_if([](const OpenDialog& dialog) { return !dialog.lent; });
 }
 
 void Dialogs::drop(membank::DocumentId document) {
-  open_dialogs_.remove_if(
-      [&](const OpenDialog& dialog) { return dialog.session->document() == document; });
-}
-
-void Dialogs::drop(const engine::Session* session) {
-  open_dialogs_.remove_if(
-      [&](const OpenDialog& dialog) { return dialog.session.get() == session; });
+  const auto dialog = std::ranges::find_if(
+      open_dialogs_, [&](const OpenDialog& open) { return open.session->document() == document; });
+  if (dialog == open_dialogs_.end()) return;
+  if (dialog->lent) fail(ErrorKind::busy, "this dialog is being answered; try again");
+  open_dialogs_.erase(dialog);
 }
 
 void Dialogs::for_each(const std::function<void(engine::Session&, const std::string&)>& fn) {

@@ -32,11 +32,15 @@ std::vector<std::string> split(const std::string& pattern) {
 
 Front::Front(Load load, size_t longest, std::function<void()> loaded)
     : loaded_(std::move(loaded)),
-      network_(std::make_shared<Worker>(longest, [this] { service_.reset(); })),
+      network_(std::make_shared<Worker>(
+          longest, [this] { service_.reset(); },
+          Worker::Rest{.room = [this] { return service_ == nullptr || service_->has_room(); },
+                       .step = [this] { return step(); }})),
+      reader_(std::make_shared<Worker>(longest)),
       clerk_(std::make_shared<Worker>(longest)) {
   add_routes();
   auto opening = std::make_shared<Worker::Task>();
-  opening->run = [this, load = std::move(load)] { open(load); };
+  opening->run = [this, load = std::move(load)](const Stop&) { open(load); };
   network_->add(opening);
 }
 
@@ -48,7 +52,15 @@ void Front::open(const Load& load) {
     desk_ = std::make_unique<Desk>(parts.model,
                                    parts.memory == nullptr ? nullptr : parts.memory->shared_bank(),
                                    parts.model_name);
-    service_ = std::make_unique<Service>(std::move(parts), network_->stop(), metrics_);
+    IntakeParts intake;
+    intake.context = std::move(parts.reading);
+    intake.model = parts.model;
+    if (parts.memory != nullptr) intake.bank = parts.memory->shared_bank();
+    intake.name_space = parts.session.name_space;
+    intake.retention = parts.session.retention;
+    intake.changed = parts.texts_changed;
+    service_ = std::make_unique<Service>(std::move(parts), metrics_);
+    intake_ = std::make_unique<Intake>(std::move(intake), metrics_);
     ready_ = true;
   } catch (...) {
     const std::scoped_lock lock(mutex_);
@@ -62,14 +74,25 @@ std::exception_ptr Front::failure() const {
   return failure_;
 }
 
+bool Front::step() {
+  const bool more = service_ != nullptr && service_->step();
+  if (service_ != nullptr) {
+    open_dialogs_ = service_->open_dialogs();
+    answering_ = service_->answering();
+  }
+  return more;
+}
+
 void Front::begin_close() {
   network_->begin_close();
+  reader_->begin_close();
   clerk_->begin_close();
 }
 
 void Front::close() {
   begin_close();
   network_->close();
+  reader_->close();
   clerk_->close();
 }
 
@@ -105,29 +128,32 @@ void Front::handle(const std::shared_ptr<http::Exchange>& exchange) {
   const http::Request& request = exchange->request();
   for (const Route& route : routes_) {
     if (route.method != request.method || !fits(route.steps, request.segments)) continue;
-    if (route.place == Place::here) return route.answer(*exchange);
-    if (!ready_) {
-      http::Response loading = http::error_response(503, "the model is being loaded");
-      loading.headers.emplace_back("Retry-After", "5");
-      return exchange->respond(std::move(loading));
-    }
-    return hand_over(route.place == Place::desk ? clerk_ : network_, exchange, route.answer);
+    if (route.place == Place::here) return route.answer(exchange, nullptr);
+    if (ready_) return hand_over(route, exchange);
+    http::Response loading = http::error_response(503, "the model is being loaded");
+    loading.headers.emplace_back("Retry-After", "5");
+    return exchange->respond(std::move(loading));
   }
   exchange->respond(not_found(request));
 }
 
-void Front::hand_over(const std::shared_ptr<Worker>& worker,
-                      const std::shared_ptr<http::Exchange>& exchange, const Answer& answer) {
+const std::shared_ptr<Worker>& Front::worker_of(Place place) const {
+  if (place == Place::desk) return clerk_;
+  return place == Place::intake ? reader_ : network_;
+}
+
+void Front::hand_over(const Route& route, const std::shared_ptr<http::Exchange>& exchange) {
+  const std::shared_ptr<Worker>& worker = worker_of(route.place);
   auto task = std::make_shared<Worker::Task>();
-  task->run = [this, worker = worker.get(), exchange, &answer] {
+  task->lasts = route.place == Place::answers;
+  task->run = [worker = worker.get(), exchange, &route](const Stop& stop) {
     if (worker->closing())
       return exchange->respond(http::error_response(503, "the server is stopping"));
     try {
-      answer(*exchange);
+      route.answer(exchange, stop);
     } catch (const std::exception& error) {
       exchange->respond(error_response_for(error));
     }
-    if (worker == network_.get()) open_dialogs_ = service_->open_dialogs();
   };
   if (!worker->add(task)) {
     http::Response full = http::error_response(

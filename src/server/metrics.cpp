@@ -62,8 +62,10 @@ std::string Metrics::text(const Gauges& gauges) const {
   Page page;
   page.single("ready", "gauge", "1 once the model is loaded.", gauges.ready ? 1 : 0);
   page.single("uptime_seconds", "gauge", "Since the server started.", gauges.uptime_seconds);
-  page.single("requests_waiting", "gauge", "Requests for the network, with the one under way.",
+  page.single("requests_waiting", "gauge", "Requests for the network that have not begun.",
               static_cast<double>(gauges.waiting));
+  page.single("answers_running", "gauge", "Answers under way.",
+              static_cast<double>(gauges.answering));
   page.single("dialogs_open", "gauge", "Dialogs that are open.",
               static_cast<double>(gauges.open_dialogs));
   page.metric("requests_total", "counter", "Requests answered, by route and status.");

@@ -14,7 +14,8 @@ namespace memlong::server {
 /// What is so now, beside what was counted.
 struct Gauges {
   bool ready = false;
-  size_t waiting = 0;  ///< requests for the network, with the one under way
+  size_t waiting = 0;    ///< requests for the network that have not begun
+  size_t answering = 0;  ///< answers under way
   size_t open_dialogs = 0;
   double uptime_seconds = 0;
 };

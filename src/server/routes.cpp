@@ -51,7 +51,8 @@ http::Response Front::metrics_page() const {
   http::Response response;
   response.type = "text/plain; version=0.0.4";
   response.body = metrics_.text({.ready = ready_,
-                                 .waiting = network_->busy(),
+                                 .waiting = network_->waiting() + reader_->waiting(),
+                                 .answering = answering_,
                                  .open_dialogs = open_dialogs_,
                                  .uptime_seconds = since_start_.seconds()});
   return response;
@@ -60,15 +61,21 @@ http::Response Front::metrics_page() const {
 void Front::add_routes() {
   const auto here = [this](const char* method, const char* pattern, auto fn) {
     add(method, pattern, Place::here,
-        [fn](http::Exchange& exchange) { exchange.respond(fn(exchange.request())); });
+        [fn](const auto& exchange, const Stop&) { exchange->respond(fn(exchange->request())); });
   };
   const auto desk = [this](const char* method, const char* pattern, auto fn) {
-    add(method, pattern, Place::desk,
-        [this, fn](http::Exchange& exchange) { exchange.respond(fn(*desk_, exchange.request())); });
+    add(method, pattern, Place::desk, [this, fn](const auto& exchange, const Stop&) {
+      exchange->respond(fn(*desk_, exchange->request()));
+    });
   };
   const auto network = [this](const char* method, const char* pattern, auto fn) {
-    add(method, pattern, Place::network, [this, fn](http::Exchange& exchange) {
-      exchange.respond(fn(*service_, exchange.request()));
+    add(method, pattern, Place::network, [this, fn](const auto& exchange, const Stop& stop) {
+      exchange->respond(fn(*service_, exchange->request(), stop));
+    });
+  };
+  const auto intake = [this](const char* method, const char* pattern, auto text_of) {
+    add(method, pattern, Place::intake, [this, text_of](const auto& exchange, const Stop& stop) {
+      exchange->respond(intake_->memorize(text_of(exchange->request()), stop));
     });
   };
   using Request = const http::Request&;
@@ -84,16 +91,16 @@ void Front::add_routes() {
   desk("GET", "/v1/bank/documents/*",
        [](const Desk& at, Request r) { return at.document(r, number_in(r)); });
 
-  add("POST", "/v1/chat/completions", Place::network,
-      [this](http::Exchange& exchange) { service_->chat(exchange); });
-  network("POST", "/v1/embeddings", [](Service& at, Request r) { return at.embeddings(r.body); });
-  network("POST", "/v1/bank/search", [](Service& at, Request r) { return at.search(r.body); });
-  network("POST", "/v1/bank/documents",
-          [](Service& at, Request r) { return at.memorize(posted_text(r)); });
-  network("PUT", "/v1/bank/documents/*",
-          [](Service& at, Request r) { return at.memorize(put_text(r)); });
+  add("POST", "/v1/chat/completions", Place::answers,
+      [this](const auto& exchange, const Stop& stop) { service_->chat(exchange, stop); });
+  network("POST", "/v1/embeddings",
+          [](Service& at, Request r, const Stop& stop) { return at.embeddings(r.body, stop); });
+  network("POST", "/v1/bank/search",
+          [](Service& at, Request r, const Stop&) { return at.search(r.body); });
+  intake("POST", "/v1/bank/documents", posted_text);
+  intake("PUT", "/v1/bank/documents/*", put_text);
   network("DELETE", "/v1/bank/documents/*",
-          [](Service& at, Request r) { return at.forget(number_in(r)); });
+          [](Service& at, Request r, const Stop&) { return at.forget(number_in(r)); });
 }
 
 }  // namespace memlong::server

@@ -6,13 +6,13 @@
 #include <utility>
 
 #include "common/error.h"
+#include "common/log.h"
 #include "engine/bank_embedder.h"
 
 namespace memlong::server {
 
-Service::Service(ServiceParts parts, const std::atomic<bool>& stop, Metrics& metrics)
+Service::Service(ServiceParts parts, Metrics& metrics)
     : parts_(std::move(parts)),
-      stop_(stop),
       metrics_(metrics),
       embedder_(engine::bank_embedder(*parts_.context, *parts_.model,
                                       parts_.memory == nullptr ? nullptr : &parts_.memory->bank())),
@@ -28,7 +28,6 @@ std::unique_ptr<engine::Session> Service::open_dialog(const std::string& name,
   wanted.name = name;
   wanted.name_space = name_space;
   wanted.scope = scope_of(name_space);
-  wanted.stop = &stop_;
   return std::make_unique<engine::Session>(*parts_.context, parts_.model, embedder_, parts_.memory,
                                            wanted);
 }
@@ -47,7 +46,17 @@ void Service::follow_bank() {
   });
 }
 
-/// Where the bank is open for reading, others may write it.
+/// Texts may have come beside the dialogs.
+void Service::follow_texts() {
+  if (!parts_.texts_changed->exchange(false)) return;
+  try {
+    follow_bank();
+  } catch (const std::exception& error) {
+    log::error(std::string("new texts are not read until there are others: ") + error.what());
+  }
+}
+
+/// Where the bank is open for reading, others write it.
 void Service::follow_writers() {
   if (parts_.memory == nullptr || parts_.memory->bank().writable()) return;
   const uint64_t now = parts_.memory->bank().snapshot()->generation();
@@ -82,14 +91,6 @@ engine::Memory& Service::bank_memory() const {
     fail(ErrorKind::usage, "this server has no bank; it is started with --bank DIR for one");
   }
   return *parts_.memory;
-}
-
-membank::Bank& Service::bank_to_change() const {
-  membank::Bank& bank = bank_memory().bank();
-  if (!bank.writable()) {
-    fail(ErrorKind::usage, "the bank is open for reading only (--no-save)");
-  }
-  return bank;
 }
 
 /// A long text gives the embedder a chunk at a time where it needs the network; their mean counts.

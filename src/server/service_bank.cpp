@@ -4,10 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
-#include "common/hash.h"
 #include "engine/bank_embedder.h"
-#include "engine/document_json.h"
-#include "engine/ingest.h"
+#include "server/intake.h"
 #include "server/json_body.h"
 #include "server/service.h"
 #include "tokenizer/readable_text.h"
@@ -46,23 +44,9 @@ std::vector<std::string> inputs_of(const nlohmann::json& body) {
   return texts;
 }
 
-const char* outcome_name(engine::DocumentOutcome outcome) {
-  switch (outcome) {
-    case engine::DocumentOutcome::fresh:
-      return "new";
-    case engine::DocumentOutcome::resumed:
-      return "completed";
-    case engine::DocumentOutcome::known:
-      return "known";
-    case engine::DocumentOutcome::failed:
-      return "failed";
-  }
-  return "failed";
-}
-
 }  // namespace
 
-http::Response Service::embeddings(std::string_view text) {
+http::Response Service::embeddings(std::string_view text, const Stop& stop) {
   const nlohmann::json body = parse_body(text);
   const std::string format = string_field(body, "encoding_format").value_or("float");
   if (format != "float" && format != "base64") {
@@ -71,7 +55,7 @@ http::Response Service::embeddings(std::string_view text) {
   json list = json::array();
   int64_t tokens = 0;
   for (const std::string& input : inputs_of(body)) {
-    if (stop_) fail(ErrorKind::stopped, "stopped");
+    if (*stop) fail(ErrorKind::stopped, "stopped");
     tokens += static_cast<int64_t>(parts_.model->tokens->encode(input).size());
     json row;
     row["object"] = "embedding";
@@ -124,49 +108,14 @@ http::Response Service::search(std::string_view text) {
   return answer_with({{"object", "list"}, {"data", std::move(list)}});
 }
 
-http::Response Service::memorize(NewText text) {
-  membank::Bank& bank = bank_to_change();
-  if (text.name_space.empty()) text.name_space = parts_.session.name_space;
-  const Digest hash = sha256(text.text);
-  engine::IngestOptions how;
-  how.name_space = text.name_space;
-  how.replace = text.replace;
-  how.retention = parts_.session.retention;
-  engine::Ingestor ingestor(*parts_.context, parts_.model, parts_.memory->shared_bank(), how);
-  engine::DocumentReport report;
-  ingestor.on_document = [&](const engine::DocumentReport& document) { report = document; };
-  ingestor.stop = &stop_;
-  engine::Source source;
-  source.name = text.name;
-  source.bytes = static_cast<int64_t>(text.text.size());
-  source.content = std::make_shared<const std::string>(std::move(text.text));
-  const engine::IngestTotals totals = ingestor.run({source});
-  metrics_.count_read_text(totals.tokens);
-  follow_bank();
-  if (totals.stopped) {
-    fail(ErrorKind::stopped,
-         "stopped: a part of the text is in the bank; the same request goes on");
-  }
-  if (report.outcome == engine::DocumentOutcome::failed) fail(ErrorKind::format, report.problem);
-  json value;
-  value["outcome"] = outcome_name(report.outcome);
-  const auto document = bank.snapshot()->find_text(text.name_space, hash);
-  value["document"] = document ? engine::document_json(*document) : json();
-  value["tokens"] = totals.tokens;
-  value["seconds"] = totals.seconds;
-  value["documents_replaced"] = totals.documents_replaced;
-  const bool fresh = report.outcome == engine::DocumentOutcome::fresh;
-  return answer_with(value, fresh ? 201 : 200);
-}
-
 http::Response Service::forget(membank::DocumentId id) {
-  membank::Bank& bank = bank_to_change();
+  membank::Bank& bank = bank_to_change(parts_.memory == nullptr ? nullptr : &parts_.memory->bank());
   if (!bank.snapshot()->document(id)) {
     return http::error_response(404, "there is no such document in the bank");
   }
+  dialogs_.drop(id);
   membank::Removed removed;
   bank.update([&](membank::Transaction& change) { removed = change.forget(id); });
-  dialogs_.drop(id);
   follow_bank();
   return answer_with({{"document", id}, {"deleted", true}, {"chunks", removed.chunks}});
 }

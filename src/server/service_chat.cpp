@@ -1,58 +1,23 @@
 // Service: answers.
 #include <algorithm>
+#include <utility>
 
-#include <nlohmann/json.hpp>
-
-#include "common/error.h"
-#include "server/chat_reply.h"
-#include "server/errors.h"
-#include "server/json_body.h"
+#include "common/clock.h"
 #include "server/service.h"
 
 namespace memlong::server {
 
-using json = nlohmann::ordered_json;
-
 namespace {
+
+/// So long a prompt is read before answers beside it go on, and as long as that they do.
+constexpr double kPromptSeconds = 0.1;
+/// Fewer tokens at once cost too much each.
+constexpr int64_t kFewestTokens = 64;
 
 std::string join(const std::vector<tokenizer::Message>& messages) {
   std::string text;
   for (const tokenizer::Message& message : messages) text += message.content + "\n";
   return text;
-}
-
-json retrieved_json(const engine::Session& session, const engine::Answer& answer,
-                    const engine::Memory* memory) {
-  json list = json::array();
-  for (const engine::RetrievedChunk& chunk : answer.retrieved) {
-    json row;
-    row["chunk"] = chunk.id;
-    row["document"] = chunk.document;
-    const bool own = chunk.document == 0 || chunk.document == session.document();
-    const auto document = own || memory == nullptr
-                              ? std::nullopt
-                              : memory->bank().snapshot()->document(chunk.document);
-    row["name"] = own ? json("this dialog") : document ? json(document->name) : json();
-    row["position"] = chunk.begin;
-    row["tokens"] = chunk.tokens;
-    row["score"] = chunk.score;
-    row["attention"] = chunk.attention;
-    row["text"] = session.text_of(chunk);
-    list.push_back(std::move(row));
-  }
-  return list;
-}
-
-json about_json(const ChatRequest& request, const engine::Session& session,
-                const engine::Answer& answer, const engine::Memory* memory) {
-  json about;
-  about["session"] = request.session.empty() ? json() : json(request.session);
-  about["document"] = session.document() == 0 ? json() : json(session.document());
-  about["dialog_tokens"] = session.tokens();
-  about["dialog_turns"] = session.turns().size();
-  about["retrieved_chunks"] = answer.retrieved.size();
-  if (request.retrieved) about["retrieved"] = retrieved_json(session, answer, memory);
-  return about;
 }
 
 }  // namespace
@@ -65,61 +30,121 @@ void Service::complete(ChatRequest& request) const {
   if (!request.session.empty()) (void)bank_memory();  // a name without a bank would be forgotten
 }
 
-void Service::chat(http::Exchange& exchange) {
-  ChatRequest request = parse_chat_request(exchange.request().body, parts_.generate);
+void Service::chat(std::shared_ptr<http::Exchange> exchange, const Stop& stop) {
+  ChatRequest request = parse_chat_request(exchange->request().body, parts_.generate);
   complete(request);
-  request.generate.keep_interrupted = request.stream;  // else nobody has heard any of it
-  settle_embedder(join(request.messages), !request.session.empty());
-  follow_writers();
-  const Dialogs::Place place = dialogs_.place(request);
-  engine::Session& session = *place.session;
-  const int64_t held = session.tokens();
-  const ChatReply reply(parts_.model_name);
-  if (request.stream) {
-    http::Response head;
-    head.type = "text/event-stream";
-    exchange.begin(std::move(head));
-    exchange.write(reply.opening());
+  chats_.emplace_back(std::move(exchange), stop, std::move(request), parts_.model_name);
+}
+
+bool Service::has_room() const {
+  const size_t lent = answering();
+  return lent < parts_.parallel && chats_.size() - lent < parts_.parallel;
+}
+
+size_t Service::answering() const {
+  return static_cast<size_t>(
+      std::ranges::count_if(chats_, [](const Chat& chat) { return chat.session() != nullptr; }));
+}
+
+void Service::begin(Chat& chat) {
+  const ChatRequest& request = chat.request();
+  if (!chat.tried()) {
+    follow_writers();
+    settle_embedder(join(request.messages), !request.session.empty());
   }
-  bool answered = false;
+  if (const auto place = dialogs_.lend(request)) {
+    chat.begin(*place);
+  } else {
+    chat.wait();
+  }
+}
+
+/// False: it has ended.
+bool Service::take_turn(Chat& chat, bool may_lend) {
   try {
-    for (size_t i = place.known; i < request.messages.size(); ++i) {
-      if (stop_) fail(ErrorKind::stopped, "stopped before the answer");
-      session.add(request.messages[i]);
+    if (chat.stopped()) {
+      const bool goes_on = chat.leave();
+      if (chat.answering()) metrics_.count_answer(chat.session()->last_answer());
+      give_back(chat, goes_on);
+      return false;
     }
-    const engine::Answer answer = session.answer(request.generate, [&](std::string_view text) {
-      if (request.stream) exchange.write(reply.piece(text));
-      return !stop_;
-    });
-    answered = true;
-    metrics_.count_answer(answer);
-    if (answer.reason == engine::StopReason::interrupted) {
-      fail(ErrorKind::stopped, "the answer was stopped");
-    }
-    const int64_t asked = session.turns().back().content_begin;
-    const PromptTokens prompt{.all = asked, .cached = std::min(held, asked)};
-    const json about = about_json(request, session, answer, parts_.memory.get());
-    if (request.stream) {
-      exchange.write(reply.closing(answer, prompt, about, request.include_usage));
-      exchange.end();
-    } else {
-      http::Response response;
-      response.body = reply.whole(answer, prompt, about);
-      exchange.respond(std::move(response));
-    }
+    if (chat.session() == nullptr && (may_lend || !chat.tried())) begin(chat);
+    if (chat.session() == nullptr || chat.feed()) return true;
+    metrics_.count_answer(chat.session()->last_answer());
+    chat.finish(parts_.memory.get());
+    give_back(chat, true);
   } catch (const std::exception& error) {
-    // A dialog goes on with what was read, or heard, before a stop. Any other error takes it back
-    // to what is kept in the bank, so that the same request can be made again. What was read of an
-    // unnamed one is worth nothing: its client sends all of it again.
-    const auto* known = dynamic_cast<const Error*>(&error);
-    const bool stopped = known != nullptr && known->kind() == ErrorKind::stopped;
-    const bool unheard = answered && !request.stream;
-    if (!stopped || unheard || request.session.empty()) dialogs_.drop(&session);
-    if (!request.stream) throw;
-    const http::Response told = error_response_for(error);
-    exchange.write("data: " + told.body + "\n\n");
-    exchange.end();
+    fail_chat(chat, error);
   }
+  return false;
+}
+
+void Service::give_back(const Chat& chat, bool goes_on) {
+  if (chat.session() == nullptr) return;
+  dialogs_.give_back(chat.session(), goes_on);
+  may_lend_ = true;
+}
+
+/// The dialog is taken back to what is kept in the bank, so that the same request can be made
+/// again.
+void Service::fail_chat(Chat& chat, const std::exception& error) {
+  chat.fail(error);
+  give_back(chat, false);
+}
+
+/// One step of each; prompts are read as far as `most` tokens. Returns the seconds it took.
+double Service::run(std::span<const ChatPlace> chats, int64_t most) {
+  const Stopwatch watch;
+  std::vector<engine::Session*> sessions;
+  for (const ChatPlace& chat : chats) sessions.push_back(chat->session());
+  const std::vector<std::exception_ptr> errors = engine::step_together(sessions, most);
+  for (size_t i = 0; i < chats.size(); ++i) {
+    if (errors[i] == nullptr) continue;
+    try {
+      std::rethrow_exception(errors[i]);
+    } catch (const std::exception& error) {
+      fail_chat(*chats[i], error);
+    }
+    chats_.erase(chats[i]);
+  }
+  return watch.seconds();
+}
+
+/// The first of them; the next one is next time's. Beside answers it reads for a moment only.
+double Service::read_prompt(std::span<const ChatPlace> prompts, bool beside_answers) {
+  const ChatPlace chat = prompts.front();
+  chats_.splice(chats_.end(), chats_, chat);
+  const auto moment = static_cast<int64_t>(prompt_rate_ * kPromptSeconds);
+  const int64_t most = beside_answers ? std::max(kFewestTokens, moment) : 0;
+  const int64_t unread = chat->session()->stream().unread();
+  const engine::Session* session = chat->session();
+  const double seconds = run(prompts.first(1), most);
+  const int64_t read = unread - session->stream().unread();
+  if (read > 0 && seconds > 0) prompt_rate_ = static_cast<double>(read) / seconds;
+  return seconds;
+}
+
+bool Service::step() {
+  if (chats_.empty()) return false;
+  follow_texts();
+  const bool may_lend = std::exchange(may_lend_, false);
+  std::vector<ChatPlace> prompts;
+  std::vector<ChatPlace> answers;
+  for (ChatPlace chat = chats_.begin(); chat != chats_.end();) {
+    const ChatPlace at = chat++;
+    if (!take_turn(*at, may_lend)) {
+      chats_.erase(at);
+    } else if (at->session() != nullptr) {
+      (at->session()->makes_token() ? answers : prompts).push_back(at);
+    }
+  }
+  if (prompts.empty() || answers.empty()) prompt_debt_ = 0;
+  if (!prompts.empty() && (answers.empty() || prompt_debt_ <= 0)) {
+    prompt_debt_ += read_prompt(prompts, !answers.empty());
+  } else if (!answers.empty()) {
+    prompt_debt_ -= run(answers, 0);
+  }
+  return !chats_.empty();
 }
 
 }  // namespace memlong::server

@@ -1,11 +1,12 @@
 #include "server/worker.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace memlong::server {
 
-Worker::Worker(size_t longest, std::function<void()> at_end)
-    : longest_(longest), at_end_(std::move(at_end)), thread_([this] {
+Worker::Worker(size_t longest, std::function<void()> at_end, Rest rest)
+    : longest_(longest), at_end_(std::move(at_end)), rest_(std::move(rest)), thread_([this] {
         work();
         if (at_end_) at_end_();
       }) {}
@@ -23,20 +24,20 @@ bool Worker::add(std::shared_ptr<Task> task) {
 }
 
 void Worker::cancel(const std::shared_ptr<Task>& task) {
-  std::function<void()> unused;  // what it holds goes outside the lock
+  std::function<void(const Stop&)> unused;  // what it holds goes outside the lock
   const std::scoped_lock lock(mutex_);
-  if (running_ == task) {
-    stop_ = true;
-  } else if (std::erase(waiting_, task) > 0) {
-    unused = std::move(task->run);
-  }
+  task->stop = true;
+  if (std::erase(waiting_, task) > 0) unused = std::move(task->run);
 }
 
 void Worker::begin_close() {
   {
     const std::scoped_lock lock(mutex_);
     closing_ = true;
-    stop_ = true;
+    for (const auto& task : waiting_) task->stop = true;
+    for (const auto& begun : begun_) {
+      if (const auto task = begun.lock()) task->stop = true;
+    }
   }
   changed_.notify_one();
 }
@@ -46,26 +47,38 @@ void Worker::close() {
   if (thread_.joinable()) thread_.join();
 }
 
-size_t Worker::busy() const {
+size_t Worker::waiting() const {
   const std::scoped_lock lock(mutex_);
-  return waiting_.size() + (running_ == nullptr ? 0 : 1);
+  return waiting_.size();
+}
+
+/// The oldest that may begin; null: none. Under the lock.
+std::shared_ptr<Worker::Task> Worker::take_next() {
+  const auto found = std::ranges::find_if(
+      waiting_, [&](const auto& task) { return !task->lasts || closing_ || rest_.room(); });
+  if (found == waiting_.end()) return nullptr;
+  std::shared_ptr<Task> task = std::move(*found);
+  waiting_.erase(found);
+  std::erase_if(begun_, [](const auto& begun) { return begun.expired(); });
+  begun_.push_back(task);
+  return task;
 }
 
 void Worker::work() {
-  std::unique_lock lock(mutex_);
+  bool more = false;
   for (;;) {
-    changed_.wait(lock, [this] { return closing_ || !waiting_.empty(); });
-    if (waiting_.empty()) return;
-    running_ = std::move(waiting_.front());
-    waiting_.pop_front();
-    stop_ = closing_.load();
-    lock.unlock();
-    running_->run();
-    lock.lock();
-    const std::shared_ptr<Task> done = std::exchange(running_, nullptr);
-    lock.unlock();
-    done->run = nullptr;  // what it holds goes outside the lock
-    lock.lock();
+    std::shared_ptr<Task> task;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return more || closing_ || !waiting_.empty(); });
+      task = take_next();
+      if (task == nullptr && !more && waiting_.empty()) return;
+    }
+    if (task != nullptr) {
+      task->run(Stop(task, &task->stop));
+      task->run = nullptr;
+    }
+    more = rest_.step && rest_.step();
   }
 }
 

@@ -119,6 +119,23 @@ TEST(MemoryPlan, IngestNeedsTheWriterAlone) {
   EXPECT_EQ(bytes_of(four, "weights"), bytes_of(one, "weights"));
 }
 
+TEST(MemoryPlan, TextsBesideDialogsNeedWhatAnIngestOfOneWindowNeeds) {
+  const model::ModelConfig config = llama_3b();
+  const model::MemorySettings settings = settings_of(config);
+  MemoryPlanOptions options = kGpu;
+  const int64_t alone = plan_memory(config, settings, options).bytes();
+  options.dialogs = 4;
+  const int64_t dialogs = plan_memory(config, settings, options).bytes();
+  options.takes_texts = true;
+  const MemoryPlan both = plan_memory(config, settings, options);
+  options = kGpu;
+  options.writer_only = true;
+  const MemoryPlan ingest = plan_memory(config, settings, options);
+  EXPECT_GT(dialogs, alone);
+  EXPECT_EQ(bytes_of(both, "texts"), ingest.bytes() - bytes_of(ingest, "weights"));
+  EXPECT_EQ(both.bytes(), dialogs + bytes_of(both, "texts"));
+}
+
 TEST(MemoryPlan, WhatIsLeftOpenIsChosenSoThatItFits) {
   const model::ModelConfig config = llama_3b();
   const model::MemorySettings settings = settings_of(config);

@@ -47,14 +47,14 @@ json hello(const char* session) {
 }
 
 TEST_F(ServeStop, AStopEndsWhatIsUnderWayAndKeepsTheBank) {
-  RunningServer server = serve();
+  RunningServer server = serve({"--parallel", "1"});
   server.chat({{"session", "anna"}, {"messages", {message("user", "My hat is in the oven.")}}});
   HttpClient client(server.port());
   begin_long(client);
   HttpClient waiting(server.port());
   waiting.request("POST", "/v1/chat/completions", hello("bert").dump());
   // Lists are answered meanwhile; that this request waits is seen there.
-  while (server.get("/metrics").body.find("memlong_requests_waiting 2\n") == std::string::npos) {
+  while (server.get("/metrics").body.find("memlong_requests_waiting 1\n") == std::string::npos) {
   }
   EXPECT_EQ(server.end(SIGTERM), 0) << server.err();
   const auto last = client.next_event();
@@ -107,7 +107,7 @@ TEST_F(ServeStop, AKillCostsNothingThatWasKept) {
 }
 
 TEST_F(ServeStop, AClientThatLeavesMakesRoom) {
-  RunningServer server = serve();
+  RunningServer server = serve({"--parallel", "1"});
   {
     HttpClient client(server.port());
     begin_long(client);
@@ -118,12 +118,12 @@ TEST_F(ServeStop, AClientThatLeavesMakesRoom) {
 }
 
 TEST_F(ServeStop, MoreThanMayWaitIsRefused) {
-  RunningServer server = serve({"--queue", "1"});
+  RunningServer server = serve({"--queue", "1", "--parallel", "1"});
   HttpClient client(server.port());
   begin_long(client);
   HttpClient waiting(server.port());
   waiting.request("POST", "/v1/chat/completions", hello("anna").dump());
-  while (server.get("/metrics").body.find("memlong_requests_waiting 2\n") == std::string::npos) {
+  while (server.get("/metrics").body.find("memlong_requests_waiting 1\n") == std::string::npos) {
   }
   const test::HttpReply refused = server.post("/v1/chat/completions", hello("bert"));
   EXPECT_EQ(refused.status, 503);

@@ -20,7 +20,7 @@ constexpr const char* kEpilog = R"(Examples:
 Clients of OpenAI's API find the model under http://HOST:PORT/v1. A request with "session" goes on
 with the dialog of that name, which is kept in the bank; messages that the dialog holds already may
 be sent again or left out. A request without one is remembered while the server runs and the dialog
-stays open. Requests for the model are answered one after the other.
+stays open. Several requests are answered side by side (--parallel).
 )";
 
 void add_server(OptionSet& set, ServeArguments& a) {
@@ -42,6 +42,9 @@ void add_server(OptionSet& set, ServeArguments& a) {
       .value("NAME")
       .default_text("that of its folder");
   set.add("open-dialogs", &a.open_dialogs, "so many dialogs stay open between requests")
+      .range(1, 10'000);
+  set.add("parallel", &a.parallel,
+          "so many answers are made side by side; no more than --open-dialogs")
       .range(1, 10'000);
   set.add("queue", &a.queue, "so many requests may wait for the model").range(1, 100'000);
   set.add("max-body", &a.http.max_body, "most bytes of a request").range(1, 1e12);

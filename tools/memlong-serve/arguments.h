@@ -16,6 +16,7 @@ struct ServeArguments : tools::TalkOptions {
   std::string system;
   std::string alias;  ///< the model's name for clients; "": that of its folder
   int64_t open_dialogs = 4;
+  int64_t parallel = 4;
   int64_t queue = 64;
   int64_t port = 8080;
   std::vector<std::string> api_keys;

@@ -1,5 +1,6 @@
 #include "tools/memlong-serve/load.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tools/common/bank_encoder.h"
@@ -8,6 +9,17 @@
 #include "tools/common/show_plan.h"
 
 namespace memlong::serve_tool {
+
+namespace {
+
+/// Texts are read beside answers: on the processor with half of its threads.
+std::unique_ptr<Context> reading_context(const ServeArguments& arguments, const Context& answers) {
+  ContextOptions options = tools::context_options(arguments.common);
+  if (answers.device() == Device::cpu) options.threads = std::max(1, answers.threads() / 2);
+  return std::make_unique<Context>(options);
+}
+
+}  // namespace
 
 server::ServiceParts load_parts(ServeArguments arguments) {
   server::ServiceParts parts;
@@ -18,8 +30,10 @@ server::ServiceParts load_parts(ServeArguments arguments) {
       tools::show_memory_plan(arguments.common, *parts.context,
                               {.use_memory = arguments.memory,
                                .cached_chunks = arguments.cached_chunks.value_or(-1),
-                               .dialogs = arguments.open_dialogs})
+                               .dialogs = arguments.open_dialogs,
+                               .takes_texts = arguments.keeps()})
           .cached_chunks;
+  if (arguments.keeps()) parts.reading = reading_context(arguments, *parts.context);
   parts.model = tools::open_model(*parts.context, arguments.common);
   if (auto bank = tools::open_bank(arguments, arguments.keeps(), *parts.model); bank != nullptr) {
     parts.scope = tools::asked_scope(arguments, *bank);
@@ -29,6 +43,7 @@ server::ServiceParts load_parts(ServeArguments arguments) {
   parts.session = tools::session_options(arguments);
   parts.generate = arguments.generate;
   parts.system = arguments.system;
+  parts.parallel = static_cast<size_t>(std::min(arguments.parallel, arguments.open_dialogs));
   parts.open_dialogs = static_cast<size_t>(arguments.open_dialogs);
   parts.model_name = arguments.alias;
   if (parts.model_name.empty()) {

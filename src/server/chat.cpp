@@ -1,0 +1,125 @@
+#include "server/chat.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "common/error.h"
+#include "server/errors.h"
+#include "server/json_body.h"
+
+namespace memlong::server {
+
+using json = nlohmann::ordered_json;
+
+namespace {
+
+json retrieved_json(const engine::Session& session, const engine::Memory* memory) {
+  json list = json::array();
+  for (const engine::RetrievedChunk& chunk : session.last_answer().retrieved) {
+    json row;
+    row["chunk"] = chunk.id;
+    row["document"] = chunk.document;
+    const bool own = chunk.document == 0 || chunk.document == session.document();
+    const auto document = own || memory == nullptr
+                              ? std::nullopt
+                              : memory->bank().snapshot()->document(chunk.document);
+    row["name"] = own ? json("this dialog") : document ? json(document->name) : json();
+    row["position"] = chunk.begin;
+    row["tokens"] = chunk.tokens;
+    row["score"] = chunk.score;
+    row["attention"] = chunk.attention;
+    row["text"] = session.text_of(chunk);
+    list.push_back(std::move(row));
+  }
+  return list;
+}
+
+json about_json(const ChatRequest& request, const engine::Session& session,
+                const engine::Memory* memory) {
+  json about;
+  about["session"] = request.session.empty() ? json() : json(request.session);
+  about["document"] = session.document() == 0 ? json() : json(session.document());
+  about["dialog_tokens"] = session.tokens();
+  about["dialog_turns"] = session.turns().size();
+  about["retrieved_chunks"] = session.last_answer().retrieved.size();
+  if (request.retrieved) about["retrieved"] = retrieved_json(session, memory);
+  return about;
+}
+
+}  // namespace
+
+Chat::Chat(std::shared_ptr<http::Exchange> exchange, Stop stop, ChatRequest request,
+           const std::string& model_name)
+    : exchange_(std::move(exchange)),
+      stop_(std::move(stop)),
+      request_(std::move(request)),
+      reply_(model_name) {}
+
+void Chat::begin(const Dialogs::Place& place) {
+  session_ = place.session;
+  next_ = place.known;
+  held_ = session_->tokens();
+  if (!request_.stream) return;
+  http::Response head;
+  head.type = "text/event-stream";
+  exchange_->begin(std::move(head));
+  exchange_->write(reply_.opening());
+}
+
+bool Chat::feed() {
+  while (!session_->busy() && next_ < request_.messages.size()) {
+    session_->begin_add(request_.messages[next_++]);
+  }
+  if (session_->busy()) return true;
+  if (answers_) return false;
+  answers_ = true;
+  session_->begin_answer(request_.generate, [this](std::string_view text) {
+    if (request_.stream) exchange_->write(reply_.piece(text));
+    return true;
+  });
+  return true;
+}
+
+void Chat::finish(const engine::Memory* memory) {
+  const engine::Answer& answer = session_->last_answer();
+  const int64_t asked = session_->turns().back().content_begin;
+  const PromptTokens prompt{.all = asked, .cached = std::min(held_, asked)};
+  const json about = about_json(request_, *session_, memory);
+  if (request_.stream) {
+    exchange_->write(reply_.closing(answer, prompt, about, request_.include_usage));
+    exchange_->end();
+  } else {
+    http::Response response;
+    response.body = reply_.whole(answer, prompt, about);
+    exchange_->respond(std::move(response));
+  }
+}
+
+bool Chat::leave() {
+  // Of an answer that is not streamed nobody has heard anything: it was never given. What was read
+  // of an unnamed dialog is worth nothing: its client sends all of it again.
+  const bool goes_on =
+      session_ != nullptr && !request_.session.empty() && (request_.stream || !answers_);
+  if (goes_on) {
+    try {
+      session_->give_up();
+    } catch (const std::exception& error) {
+      fail(error);
+      return false;
+    }
+  }
+  fail(
+      Error(ErrorKind::stopped, answers_ ? "the answer was stopped" : "stopped before the answer"));
+  return goes_on;
+}
+
+void Chat::fail(const std::exception& error) {
+  http::Response told = error_response_for(error);
+  if (session_ == nullptr || !request_.stream) return exchange_->respond(std::move(told));
+  exchange_->write("data: " + told.body + "\n\n");
+  exchange_->end();
+}
+
+}  // namespace memlong::server
