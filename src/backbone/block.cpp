@@ -9,24 +9,6 @@
 namespace memlong::backbone {
 namespace {
 
-void add_memory_mass(Context& context, const BlockCall& call, const TensorView& q,
-                     const TensorView& lse, float scale) {
-  MassProbe& probe = *call.probe;
-  if (probe.mass.empty()) {
-    for (const ops::MemorySegment& segment : call.memory) {
-      probe.mass.push_back(
-          segment.k.empty() ? Tensor() : Tensor::zeros({segment.k.dim(1)}, DType::f32, q.device()));
-    }
-  }
-  for (size_t i = 0; i < call.memory.size(); ++i) {
-    const ops::MemorySegment& segment = call.memory[i];
-    if (segment.k.empty()) continue;
-    ops::attention_memory_mass(context, q.slice(0, segment.begin, segment.end), segment.k,
-                               lse.slice(0, segment.begin, segment.end), scale, probe.mass[i]);
-  }
-  probe.rows += q.dim(0) * q.dim(1);
-}
-
 /// Keys and values of the rows go into the cache, queries are rotated. Returns these.
 TensorView place_rows(Context& context, const LlamaWeights& weights, KvCache& cache,
                       const BlockCall& call) {
@@ -83,7 +65,9 @@ void attend(Context& context, const LlamaWeights& weights, KvCache& cache, const
                            .out = mixed.split_last(config.head_dim),
                            .lse = lse,
                            .position = call.position});
-  if (call.probe != nullptr) add_memory_mass(context, call, q, lse, scale);
+  if (call.probe != nullptr) {
+    add_memory_mass(context, *call.probe, call.memory, q, lse, scale);
+  }
   ops::matmul(context, mixed, block.o, call.x, {.bias = block.o_bias, .accumulate = true});
 }
 

@@ -33,6 +33,23 @@ TensorView project_queries(Context& context, const LlamaWeights& weights, int64_
   return q.split_last(config.head_dim);
 }
 
+void add_memory_mass(Context& context, MassProbe& probe, std::span<const ops::MemorySegment> memory,
+                     const TensorView& q, const TensorView& lse, float scale) {
+  if (probe.mass.empty()) {
+    for (const ops::MemorySegment& segment : memory) {
+      probe.mass.push_back(
+          segment.k.empty() ? Tensor() : Tensor::zeros({segment.k.dim(1)}, DType::f32, q.device()));
+    }
+  }
+  for (size_t i = 0; i < memory.size(); ++i) {
+    const ops::MemorySegment& segment = memory[i];
+    if (segment.k.empty()) continue;
+    ops::attention_memory_mass(context, q.slice(0, segment.begin, segment.end), segment.k,
+                               lse.slice(0, segment.begin, segment.end), scale, probe.mass[i]);
+  }
+  probe.rows += q.dim(0) * q.dim(1);
+}
+
 void feed_forward(Context& context, const LlamaWeights& weights, int64_t layer,
                   const TensorView& x) {
   const model::ModelConfig& config = weights.config;

@@ -1,7 +1,11 @@
 // The parts of a block that know nothing of positions. Internal to the backbone.
 #pragma once
 
+#include <span>
+
+#include "backbone/block.h"
 #include "backbone/weights.h"
+#include "ops/attention.h"
 #include "tensor/context.h"
 #include "tensor/tensor.h"
 
@@ -22,6 +26,11 @@ TensorView heads_of(const TensorView& kv, const model::ModelConfig& config, int 
 /// The queries of normed rows, before rope: [T, H, D].
 TensorView project_queries(Context& context, const LlamaWeights& weights, int64_t layer,
                            const TensorView& normed);
+
+/// Adds the attention that rows' rotated queries q [T, H, D] gave to each token of memory, `lse`
+/// [T, H] as ops::attention wrote it.
+void add_memory_mass(Context& context, MassProbe& probe, std::span<const ops::MemorySegment> memory,
+                     const TensorView& q, const TensorView& lse, float scale);
 
 /// x += down( swiglu( gate(n), up(n) ) ), n = rms_norm(x); x [T, C] f32.
 void feed_forward(Context& context, const LlamaWeights& weights, int64_t layer,

@@ -46,6 +46,14 @@ void Writer::forward(Context& context, const TensorView& id, KvCache& cache, int
   }
 }
 
+void Writer::forward_tokens(Context& context, std::span<const int32_t> ids,
+                            std::span<const TokenPlace> tokens, const TensorView& x) const {
+  ops::embedding(context, weights_->table(), ids, x);
+  for (int64_t layer = 0; layer < memory_layer_; ++layer) {
+    block_tokens(context, *weights_, {.x = x, .tokens = tokens, .layer = layer});
+  }
+}
+
 void Writer::keys_values(Context& context, const TensorView& x, const TensorView& k,
                          const TensorView& v) const {
   block_keys_values(context, *weights_, memory_layer_, x, k, v);

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "backbone/block.h"
+#include "backbone/block_tokens.h"
 #include "backbone/kv_cache.h"
 #include "backbone/weights.h"
 #include "tensor/context.h"
@@ -40,6 +41,11 @@ class Writer {
   /// same as forward() window by window up to rounding; for one window the same bits. No cache.
   void forward_windows(Context& context, std::span<const int32_t> ids,
                        std::span<const int64_t> lengths, const TensorView& x) const;
+
+  /// Reads one token of each of N windows: ids [N], x [N, C] f32 becomes layer m's input. The same
+  /// as forward() token by token up to rounding. Of the places only cache and position count.
+  void forward_tokens(Context& context, std::span<const int32_t> ids,
+                      std::span<const TokenPlace> tokens, const TensorView& x) const;
 
   /// Layer m's keys before rope, and values, of its input rows x [T, C]: [G, T, D], any float
   /// dtype.

@@ -82,20 +82,22 @@ void Stream::read_window(int64_t most) {
 }
 
 void Stream::read_pending(int64_t fresh_from, Want want) {
-  if (want != Want::nothing && size() > fresh_from) {
-    const int64_t rows = want == Want::last ? 1 : size() - fresh_from;
-    const int64_t vocab = model_->config.vocab;
-    if (logit_buffer_.empty() || logit_buffer_.dim(0) < rows) {
-      logit_buffer_ = Tensor({rows, vocab}, DType::f32, context_.device());
-    }
-    logits_ = logit_buffer_.view().slice(0, 0, rows);
-  }
-  logit_rows_ = 0;
+  if (want != Want::nothing && size() > fresh_from) make_logits(fresh_from, want);
   while (read_ < size()) read_next(fresh_from, want, size() - read_);
   hand_out_chunks();
-  if (want == Want::nothing || size() == fresh_from) return;
+}
+
+/// Room for them.
+void Stream::make_logits(int64_t fresh_from, Want want) {
+  const int64_t rows = want == Want::last ? 1 : size() - fresh_from;
+  const int64_t vocab = model_->config.vocab;
+  if (logit_buffer_.empty() || logit_buffer_.dim(0) < rows) {
+    logit_buffer_ = Tensor({rows, vocab}, DType::f32, context_.device());
+  }
+  logits_ = logit_buffer_.view().slice(0, 0, rows);
+  if (want == Want::last) logits_ = logits_.reshape({vocab});
+  logit_rows_ = 0;
   main_logits_ = {};
-  if (want == Want::last) logits_ = logits_.reshape({model_->config.vocab});
 }
 
 /// As far as one window reaches, at most `most` tokens.
@@ -121,12 +123,7 @@ void Stream::read_piece(int64_t count, int64_t fresh_from, Want want) {
 
   const TensorView x = context_.scratch("stream.x", {rows, model_->config.hidden}, DType::f32);
   model_->writer->forward(context_, ids, cache_, filled_, x);
-  if (!hidden_.empty()) {
-    const int64_t at = read_ - window_start_;
-    ops::copy(context_, x.slice(0, lead, rows), hidden_.view().slice(0, at, at + count));
-  }
-  known_ = read_ + count;
-  hand_out_chunks();  // of the pass before, while a GPU is at the layers below
+  lower_done(x, lead);
 
   // A window that is full and left behind in this very call needs no upper layers.
   const bool left_behind = size() > window_start_ + model_->window_capacity();
@@ -139,11 +136,27 @@ void Stream::read_piece(int64_t count, int64_t fresh_from, Want want) {
     read_upper(x, lead);
   }
   keep_logits(x, lead, fresh_from, want);
+  advance(count, rows);
+  // In main memory, and where vectors come from hidden states, the next pass would write over them.
+  if (context_.device() == Device::cpu || embedder_->needs_hidden()) hand_out_chunks();
+}
+
+/// The layers below have read the next tokens, rows of x [lead + count, C].
+void Stream::lower_done(const TensorView& x, int64_t lead) {
+  const int64_t count = x.dim(0) - lead;
+  if (!hidden_.empty()) {
+    const int64_t at = read_ - window_start_;
+    ops::copy(context_, x.slice(0, lead, x.dim(0)), hidden_.view().slice(0, at, at + count));
+  }
+  known_ = read_ + count;
+  hand_out_chunks();  // of the pass before, while a GPU is at the layers below
+}
+
+/// The network has read the next `count` tokens, `rows` of the window.
+void Stream::advance(int64_t count, int64_t rows) {
   read_ += count;
   filled_ += rows;
   send_chunks();
-  // In main memory, and where vectors come from hidden states, the next pass would write over them.
-  if (context_.device() == Device::cpu || embedder_->needs_hidden()) hand_out_chunks();
 }
 
 void Stream::read_upper(const TensorView& x, int64_t lead) {
@@ -163,7 +176,8 @@ void Stream::read_upper(const TensorView& x, int64_t lead) {
 void Stream::keep_logits(const TensorView& x, int64_t lead, int64_t fresh_from, Want want) {
   const int64_t rows = x.dim(0);
   if (want == Want::last && known_ == size()) {
-    model_->side_net->logits(context_, x.slice(0, rows - 1, rows), logits_);
+    const TensorView row = logits_.reshape({1, model_->config.vocab});
+    model_->side_net->logits(context_, x.slice(0, rows - 1, rows), row);
   } else if (want == Want::all) {
     // A new window reads tokens again whose logits are there already.
     const int64_t next = fresh_from + logit_rows_;
@@ -261,11 +275,6 @@ std::vector<float> Stream::embed(int64_t begin, int64_t end) {
   return vector;
 }
 
-void Stream::complete_chunks() {
-  send_chunks();
-  hand_out_chunks();
-}
-
 /// Chunks that are complete start on their way to main memory.
 void Stream::send_chunks() {
   const int64_t tau = model_->settings.chunk;
@@ -293,8 +302,8 @@ void Stream::hand_out_chunks() {
     HostRows::Cut kv = chunk_rows_.cut(row, row + tau);
     chunk.k = std::move(kv.k);
     chunk.v = std::move(kv.v);
-    completed_ += tau;
     source_.completed(std::move(chunk));
+    completed_ += tau;
   }
 }
 

@@ -152,6 +152,8 @@ class Stream {
   [[nodiscard]] const Decoder* decoder() const { return decoder_.get(); }
 
  private:
+  friend class StreamBatch;  // engine/stream_batch.cpp: the passes of several streams in one
+
   struct Measured {
     RetrievedChunk chunk;
     double mass = 0.0;
@@ -166,8 +168,10 @@ class Stream {
   void open_window(int64_t start);
   void step_back(int64_t position);
   void read_pending(int64_t fresh_from, Want want);
+  void make_logits(int64_t fresh_from, Want want);
   void read_next(int64_t fresh_from, Want want, int64_t most);
   void read_piece(int64_t count, int64_t fresh_from, Want want);
+  void lower_done(const TensorView& x, int64_t lead);
   [[nodiscard]] bool decodes(Want want) const;
   void decode();
   void read_upper(const TensorView& x, int64_t lead);
@@ -177,11 +181,13 @@ class Stream {
   void open_segment(int64_t position);
   SetRequest request_at(int64_t position);
   std::vector<float> embed(int64_t begin, int64_t end);
-  void complete_chunks();
+  void advance(int64_t count, int64_t rows);
   void send_chunks();
   void hand_out_chunks();
   void add_measured(const backbone::MassProbe& probe, const Plan& plan);
   void take_measured();
+  [[nodiscard]] bool joins() const;
+  [[nodiscard]] backbone::MassProbe* probe_together();
 
   Context& context_;
   std::shared_ptr<const LoadedModel> model_;
@@ -214,6 +220,8 @@ class Stream {
   std::vector<Measured> measured_;
   std::unique_ptr<Decoder> decoder_;
   std::shared_ptr<const RetrievedSet> decoder_set_;  ///< what the decoder reads
+  backbone::MassProbe together_;  ///< of tokens that were read beside other streams', of one set
+  std::shared_ptr<const RetrievedSet> together_set_;
 };
 
 }  // namespace memlong::engine

@@ -1,4 +1,5 @@
-// What a stream does token by token while it answers: decoding on a GPU, and what was measured.
+// What a stream does token by token while it answers: decoding on a GPU or beside other streams,
+// and what was measured.
 #include <algorithm>
 
 #include "engine/main_memory.h"
@@ -32,10 +33,23 @@ void Stream::decode() {
                   .position = filled_,
                   .measure = measuring_,
                   .hidden = hidden_.empty() ? TensorView() : hidden_.view().slice(0, at, at + 1),
-                  .logits = logits_});
-  known_ = ++read_;
-  ++filled_;
-  complete_chunks();
+                  .logits = logits_.reshape({1, model_->config.vocab})});
+  known_ = read_ + 1;
+  advance(1, 1);
+  hand_out_chunks();
+}
+
+/// One token is unread, and its place is behind others of a window that is open.
+bool Stream::joins() const {
+  return unread() == 1 && filled_ > 0 && read_ - window_start_ < model_->window_capacity();
+}
+
+/// Where tokens of the segment that is open are measured in a pass for several streams.
+backbone::MassProbe* Stream::probe_together() {
+  if (!measuring_) return nullptr;
+  if (together_set_ != segment_.set) take_measured();
+  together_set_ = segment_.set;
+  return &together_;
 }
 
 void Stream::measure_attention(bool on) {
@@ -43,6 +57,7 @@ void Stream::measure_attention(bool on) {
   if (!on) return;
   measured_.clear();
   measured_rows_ = 0.0;
+  together_ = {};
   if (decoder_ != nullptr) decoder_->forget_measured();
 }
 
@@ -66,8 +81,10 @@ void Stream::add_measured(const backbone::MassProbe& probe, const Plan& plan) {
   }
 }
 
-/// What the decoder has added up since the last time.
+/// What was added up token by token since the last time.
 void Stream::take_measured() {
+  if (together_.rows > 0) add_measured(together_, {.segments = {}, .sets = {together_set_}});
+  together_ = {};
   if (decoder_ == nullptr || decoder_->probe().rows == 0) return;
   if (decoder_set_ == nullptr || decoder_set_->k.empty()) {
     measured_rows_ += static_cast<double>(decoder_->probe().rows);

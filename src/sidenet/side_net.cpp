@@ -39,6 +39,18 @@ void SideNet::forward(Context& context, backbone::KvCache& cache, const SideNetC
   }
 }
 
+void SideNet::forward_tokens(Context& context, std::span<const backbone::TokenPlace> tokens,
+                             const TensorView& x) const {
+  for (int64_t layer = memory_layer_; layer < weights_->config.layers; ++layer) {
+    backbone::block_tokens(context, *weights_,
+                           {.x = x,
+                            .tokens = tokens,
+                            .layer = layer,
+                            .reads = reads_[static_cast<size_t>(layer)],
+                            .keeps_raw = layer == memory_layer_});
+  }
+}
+
 void SideNet::logits(Context& context, const TensorView& x, const TensorView& logits) const {
   const TensorView normed =
       context.scratch("side_net.normed", {x.dim(0), x.dim(1)}, weights_->dtype);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backbone/block.h"
+#include "backbone/block_tokens.h"
 #include "backbone/kv_cache.h"
 #include "backbone/weights.h"
 #include "backbone/writer.h"
@@ -36,6 +37,11 @@ class SideNet {
 
   /// The cache needs all layers.
   void forward(Context& context, backbone::KvCache& cache, const SideNetCall& call) const;
+
+  /// One token of each of N windows: x [N, C] f32, layer m's input, becomes the last layer's
+  /// output. The same as forward() token by token up to rounding.
+  void forward_tokens(Context& context, std::span<const backbone::TokenPlace> tokens,
+                      const TensorView& x) const;
 
   /// logits [T, V] f32 of rows x [T, C] f32 (the last layer's output): final norm, then the head.
   void logits(Context& context, const TensorView& x, const TensorView& logits) const;
