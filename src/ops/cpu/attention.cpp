@@ -88,9 +88,7 @@ void run_all(Context& context, std::span<const AttentionArgs> calls) {
 
 template <>
 void attention_kernel<Device::cpu>(Context& context, std::span<const AttentionArgs> calls) {
-  for (const AttentionArgs& args : calls) {
-    if (!args.q.empty() && cpu::is_decode(args)) cpu::decode_attention(context, args);
-  }
+  cpu::decode_attention(context, calls);
   dispatch_float(calls[0].q.dtype(), [&](auto type) {
     using T = decltype(type);
     if (std::is_same_v<T, bf16> && cpu::bf16_gemm_available()) {

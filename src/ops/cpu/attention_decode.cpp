@@ -16,24 +16,30 @@ namespace {
 
 constexpr int64_t kStretch = 512;  // keys of an item
 
+/// A task and the call that it is of.
+struct DecodeTask {
+  const AttentionArgs* args;
+  AttentionTask task;
+};
+
 struct Item {
-  int64_t task;
+  size_t task;
   bool local;  ///< the window's keys, else the memory's
   int64_t begin;
   int64_t end;
 };
 
-std::vector<Item> cut(const AttentionArgs& args, const std::vector<AttentionTask>& tasks) {
+std::vector<Item> cut(const std::vector<DecodeTask>& tasks) {
   std::vector<Item> items;
-  const auto add = [&](int64_t task, bool local, int64_t count) {
+  const auto add = [&](size_t task, bool local, int64_t count) {
     for (int64_t i = 0; i < count; i += kStretch) {
       items.push_back({task, local, i, std::min(i + kStretch, count)});
     }
   };
-  for (int64_t i = 0; i < static_cast<int64_t>(tasks.size()); ++i) {
-    const AttentionTask& task = tasks[static_cast<size_t>(i)];
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const auto& [args, task] = tasks[i];
     if (task.memory != nullptr) add(i, false, task.memory->k.dim(1));
-    add(i, true, args.offset + task.end);
+    add(i, true, args->offset + task.end);
   }
   return items;
 }
@@ -71,17 +77,17 @@ void write(const AttentionArgs& args, const AttentionTask& task, const ThinPart&
 
 /// The items of a task follow each other; its first part collects the others.
 template <class T>
-void merge_and_write(const AttentionArgs& args, const std::vector<AttentionTask>& tasks,
-                     const std::vector<Item>& items, ThinPart* parts) {
+void merge_and_write(const std::vector<DecodeTask>& tasks, const std::vector<Item>& items,
+                     ThinPart* parts) {
   size_t next = 0;
-  for (int64_t t = 0; t < static_cast<int64_t>(tasks.size()); ++t) {
-    const AttentionTask& task = tasks[static_cast<size_t>(t)];
-    const int64_t rows = TaskRows<T>(args, task).count();
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    const auto& [args, task] = tasks[t];
+    const int64_t rows = TaskRows<T>(*args, task).count();
     ThinPart& sum = parts[next];
     for (++next; next < items.size() && items[next].task == t; ++next) {
-      merge(parts[next], rows, args.q.dim(2), sum);
+      merge(parts[next], rows, args->q.dim(2), sum);
     }
-    write<T>(args, task, sum);
+    write<T>(*args, task, sum);
   }
 }
 
@@ -91,21 +97,33 @@ bool is_decode(const AttentionArgs& args) {
   return args.q.dim(0) * (args.q.dim(1) / args.k.dim(0)) <= kThinRows;
 }
 
-void decode_attention(Context& context, const AttentionArgs& args) {
-  const std::vector<AttentionTask> tasks = plan_attention(args, args.q.dim(0));
-  const std::vector<Item> items = cut(args, tasks);
+void decode_attention(Context& context, std::span<const AttentionArgs> calls) {
+  std::vector<DecodeTask> tasks;
+  double nanoseconds = 0.0;
+  for (const AttentionArgs& args : calls) {
+    if (args.q.empty() || !is_decode(args)) continue;
+    for (const AttentionTask& task : plan_attention(args, args.q.dim(0))) {
+      tasks.push_back({&args, task});
+    }
+    nanoseconds += attention_nanoseconds(args);
+  }
+  if (tasks.empty()) return;
+  const std::vector<Item> items = cut(tasks);
   const auto count = static_cast<int64_t>(items.size());
   auto* parts = static_cast<ThinPart*>(
       context.scratch("attention", {count, static_cast<int64_t>(sizeof(ThinPart))}, DType::u8)
           .raw());
-  dispatch_float(args.q.dtype(), [&](auto type) {
+  const int threads = count < 2 ? 1 : threads_for(context, nanoseconds);
+  dispatch_float(calls[0].q.dtype(), [&](auto type) {
     using T = decltype(type);
-    const double nanoseconds = attention_nanoseconds(args) / static_cast<double>(count);
-    parallel_for(context, count, nanoseconds, [&](int64_t i) {
+    // Calls differ in length: items are handed out as threads come free.
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
+    for (int64_t i = 0; i < count; ++i) {
       const Item& item = items[static_cast<size_t>(i)];
-      run_item<T>(args, tasks[static_cast<size_t>(item.task)], item, parts[i]);
-    });
-    merge_and_write<T>(args, tasks, items, parts);
+      const auto& [args, task] = tasks[item.task];
+      run_item<T>(*args, task, item, parts[i]);
+    }
+    merge_and_write<T>(tasks, items, parts);
   });
 }
 
