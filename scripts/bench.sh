@@ -114,7 +114,7 @@ else
   hnsw=100000 lengths=1000,16000,80000 middle=100m ingest=0 peer_models=(reference 100m 1b)
   window=(--window 512 --overlap 128)
 fi
-everything=prefill,decode,attention,profile,ingest,bank,gather,search
+everything=prefill,decode,together,attention,profile,ingest,bank,gather,search
 sizes=(--prompt "$prompt" --generate "$generate" --ingest "$ingest" --bank-mib "$bank" --memory 0,512)
 
 # The page itself may differ: an earlier run wrote it.

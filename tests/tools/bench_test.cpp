@@ -83,6 +83,9 @@ TEST(Bench, CountsTheWorkOfAPass) {
   // Nine more keys and values of 2 * 128 numbers in each of the 8 layers; positions 10, 11, 12.
   EXPECT_EQ(decode_bytes_per_token(network, 9, 1, 0) - weights, 9 * 8 * 2 * 128 * 2);
   EXPECT_EQ(decode_bytes_per_token(network, 9, 3, 0) - weights, 10 * 8 * 2 * 128 * 2);
+  // Three streams more, each with a token of its own and the nine before it.
+  EXPECT_EQ(decode_bytes_per_token(network, 9, 1, 0, 4) - decode_bytes_per_token(network, 9, 1, 0),
+            3 * 10 * 8 * 2 * 128 * 2);
 }
 
 TEST(Bench, CountsTheWorkOfATrainingStep) {
@@ -130,6 +133,7 @@ TEST(Bench, CountsTokensThatWindowsReadTwice) {
 TEST(Bench, NamesATestByItsSize) {
   EXPECT_EQ(test_name("pp", {512, 0, 0}), "pp512");
   EXPECT_EQ(test_name("tg", {32, 512, 64}), "tg32@512+m64");
+  EXPECT_EQ(test_name("tg", {32, 512, 0, 4}), "tg32x4@512");
 }
 
 TEST(Bench, RecallIsTheShareThatWasFound) {
@@ -255,6 +259,18 @@ TEST(Bench, MeasuresTheNetworkOfAShape) {
   for (const auto& [name, row] : rows) {
     if (!name.starts_with("op")) continue;
     EXPECT_GT(row["more"]["part"], 0.0) << name;
+  }
+}
+
+TEST(Bench, MeasuresStreamsThatAreDecodedTogether) {
+  const auto rows = rows_of({"--shape", "reference", "--tests", "together", "--generate", "4",
+                             "--depth", "0,8", "--memory", "0,64", "--streams", "1,3"});
+  expect_tests(rows, {"tg4x1", "tg4x3", "tg4x1+m64", "tg4x3+m64", "tg4x1@8", "tg4x3@8",
+                      "tg4x1@8+m64", "tg4x3@8+m64"});
+  for (const auto& [name, row] : rows) {
+    const std::string first = name.substr(0, 4) + "1" + name.substr(5);
+    EXPECT_NEAR(row["more"]["times"].get<double>(),
+                row["value"].get<double>() / rows.at(first)["value"].get<double>(), 1e-9);
   }
 }
 

@@ -25,6 +25,11 @@ constexpr const char* kEpilog =
     "              many bytes as a token needs: weights, cached keys and values, memory\n"
     "              (on a GPU always that copy of as many bytes)\n"
     "  tgN@D       the same behind D other tokens\n"
+    "  tgNxB       N tokens of each of B streams, one of each in a pass; tokens of all count. "
+    "Floor:\n"
+    "              B times what reading weights once, keys and values of all B allows. times: "
+    "of\n"
+    "              the rate of the first B\n"
     "  ppT+mM      the same with M tokens of memory read by the R reading layers\n"
     "  load-first  start from a model folder that is not in the page cache: weights are packed\n"
     "              and kept (--packed-cache, here in a folder of its own). Floor: reading the\n"
@@ -87,14 +92,15 @@ void add_options(tools::OptionSet& options, BenchArguments& arguments) {
   options.add("shape", &arguments.shape, "random weights of a well-known shape; needs no --model")
       .choices(shape_names());
   options.add("tests", &arguments.tests, "which tests")
-      .choices({"machine", "load", "prefill", "decode", "attention", "profile", "train", "ingest",
-                "dialog", "bank", "gather", "search"});
+      .choices({"machine", "load", "prefill", "decode", "together", "attention", "profile", "train",
+                "ingest", "dialog", "bank", "gather", "search"});
   options.add("prompt", &arguments.prompt, "tokens of a prompt").short_name('p').range(1, kMost);
   options.add("generate", &arguments.generate, "tokens to generate")
       .short_name('n')
       .range(1, kMost);
   options.add("depth", &arguments.depth, "tokens before those that are generated").range(0, kMost);
   options.add("memory", &arguments.memory, "memory tokens that each token reads").range(0, kMost);
+  options.add("streams", &arguments.streams, "streams that are decoded at once").range(1, 64);
   options.add("ingest", &arguments.ingest_tokens, "tokens to ingest; 0: about two seconds of them")
       .range(0, kMost);
   options.add("dialog", &arguments.dialog, "lengths of a dialog, in tokens").range(64, kMost);

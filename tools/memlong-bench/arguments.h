@@ -19,6 +19,7 @@ struct BenchArguments {
   std::vector<int64_t> generate = {128};
   std::vector<int64_t> depth = {0};
   std::vector<int64_t> memory = {0};
+  std::vector<int64_t> streams = {1, 2, 4, 8};
   int64_t ingest_tokens = 0;
   std::vector<int64_t> dialog = {1000, 16000, 80000};
   int64_t bank_mib = 64;

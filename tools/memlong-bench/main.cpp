@@ -27,6 +27,7 @@ void run_tests(Bench& bench) {
   const BenchArguments& arguments = bench.arguments;
   if (arguments.wants("machine")) bench_machine(bench);
   bench_network(bench);
+  if (arguments.wants("together")) bench_together(bench);
   if (arguments.wants("attention")) bench_attention(bench);
   if (arguments.wants("profile")) bench_profile(bench);
   if (arguments.wants("train")) bench_train(bench);

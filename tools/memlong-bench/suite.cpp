@@ -29,6 +29,7 @@ tools::MatmulFloor Bench::matmul_floor() const {
 
 std::string test_name(const std::string& kind, const TestSize& size) {
   std::string name = kind + std::to_string(size.tokens);
+  if (size.streams > 0) name += "x" + std::to_string(size.streams);
   if (size.depth > 0) name += "@" + std::to_string(size.depth);
   if (size.memory > 0) name += "+m" + std::to_string(size.memory);
   return name;

@@ -43,17 +43,19 @@ struct Bench {
 /// How much a test of the network does.
 struct TestSize {
   int64_t tokens = 0;
-  int64_t depth = 0;   ///< tokens of the window before them
-  int64_t memory = 0;  ///< tokens of memory that each reads
+  int64_t depth = 0;    ///< tokens of the window before them
+  int64_t memory = 0;   ///< tokens of memory that each reads
+  int64_t streams = 0;  ///< so many at once; 0: not said
 };
-/// "tg32@512+m64"
+/// "tg32@512+m64", "tg32x4"
 std::string test_name(const std::string& kind, const TestSize& size);
 
 /// Loading a model folder; before anything else has mapped its files.
 std::vector<Row> bench_load(Context& context, const BenchArguments& arguments,
                             tools::Progress& progress);
-void bench_network(Bench& bench);  ///< prefill and decode
-void bench_machine(Bench& bench);  ///< the floors themselves
+void bench_network(Bench& bench);   ///< prefill and decode
+void bench_together(Bench& bench);  ///< decoding of several streams at once
+void bench_machine(Bench& bench);   ///< the floors themselves
 void bench_train(Bench& bench);
 void bench_attention(Bench& bench);
 void bench_profile(Bench& bench);  ///< each operator of a pass

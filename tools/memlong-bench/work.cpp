@@ -69,14 +69,14 @@ double train_flops(const Network& network, int64_t rows, int64_t window) {
   return number(rows * window) * (writer_flops_per_token(network, window) + products + attention);
 }
 
-double decode_bytes_per_token(const Network& network, int64_t depth, int64_t tokens,
-                              int64_t memory) {
+double decode_bytes_per_token(const Network& network, int64_t depth, int64_t tokens, int64_t memory,
+                              int64_t streams) {
   const model::ModelConfig& c = network.config;
   double bytes = static_cast<double>(network.weights->head.bytes());
   for (const auto& block : network.weights->blocks) bytes += block_bytes(block);
   const double cached = number(c.layers) * (number(depth) + number(tokens + 1) / 2);
   const double read = number(network.side_net->reading_layer_count() * memory);
-  return bytes + key_bytes(network) * (cached + read);
+  return bytes + number(streams) * key_bytes(network) * (cached + read);
 }
 
 AttentionWork attention_work(const Network& network, int64_t rows, int64_t offset, int64_t memory) {

@@ -28,9 +28,10 @@ double prefill_flops(const Network& network, int64_t tokens, int64_t memory);
 double writer_flops_per_token(const Network& network, int64_t window);
 /// A step of `rows` windows, in which each token reads top_k chunks; nothing is computed twice.
 double train_flops(const Network& network, int64_t rows, int64_t window);
-/// Mean over the positions depth..depth+tokens-1.
-double decode_bytes_per_token(const Network& network, int64_t depth, int64_t tokens,
-                              int64_t memory);
+/// Mean over the positions depth..depth+tokens-1. Of a pass for one token of each of `streams`:
+/// weights are read once, keys, values and memory for each.
+double decode_bytes_per_token(const Network& network, int64_t depth, int64_t tokens, int64_t memory,
+                              int64_t streams = 1);
 
 /// Attention of one layer: rows at window positions offset..offset+rows-1, each of them also reads
 /// `memory` tokens.

@@ -67,6 +67,14 @@ TEST(BenchOnDevice, MeasuresTheNetwork) {
   EXPECT_THAT(world.bench.rows, Each(Field(&Row::value, Gt(0.0))));
 }
 
+TEST(BenchOnDevice, MeasuresStreamsThatAreDecodedTogether) {
+  BenchWorld world(Device::cuda);
+  world.arguments.streams = {1, 3};
+  bench_together(world.bench);
+  EXPECT_THAT(world.names(), ElementsAre("tg2x1@8", "tg2x3@8", "tg2x1@8+m32", "tg2x3@8+m32"));
+  EXPECT_THAT(world.bench.rows, Each(Field(&Row::value, Gt(0.0))));
+}
+
 TEST(BenchOnDevice, MeasuresEachOperator) {
   BenchWorld world(Device::cuda);
   bench_profile(world.bench);
