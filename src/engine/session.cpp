@@ -10,6 +10,7 @@
 #include "engine/dialog_memory.h"
 #include "engine/next_token.h"
 #include "engine/session_store.h"
+#include "engine/stream_batch.h"
 #include "tokenizer/readable_text.h"
 
 namespace memlong::engine {
@@ -375,15 +376,35 @@ const Answer& Session::last_answer() const { return impl_->answer; }
 
 std::vector<std::exception_ptr> step_together(std::span<Session* const> sessions, int64_t most) {
   std::vector<std::exception_ptr> errors(sessions.size());
+  std::vector<Stream*> streams;
+  std::vector<int32_t> ids;
+  std::vector<size_t> drawn;
   const auto guarded = [&](size_t i, const auto& fn) {
     try {
       fn(*sessions[i]->impl_);
     } catch (...) {
       errors[i] = std::current_exception();
+      sessions[i]->impl_->fail_step();
     }
   };
   for (size_t i = 0; i < sessions.size(); ++i) {
-    guarded(i, [&](Session::Impl& session) { session.step(most); });
+    guarded(i, [&](Session::Impl& session) {
+      if (session.work != Work::tokens) {
+        session.step(most);
+      } else if (const std::optional<int32_t> id = session.draw()) {
+        streams.push_back(&session.stream);
+        ids.push_back(*id);
+        drawn.push_back(i);
+      }
+    });
+  }
+  if (streams.empty()) return errors;
+  const auto failed = read_together(sessions[0]->impl_->context, streams, ids);
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    guarded(drawn[i], [&](Session::Impl& session) {
+      if (failed[i] != nullptr) std::rethrow_exception(failed[i]);
+      session.took(ids[i]);
+    });
   }
   return errors;
 }

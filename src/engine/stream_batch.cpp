@@ -11,25 +11,22 @@
 namespace memlong::engine {
 namespace {
 
-/// Does what must be done though something before it failed.
-class Attempts {
- public:
-  template <class Fn>
-  bool operator()(Fn&& fn) {
-    try {
-      fn();
-      return true;
-    } catch (...) {
-      if (first_ == nullptr) first_ = std::current_exception();
-      return false;
-    }
+/// Runs `fn`; what it throws is kept, where nothing was before. Whether it threw nothing.
+template <class Fn>
+bool attempt(std::exception_ptr& error, Fn&& fn) {
+  try {
+    fn();
+    return true;
+  } catch (...) {
+    if (error == nullptr) error = std::current_exception();
+    return false;
   }
-  void throw_first() const {
-    if (first_ != nullptr) std::rethrow_exception(first_);
-  }
+}
 
- private:
-  std::exception_ptr first_;
+/// A stream and what has failed for it.
+struct Reader {
+  Stream* stream;
+  std::exception_ptr* error;
 };
 
 }  // namespace
@@ -37,24 +34,26 @@ class Attempts {
 /// One pass of the network over the unread tokens of some streams.
 class StreamBatch {
  public:
-  StreamBatch(Context& context, Attempts& attempts) : context_(context), attempts_(attempts) {}
+  explicit StreamBatch(Context& context) : context_(context) {}
 
   static bool joins(const Stream& stream) { return stream.joins(); }
   static void read_alone(Stream& stream) { stream.read_pending(stream.size() - 1, Want::last); }
   static void check(const Context& context, std::span<Stream* const> streams);
 
-  void read(const std::vector<Stream*>& streams);
+  void read(std::span<const Reader> readers);
 
  private:
   struct Row {
     Stream* stream;
-    Stream::Plan plan;  ///< what its token reads
+    std::exception_ptr* error;
+    Stream::Plan plan = {};  ///< what its token reads
   };
 
   [[nodiscard]] const LoadedModel& model() const { return *rows_[0].stream->model_; }
   [[nodiscard]] TensorView row(size_t i) const {
     return x_.slice(0, static_cast<int64_t>(i), static_cast<int64_t>(i) + 1);
   }
+  void pass();
   void read_lower();
   void plan_rows();
   void drop(size_t i);
@@ -63,7 +62,6 @@ class StreamBatch {
   void finish();
 
   Context& context_;
-  Attempts& attempts_;
   std::vector<Row> rows_;
   TensorView x_;  ///< [N, C] f32
 };
@@ -78,8 +76,15 @@ void StreamBatch::check(const Context& context, std::span<Stream* const> streams
   }
 }
 
-void StreamBatch::read(const std::vector<Stream*>& streams) {
-  for (Stream* stream : streams) rows_.push_back({stream, {}});
+void StreamBatch::read(std::span<const Reader> readers) {
+  for (const Reader& reader : readers) rows_.push_back({reader.stream, reader.error});
+  std::exception_ptr error;
+  if (!attempt(error, [&] { pass(); })) {
+    for (const Row& row : rows_) *row.error = error;
+  }
+}
+
+void StreamBatch::pass() {
   read_lower();
   plan_rows();
   if (rows_.empty()) return;
@@ -91,7 +96,7 @@ void StreamBatch::read(const std::vector<Stream*>& streams) {
 void StreamBatch::read_lower() {
   std::vector<int32_t> ids;
   std::vector<backbone::TokenPlace> tokens;
-  for (const auto& [stream, plan] : rows_) {
+  for (const auto& [stream, error, plan] : rows_) {
     ids.push_back(stream->tokens_.back());
     tokens.push_back({.cache = &stream->cache_, .position = stream->filled_});
   }
@@ -104,7 +109,7 @@ void StreamBatch::read_lower() {
 void StreamBatch::plan_rows() {
   for (size_t i = 0; i < rows_.size();) {
     Stream& stream = *rows_[i].stream;
-    const bool planned = attempts_([&] {
+    const bool planned = attempt(*rows_[i].error, [&] {
       stream.make_logits(stream.read_, Want::last);
       stream.lower_done(row(i), 0);
       rows_[i].plan = stream.plan_segments(stream.read_, 1, 0);
@@ -130,7 +135,7 @@ void StreamBatch::drop(size_t i) {
 
 void StreamBatch::read_upper() {
   std::vector<backbone::TokenPlace> tokens;
-  for (const auto& [stream, plan] : rows_) {
+  for (const auto& [stream, error, plan] : rows_) {
     const int64_t at = stream->filled_;
     tokens.push_back({.cache = &stream->cache_,
                       .position = at,
@@ -156,28 +161,30 @@ void StreamBatch::keep_logits() {
 
 /// All chunks are on their way before the first is waited for.
 void StreamBatch::finish() {
-  for (const auto& [stream, plan] : rows_) attempts_([&s = *stream] { s.advance(1, 1); });
-  for (const auto& [stream, plan] : rows_) attempts_([&s = *stream] { s.hand_out_chunks(); });
+  for (const Row& row : rows_) attempt(*row.error, [&] { row.stream->advance(1, 1); });
+  for (const Row& row : rows_) attempt(*row.error, [&] { row.stream->hand_out_chunks(); });
 }
 
-void read_together(Context& context, std::span<Stream* const> streams,
-                   std::span<const int32_t> ids) {
+std::vector<std::exception_ptr> read_together(Context& context, std::span<Stream* const> streams,
+                                              std::span<const int32_t> ids) {
   MEMLONG_CHECK(streams.size() == ids.size(), "a token for each stream");
   StreamBatch::check(context, streams);
-  std::vector<Stream*> together;
-  std::vector<Stream*> alone;
+  std::vector<std::exception_ptr> errors(streams.size());
+  std::vector<Reader> together;
+  std::vector<Reader> alone;
   for (size_t i = 0; i < streams.size(); ++i) {
     streams[i]->append(ids.subspan(i, 1));
-    (StreamBatch::joins(*streams[i]) ? together : alone).push_back(streams[i]);
+    (StreamBatch::joins(*streams[i]) ? together : alone).push_back({streams[i], &errors[i]});
   }
   if (together.size() < 2) {
-    alone.assign(streams.begin(), streams.end());
+    alone.insert(alone.end(), together.begin(), together.end());
     together.clear();
   }
-  Attempts attempts;
-  if (!together.empty()) attempts([&] { StreamBatch(context, attempts).read(together); });
-  for (Stream* stream : alone) attempts([stream] { StreamBatch::read_alone(*stream); });
-  attempts.throw_first();
+  if (!together.empty()) StreamBatch(context).read(together);
+  for (const Reader& reader : alone) {
+    attempt(*reader.error, [&] { StreamBatch::read_alone(*reader.stream); });
+  }
+  return errors;
 }
 
 }  // namespace memlong::engine

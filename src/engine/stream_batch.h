@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <span>
+#include <vector>
 
 #include "engine/stream.h"
 #include "tensor/context.h"
@@ -15,12 +17,12 @@ namespace memlong::engine {
 /// other, and so are all where no two can go together. The streams are of this context and of one
 /// model, none is there twice.
 ///
-/// Where something fails for one stream (its source, say) the others are read all the same; then
-/// the first such error is thrown. Every stream has taken its token by then. It has either read it,
-/// unread() is 0 and its logits are there; or it is as after a read() that failed: the token is
+/// What has failed for each stream (its source, say), or null; the others are read all the same.
+/// Every stream has taken its token. One that failed is as after a read() that did: the token is
 /// unread, and the next read, for its logits read_last_again(), reads it or fails for the stream's
-/// own reason. An error of the pass itself leaves the tokens of all that were in it unread.
-void read_together(Context& context, std::span<Stream* const> streams,
-                   std::span<const int32_t> ids);
+/// own reason. An error of the pass itself is that of all that were in it. Errors: internal, for
+/// streams that cannot be read together.
+std::vector<std::exception_ptr> read_together(Context& context, std::span<Stream* const> streams,
+                                              std::span<const int32_t> ids);
 
 }  // namespace memlong::engine

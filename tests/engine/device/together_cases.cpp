@@ -75,7 +75,10 @@ struct World {
       streams.push_back(&talks[i]->stream);
       ids.push_back(token(i, kDepths[i] + step));
     }
-    if (together) return read_together(context, streams, ids);
+    if (together) {
+      for (const auto& error : read_together(context, streams, ids)) EXPECT_EQ(error, nullptr);
+      return;
+    }
     for (size_t i = 0; i < streams.size(); ++i) {
       streams[i]->read(std::span(ids).subspan(i, 1), Want::last);
     }
