@@ -83,6 +83,9 @@ class TcpConnection final : public Connection, public std::enable_shared_from_th
     if (idle_) cut();
   }
   void cut() override;
+  [[nodiscard]] double silent_seconds() const override {
+    return heard_ || cut_ ? 0.0 : age_.seconds();
+  }
 
  private:
   net::awaitable<void> serve(bool busy);
@@ -113,6 +116,8 @@ class TcpConnection final : public Connection, public std::enable_shared_from_th
   bool idle_ = false;    // no request has been read
   bool unread_ = false;  // the client may still be sending what nobody will read
   bool cut_ = false;
+  bool heard_ = false;  // a request has come
+  const Stopwatch age_;
 };
 
 TcpConnection::TcpConnection(net::io_context& io, Callbacks& service,
@@ -172,6 +177,7 @@ net::awaitable<bool> TcpConnection::serve_one() {
   co_await beast_http::async_read_header(stream_, buffer_, parser,
                                          net::redirect_error(net::use_awaitable, error));
   idle_ = false;
+  heard_ = true;
   if (cut_) co_return false;
 
   Current current;

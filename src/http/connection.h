@@ -40,6 +40,8 @@ class Connection {
   virtual void start(bool busy, std::function<void()> ended) = 0;
   virtual void close_if_idle() = 0;  ///< where no request has been read
   virtual void cut() = 0;            ///< whatever it does
+  /// Seconds since it began, where its first request has not come; else 0.
+  [[nodiscard]] virtual double silent_seconds() const = 0;
 };
 
 /// Takes over the socket. `io` and `service` must outlive it.

@@ -89,9 +89,11 @@ const std::string& Request::header(const std::string& name_in_lower_case) const 
 }
 
 Response error_response(int status, const std::string& message) {
-  const nlohmann::ordered_json body = {
-      {"error",
-       {{"message", message}, {"type", error_type(status)}, {"param", nullptr}, {"code", status}}}};
+  const nlohmann::ordered_json body = {{"error",
+                                        {{"message", message},
+                                         {"type", error_type(status)},
+                                         {"param", nullptr},
+                                         {"code", std::to_string(status)}}}};
   Response response;
   response.status = status;
   response.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

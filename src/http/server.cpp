@@ -1,5 +1,6 @@
 #include "http/server.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -32,6 +33,7 @@ using std::chrono::steady_clock;
 constexpr milliseconds kTick{50};          // how often a stop is looked for
 constexpr milliseconds kAcceptPause{100};  // after a failure that will not go at once
 constexpr milliseconds kCutTime{5000};     // for connections that were cut to notice it
+constexpr double kPatience = 1.0;          // seconds that a full server gives a silent client
 constexpr size_t kBusyConnections = 64;    // that are told so; further ones are closed unheard
 
 }  // namespace
@@ -49,6 +51,7 @@ struct Server::Impl {
 
   net::awaitable<void> accept_all();
   bool accept_waiting();
+  bool make_room();
   void open(const Listener::Accepted& accepted);
   void run_until_empty(steady_clock::duration longest);
   void drain();
@@ -90,8 +93,18 @@ bool Server::Impl::accept_waiting() {
   }
 }
 
+/// Who has said nothing yet leaves room for another: connections cost their owner nothing.
+bool Server::Impl::make_room() {
+  const auto silent = std::ranges::max_element(
+      connections, {}, [](const auto& connection) { return connection->silent_seconds(); });
+  if (silent == connections.end() || (*silent)->silent_seconds() < kPatience) return false;
+  (*silent)->cut();
+  return true;
+}
+
 void Server::Impl::open(const Listener::Accepted& accepted) {
-  const bool too_many = connections.size() - busy >= service.options.max_connections;
+  const bool too_many =
+      connections.size() - busy >= service.options.max_connections && !make_room();
   if (too_many && busy >= kBusyConnections) {
     ::close(accepted.fd);
     return;

@@ -15,9 +15,10 @@ using json = nlohmann::ordered_json;
 
 namespace {
 
-json retrieved_json(const engine::Session& session, const engine::Memory* memory) {
+json retrieved_json(const engine::Session& session, const engine::Answer& answer,
+                    const engine::Memory* memory) {
   json list = json::array();
-  for (const engine::RetrievedChunk& chunk : session.last_answer().retrieved) {
+  for (const engine::RetrievedChunk& chunk : answer.retrieved) {
     json row;
     row["chunk"] = chunk.id;
     row["document"] = chunk.document;
@@ -37,15 +38,23 @@ json retrieved_json(const engine::Session& session, const engine::Memory* memory
 }
 
 json about_json(const ChatRequest& request, const engine::Session& session,
-                const engine::Memory* memory) {
+                const engine::Answer& answer, const engine::Memory* memory) {
   json about;
   about["session"] = request.session.empty() ? json() : json(request.session);
   about["document"] = session.document() == 0 ? json() : json(session.document());
   about["dialog_tokens"] = session.tokens();
   about["dialog_turns"] = session.turns().size();
-  about["retrieved_chunks"] = session.last_answer().retrieved.size();
-  if (request.retrieved) about["retrieved"] = retrieved_json(session, memory);
+  about["retrieved_chunks"] = answer.retrieved.size();
+  if (request.retrieved) about["retrieved"] = retrieved_json(session, answer, memory);
   return about;
+}
+
+/// An answer that the dialog holds.
+engine::Answer answer_of(const membank::Turn& turn, const std::vector<int32_t>& tokens) {
+  engine::Answer answer;
+  answer.text = turn.content;
+  answer.ids.assign(tokens.begin() + turn.content_begin, tokens.begin() + turn.content_end);
+  return answer;
 }
 
 }  // namespace
@@ -61,14 +70,17 @@ void Chat::begin(const Dialogs::Place& place) {
   session_ = place.session;
   next_ = place.known;
   held_ = session_->tokens();
+  told_ = next_ == request_.messages.size() && session_->turns().back().role == "assistant";
   if (!request_.stream) return;
   http::Response head;
   head.type = "text/event-stream";
+  head.headers.emplace_back("X-Accel-Buffering", "no");  // a proxy hands events on at once
   exchange_->begin(std::move(head));
   exchange_->write(reply_.opening());
 }
 
 bool Chat::feed() {
+  if (told_) return false;
   while (!session_->busy() && next_ < request_.messages.size()) {
     session_->begin_add(request_.messages[next_++]);
   }
@@ -83,11 +95,14 @@ bool Chat::feed() {
 }
 
 void Chat::finish(const engine::Memory* memory) {
-  const engine::Answer& answer = session_->last_answer();
-  const int64_t asked = session_->turns().back().content_begin;
+  const membank::Turn& turn = session_->turns().back();
+  const engine::Answer answer =
+      told_ ? answer_of(turn, session_->stream().tokens()) : session_->last_answer();
+  const int64_t asked = turn.content_begin;
   const PromptTokens prompt{.all = asked, .cached = std::min(held_, asked)};
-  const json about = about_json(request_, *session_, memory);
+  const json about = about_json(request_, *session_, answer, memory);
   if (request_.stream) {
+    if (told_) exchange_->write(reply_.piece(answer.text));
     exchange_->write(reply_.closing(answer, prompt, about, request_.include_usage));
     exchange_->end();
   } else {

@@ -57,6 +57,7 @@ class Chat {
   size_t next_ = 0;   ///< message
   int64_t held_ = 0;  ///< tokens that the dialog had before
   bool tried_ = false;
+  bool told_ = false;  ///< the dialog holds the answer too: it is told again
   bool answers_ = false;
 };
 

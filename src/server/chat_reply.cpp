@@ -75,6 +75,7 @@ json ChatReply::event(const json& delta, const char* finish) const {
   json choice;
   choice["index"] = 0;
   choice["delta"] = delta;
+  choice["logprobs"] = nullptr;
   choice["finish_reason"] = finish == nullptr ? json() : json(finish);
   json value = base("chat.completion.chunk");
   value["choices"] = json::array({choice});
@@ -108,7 +109,8 @@ std::string ChatReply::whole(const engine::Answer& answer, const PromptTokens& p
                              const json& about) const {
   json choice;
   choice["index"] = 0;
-  choice["message"] = {{"role", "assistant"}, {"content", answer.text}};
+  choice["message"] = {{"role", "assistant"}, {"content", answer.text}, {"refusal", nullptr}};
+  choice["logprobs"] = nullptr;
   choice["finish_reason"] = finish_reason(answer.reason);
   json value = base("chat.completion");
   value["choices"] = json::array({choice});

@@ -17,6 +17,8 @@ namespace {
 
 constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
 
+constexpr size_t kMostNameBytes = 400;
+
 std::string place_of(size_t index) { return "messages[" + std::to_string(index) + "]"; }
 
 /// A string, or a list of {"type": "text", "text": ...}.
@@ -49,7 +51,8 @@ tokenizer::Message message_of(const json& message, size_t index) {
   if (name != "system" && name != "user" && name != "assistant") {
     fail(ErrorKind::format, place + ".role is '" + name + "': none of system, user, assistant");
   }
-  return {name, content_of(message, place)};
+  const bool silent = name == "assistant" && message.value("content", json()).is_null();
+  return {name, silent ? std::string() : content_of(message, place)};
 }
 
 std::vector<tokenizer::Message> messages_of(const json& body) {
@@ -69,7 +72,8 @@ std::vector<tokenizer::Message> messages_of(const json& body) {
 void refuse_unsupported(const json& body) {
   const auto given = [&](const char* name) {
     const auto found = body.find(name);
-    return found != body.end() && !found->is_null() && *found != false && !found->empty();
+    if (found == body.end() || *found == false || *found == 0 || *found == "") return false;
+    return !found->empty();  // null is
   };
   for (const char* name : {"tools", "functions", "logit_bias", "logprobs", "top_logprobs", "audio",
                            "grammar", "json_schema"}) {
@@ -79,7 +83,7 @@ void refuse_unsupported(const json& body) {
     fail(ErrorKind::format, "'n' must be 1: one answer at a time");
   }
   const auto format = body.find("response_format");
-  if (format != body.end() && !format->is_null() &&
+  if (format != body.end() && !format->empty() &&
       (!format->is_object() || format->value("type", json()) != "text")) {
     fail(ErrorKind::format, "'response_format' must be {\"type\": \"text\"}");
   }
@@ -108,11 +112,13 @@ void read_stops(const json& body, std::vector<std::string>& stops) {
   if (stop == body.end() || stop->is_null()) return;
   stops.clear();
   const json list = stop->is_string() ? json::array({*stop}) : *stop;
-  const bool good = list.is_array() && std::ranges::all_of(list, [](const json& text) {
-                      return text.is_string() && !text.get_ref<const std::string&>().empty();
-                    });
-  if (!good) fail(ErrorKind::format, "'stop' must be a string or a list of strings, none empty");
-  for (const json& text : list) stops.push_back(text.get<std::string>());
+  if (!list.is_array() ||
+      !std::ranges::all_of(list, [](const json& text) { return text.is_string(); })) {
+    fail(ErrorKind::format, "'stop' must be a string or a list of strings");
+  }
+  for (const json& text : list) {
+    if (text != "") stops.push_back(text.get<std::string>());
+  }
 }
 
 void read_generate(const json& body, engine::GenerateOptions& generate) {
@@ -124,9 +130,13 @@ void read_generate(const json& body, engine::GenerateOptions& generate) {
       generate.max_tokens = *most < 0 ? kMost : *most;
     }
   }
-  if (const auto seed = integer_field(body, "seed", std::numeric_limits<int64_t>::min(),
-                                      std::numeric_limits<int64_t>::max())) {
-    generate.seed = engine::session_seed(*seed);
+  const auto seed = body.find("seed");
+  if (seed != body.end() && seed->is_number_unsigned()) {  // of 64 bits, as some clients draw them
+    constexpr uint64_t kPositive = std::numeric_limits<int64_t>::max();
+    generate.seed = engine::session_seed(static_cast<int64_t>(seed->get<uint64_t>() & kPositive));
+  } else if (const auto number = integer_field(body, "seed", std::numeric_limits<int64_t>::min(),
+                                               std::numeric_limits<int64_t>::max())) {
+    generate.seed = engine::session_seed(*number);
   }
 }
 
@@ -138,6 +148,10 @@ std::string session_of(const json& body) {
     return byte < 0x20 || byte == 0x7f;
   });
   if (!readable) fail(ErrorKind::format, "'session' must not have control characters");
+  if (name.size() > kMostNameBytes) {
+    fail(ErrorKind::format,
+         "'session' is longer than " + std::to_string(kMostNameBytes) + " bytes");
+  }
   return name;
 }
 

@@ -65,7 +65,7 @@ std::unique_ptr<membank::Snapshot> Desk::snapshot() const {
   return bank_->snapshot();
 }
 
-http::Response Desk::models() const {
+json Desk::model_json() const {
   json model;
   model["id"] = model_name_;
   model["object"] = "model";
@@ -75,7 +75,16 @@ http::Response Desk::models() const {
                    {"window", model_->settings.window},
                    {"chunk", model_->settings.chunk},
                    {"chat_template", model_->chat->name()}};
-  return answer_with({{"object", "list"}, {"data", json::array({model})}});
+  return model;
+}
+
+http::Response Desk::models() const {
+  return answer_with({{"object", "list"}, {"data", json::array({model_json()})}});
+}
+
+http::Response Desk::model(std::string_view name) const {
+  if (name != model_name_) return http::error_response(404, "the model is " + model_name_);
+  return answer_with(model_json());
 }
 
 http::Response Desk::tokenize(std::string_view body) const {

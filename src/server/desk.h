@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "engine/loaded_model.h"
 #include "http/message.h"
 #include "membank/bank.h"
@@ -22,6 +24,7 @@ class Desk {
   // Errors: format and usage for what is wrong with a request, those of the bank.
 
   [[nodiscard]] http::Response models() const;                           ///< GET /v1/models
+  [[nodiscard]] http::Response model(std::string_view name) const;       ///< GET /v1/models/NAME
   [[nodiscard]] http::Response tokenize(std::string_view body) const;    ///< POST /tokenize
   [[nodiscard]] http::Response detokenize(std::string_view body) const;  ///< POST /detokenize
   [[nodiscard]] http::Response bank() const;                             ///< GET /v1/bank
@@ -31,6 +34,7 @@ class Desk {
   [[nodiscard]] http::Response document(const http::Request& request, membank::DocumentId id) const;
 
  private:
+  [[nodiscard]] nlohmann::ordered_json model_json() const;
   [[nodiscard]] std::unique_ptr<membank::Snapshot> snapshot() const;
 
   std::shared_ptr<const engine::LoadedModel> model_;

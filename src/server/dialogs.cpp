@@ -62,14 +62,29 @@ std::optional<Dialogs::Place> Dialogs::unnamed(const ChatRequest& request) {
   return use(best, known);
 }
 
+/// The one that was used longest ago; before it unnamed ones of a single question, such as clients
+/// ask beside a talk. end(): all are lent.
+Dialogs::Iterator Dialogs::worth_least() {
+  constexpr size_t kSingle = 3;  // with a system prompt
+  auto least = open_dialogs_.end();
+  bool single = false;
+  for (auto dialog = open_dialogs_.begin(); dialog != open_dialogs_.end(); ++dialog) {
+    if (dialog->lent) continue;
+    const bool asked_once = dialog->name.empty() && dialog->session->turns().size() <= kSingle;
+    if (single && !asked_once) continue;
+    least = dialog;
+    single = asked_once;
+  }
+  return least;
+}
+
 /// end(): there is no place.
 Dialogs::Iterator Dialogs::begin(const std::string& name, const std::string& name_space) {
   if (open_dialogs_.size() >= most_) {
-    const auto oldest = std::find_if(open_dialogs_.rbegin(), open_dialogs_.rend(),
-                                     [](const OpenDialog& dialog) { return !dialog.lent; });
-    if (oldest == open_dialogs_.rend()) return open_dialogs_.end();
-    if (!oldest->name.empty()) keep(*oldest->session, oldest->name);
-    open_dialogs_.erase(std::next(oldest).base());
+    const Iterator least = worth_least();
+    if (least == open_dialogs_.end()) return least;
+    if (!least->name.empty()) keep(*least->session, least->name);
+    open_dialogs_.erase(least);
   }
   open_dialogs_.push_front(
       {.name = name, .name_space = name_space, .session = open_(name, name_space)});

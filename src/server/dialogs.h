@@ -57,6 +57,7 @@ class Dialogs {
 
   std::optional<Place> named(const ChatRequest& request);
   std::optional<Place> unnamed(const ChatRequest& request);
+  Iterator worth_least();
   Iterator begin(const std::string& name, const std::string& name_space);
   Place use(Iterator dialog, size_t known);
 

@@ -1,13 +1,17 @@
 #include "server/errors.h"
 
 #include <new>
+#include <string>
 
 #include "common/error.h"
 #include "common/log.h"
+#include "common/utf8.h"
 
 namespace memlong::server {
 
 namespace {
+
+constexpr size_t kLongestText = 500;
 
 int status_of(ErrorKind kind) {
   switch (kind) {
@@ -34,7 +38,11 @@ http::Response error_response_for(const std::exception& error) {
   }
   const auto* known = dynamic_cast<const Error*>(&error);
   if (known != nullptr && known->kind() != ErrorKind::internal) {
-    return http::error_response(status_of(known->kind()), known->what());
+    // It may quote what was sent.
+    std::string text = known->what();
+    if (text.size() > kLongestText)
+      text = text.substr(0, character_floor(text, kLongestText)) + " ...";
+    return http::error_response(status_of(known->kind()), text);
   }
   log::error(std::string("a request failed: ") + error.what());
   return http::error_response(500, "an error inside memlong; its log says more");

@@ -75,6 +75,14 @@ std::optional<int64_t> integer_field(const json& body, const char* name, int64_t
   if (value == nullptr) return std::nullopt;
   const std::string wanted =
       "a whole number from " + std::to_string(low) + " to " + std::to_string(high);
+  if (value->is_number_float()) {  // 4.0, as some clients write it
+    const auto number = value->get<double>();
+    constexpr double kExact = 9007199254740992.0;  // 2^53
+    if (number != std::floor(number) || std::abs(number) > kExact) wrong(name, wanted);
+    if (number < static_cast<double>(low) || number > static_cast<double>(high))
+      wrong(name, wanted);
+    return static_cast<int64_t>(number);
+  }
   if (value->is_number_unsigned()) {  // may be more than an int64_t holds
     if (value->get<uint64_t>() > static_cast<uint64_t>(std::max<int64_t>(high, 0)))
       wrong(name, wanted);

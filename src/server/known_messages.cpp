@@ -1,6 +1,7 @@
 #include "server/known_messages.h"
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 
 namespace memlong::server {
@@ -38,7 +39,7 @@ bool goes_on(const std::vector<Turn>& turns, const std::vector<Message>& message
 }
 
 /// So many messages from `first` on are how the dialog ends; 0: none.
-size_t at_end(const std::vector<Turn>& turns, const std::vector<Message>& messages, size_t first,
+size_t at_end(std::span<const Turn> turns, const std::vector<Message>& messages, size_t first,
               Compare compare) {
   const auto begin = messages.begin() + static_cast<std::ptrdiff_t>(first);
   for (size_t count = std::min(turns.size(), messages.size() - first); count > 0; --count) {
@@ -61,8 +62,15 @@ std::optional<size_t> known_of_named(const std::vector<Turn>& turns,
   }
   const bool answered = std::ranges::any_of(
       messages, [](const Message& message) { return message.role == "assistant"; });
-  if (answered) return std::nullopt;
-  return first;
+  if (!answered) return first;
+  // The answer was made, and its client has not got it.
+  if (!turns.empty() && turns.back().role == "assistant") {
+    const auto before = std::span(turns).first(turns.size() - 1);
+    if (at_end(before, messages, first, same_or_cut) == messages.size() - first) {
+      return messages.size();
+    }
+  }
+  return std::nullopt;
 }
 
 bool continues(const std::vector<Turn>& turns, const std::vector<Message>& messages) {

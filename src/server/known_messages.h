@@ -13,7 +13,8 @@ namespace memlong::server {
 /// Of a dialog that goes on under a name: so many of the first messages stand at its end. Clients
 /// may send all of it, the last part of it, or only what is new. A system prompt that comes first
 /// counts as known as soon as the dialog has begun. Of an answer the beginning is enough: who
-/// leaves while it comes has not heard all of it. Nothing: the messages hold answers, and none of
+/// leaves while it comes has not heard all of it. All messages: the dialog ends with the last one,
+/// or with its answer, where they hold answers before it. Nothing: they hold answers, and none of
 /// them is how the dialog ends.
 std::optional<size_t> known_of_named(const std::vector<membank::Turn>& turns,
                                      const std::vector<tokenizer::Message>& messages);

@@ -84,6 +84,8 @@ void Front::add_routes() {
   here("GET", "/metrics", [this](Request) { return metrics_page(); });
 
   desk("GET", "/v1/models", [](const Desk& at, Request) { return at.models(); });
+  desk("GET", "/v1/models/*",
+       [](const Desk& at, Request r) { return at.model(r.segments.back()); });
   desk("POST", "/tokenize", [](const Desk& at, Request r) { return at.tokenize(r.body); });
   desk("POST", "/detokenize", [](const Desk& at, Request r) { return at.detokenize(r.body); });
   desk("GET", "/v1/bank", [](const Desk& at, Request) { return at.bank(); });

@@ -52,6 +52,7 @@ http::Response Service::embeddings(std::string_view text, const Stop& stop) {
   if (format != "float" && format != "base64") {
     fail(ErrorKind::format, "'encoding_format' must be 'float' or 'base64'");
   }
+  const auto dimensions = integer_field(body, "dimensions", 1, INT32_MAX);
   json list = json::array();
   int64_t tokens = 0;
   for (const std::string& input : inputs_of(body)) {
@@ -61,6 +62,10 @@ http::Response Service::embeddings(std::string_view text, const Stop& stop) {
     row["object"] = "embedding";
     row["index"] = list.size();
     const std::vector<float> vector = vector_of(input);
+    if (dimensions.value_or(embedder_->dim()) != embedder_->dim()) {
+      fail(ErrorKind::format, "'dimensions' must be " + std::to_string(embedder_->dim()) +
+                                  ", as the vectors have them");
+    }
     row["embedding"] =
         format == "float" ? json(vector) : json(to_base64(std::as_bytes(std::span(vector))));
     list.push_back(std::move(row));

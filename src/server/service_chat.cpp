@@ -70,7 +70,7 @@ bool Service::take_turn(Chat& chat, bool may_lend) {
     }
     if (chat.session() == nullptr && (may_lend || !chat.tried())) begin(chat);
     if (chat.session() == nullptr || chat.feed()) return true;
-    metrics_.count_answer(chat.session()->last_answer());
+    if (chat.answering()) metrics_.count_answer(chat.session()->last_answer());
     chat.finish(parts_.memory.get());
     give_back(chat, true);
   } catch (const std::exception& error) {

@@ -60,7 +60,7 @@ TEST(ErrorResponse, LooksLikeOpenAis) {
   EXPECT_EQ(response.type, "application/json");
   EXPECT_EQ(response.body,
             "{\"error\":{\"message\":\"no model 'x'\",\"type\":\"invalid_request_error\","
-            "\"param\":null,\"code\":404}}\n");
+            "\"param\":null,\"code\":\"404\"}}\n");
 }
 
 TEST(ErrorResponse, TheTypeFollowsFromTheStatus) {

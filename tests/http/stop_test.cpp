@@ -95,6 +95,21 @@ TEST(HttpLimits, TheConnectionTooManyIsToldSo) {
   EXPECT_EQ(first.read_reply().status, 200);
 }
 
+TEST(HttpLimits, WhoSaysNothingMakesRoom) {
+  TestServer server(echo, {.max_connections = 2});
+  HttpClient first(server.port());
+  first.request("GET", "/x");
+  EXPECT_EQ(first.read_reply().status, 200);
+  HttpClient silent(server.port());
+  const Stopwatch watch;
+  int status = 503;
+  while (status == 503 && watch.seconds() < 30) status = call(server.port(), "GET", "/x").status;
+  EXPECT_EQ(status, 200);
+  EXPECT_TRUE(silent.closed());
+  first.request("GET", "/x");
+  EXPECT_EQ(first.read_reply().status, 200) << "one that has asked before may be silent";
+}
+
 TEST(HttpLimits, CrowdsAreSurvived) {
   TestServer server(echo, {.max_connections = 1});
   HttpClient first(server.port());

@@ -74,6 +74,14 @@ TEST(KnownOfNamed, OnlyWhatIsNew) {
   EXPECT_THAT(known_of_named(turns, {kWhich, kThanks}), Optional(0));
 }
 
+TEST(KnownOfNamed, AQuestionThatWasAnsweredIsNotAskedTwice) {
+  const auto turns = turns_of({kSystem, kHat, kNoted, kWhich, kRed});
+  EXPECT_THAT(known_of_named(turns, {kSystem, kHat, kNoted, kWhich}), Optional(4));
+  EXPECT_THAT(known_of_named(turns, {kNoted, kWhich}), Optional(2)) << "its last part";
+  EXPECT_THAT(known_of_named(turns, {kWhich}), Optional(0)) << "the same words, said once more";
+  EXPECT_EQ(known_of_named(turns, {kHat, kNoted, kThanks}), std::nullopt);
+}
+
 TEST(KnownOfNamed, AQuestionWithoutAnAnswerIsNotAskedTwice) {
   EXPECT_THAT(known_of_named(turns_of({kHat, kNoted, kWhich}), {kWhich}), Optional(1));
   EXPECT_THAT(known_of_named(turns_of({kHat, kNoted, kWhich}), {kHat, kNoted, kWhich}),

@@ -147,7 +147,7 @@ TEST_F(ServeBank, WrongRequestsAreAnsweredAndNothingElse) {
   const auto expect = [&](const HttpReply& reply, int status, const char* reason) {
     EXPECT_EQ(reply.status, status) << reply.body;
     EXPECT_THAT(reply.body, HasSubstr(reason));
-    EXPECT_EQ(json::parse(reply.body)["error"]["code"], status);
+    EXPECT_EQ(json::parse(reply.body)["error"]["code"], std::to_string(status));
   };
   const uint16_t port = server.port();
   expect(server.get("/v1/nothing"), 404, "there is nothing at /v1/nothing");

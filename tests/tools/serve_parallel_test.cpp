@@ -115,6 +115,26 @@ TEST_F(ServeParallel, RequestsOfOneDialogWaitForEachOther) {
   }
 }
 
+TEST_F(ServeParallel, AnAnswerThatGotLostIsToldAgain) {
+  RunningServer server = serve();
+  json messages = json::array({message("user", "My hat is in the oven.")});
+  const json first = server.chat({{"session", "anna"}, {"messages", messages}});
+  messages.push_back(message("assistant", said(first)));
+  messages.push_back(message("user", "Where is my hat?"));
+  json request = {{"session", "anna"}, {"messages", messages}};
+  const json answer = server.chat(request);
+  const json again = server.chat(request);
+  EXPECT_EQ(said(again), said(answer));
+  EXPECT_EQ(again["usage"]["completion_tokens"], answer["usage"]["completion_tokens"]);
+  EXPECT_EQ(again["usage"]["prompt_tokens"], answer["usage"]["prompt_tokens"]);
+  EXPECT_EQ(again["memlong"]["dialog_turns"], 4);
+  request["stream"] = true;
+  const test::HttpReply events = server.post(kChat, request);
+  EXPECT_THAT(events.body, HasSubstr(json(said(answer)).dump()));
+  EXPECT_THAT(events.body, HasSubstr("data: [DONE]"));
+  EXPECT_THAT(server.get("/metrics").body, HasSubstr("\nmemlong_answers_total 2\n"));
+}
+
 TEST_F(ServeParallel, ADialogThatIsAnsweredIsNotForgotten) {
   RunningServer server = serve();
   server.chat(told("anna", "Hello."));

@@ -132,7 +132,8 @@ TEST_F(ServeTool, UnnamedDialogsGoOnWhileTheyAreOpen) {
   answer = server.chat({{"messages", messages}});
   EXPECT_THAT(said(answer), HasSubstr("Tom"));
   EXPECT_EQ(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 0);
-  // Three more dialogs: none of the first two is open any more, and all is read again.
+  const int64_t held = answer["memlong"]["dialog_tokens"];
+  // Single questions, as clients ask beside a talk, do not close it.
   for (const char* text : {"One.", "Two.", "Three."}) {
     server.chat({{"messages", {message("user", text)}}});
   }
@@ -140,8 +141,20 @@ TEST_F(ServeTool, UnnamedDialogsGoOnWhileTheyAreOpen) {
   messages.push_back(message("assistant", said(answer)));
   messages.push_back(message("user", "What is my cat called?"));
   answer = server.chat({{"messages", messages}});
-  EXPECT_EQ(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 0);
+  EXPECT_EQ(answer["usage"]["prompt_tokens_details"]["cached_tokens"], held);
   EXPECT_EQ(answer["memlong"]["dialog_turns"], 6);
+  // Two talks do, and all of it is read again.
+  for (const char* text : {"One.", "Two."}) {
+    json talk = {message("user", text)};
+    talk.push_back(message("assistant", said(server.chat({{"messages", talk}}))));
+    talk.push_back(message("user", "And then?"));
+    server.chat({{"messages", talk}});
+  }
+  messages.push_back(message("assistant", said(answer)));
+  messages.push_back(message("user", "Thanks."));
+  answer = server.chat({{"messages", messages}});
+  EXPECT_EQ(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 0);
+  EXPECT_EQ(answer["memlong"]["dialog_turns"], 8);
   EXPECT_EQ(json::parse(server.get("/v1/bank").body)["documents"], 0) << "nothing of it is kept";
 }
 
