@@ -175,6 +175,9 @@ class Bank {
   /// Reads every record of every database, checks checksums and cross references.
   [[nodiscard]] virtual std::vector<BadRecord> verify(
       const std::function<void(int64_t done, int64_t total)>& progress = {}) const = 0;
+  /// Where the bank holds no document: removes its files, so that its folder holds no bank, and
+  /// returns true. The object can only be destroyed then. Errors: usage (not writable), io.
+  virtual bool discard_if_empty() { return false; }
   /// Rewrites the data file without free pages; nothing of what was removed is left in it.
   /// Snapshots that are open keep the old file. Errors: corrupt, io, capacity.
   virtual void compact() = 0;

@@ -153,7 +153,13 @@ void check_meta_pages(const std::filesystem::path& file) {
   std::string damage;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (attempt > 0) std::this_thread::sleep_for(kPause);
-    damage = meta_damage(read_head(file));
+    const std::vector<std::byte> head = read_head(file);
+    if (head.empty()) {
+      fail(ErrorKind::corrupt, file.string() +
+                                   " is damaged (the file is empty); restore it from a copy, or "
+                                   "delete it to begin with an empty bank");
+    }
+    damage = meta_damage(head);
     if (damage.empty()) return;
   }
   fail(ErrorKind::corrupt,

@@ -38,8 +38,8 @@ WriterLock::WriterLock(const std::filesystem::path& folder) {
                                 " is being read by a process that may not write to its folder; "
                                 "wait for it to end");
     }
-    fail(ErrorKind::busy, "bank " + folder.string() + " is being written by " + holder +
-                              "; wait for it to end, or open the bank for reading");
+    fail(ErrorKind::busy,
+         "bank " + folder.string() + " is being written by " + holder + "; wait for it to end");
   }
   // The number is for people. A disk without room for it is no reason to stop.
   const std::string pid = std::to_string(::getpid()) + "\n";

@@ -27,9 +27,9 @@ std::unique_ptr<Bank> Bank::open(const std::filesystem::path& folder, const Bank
 bool Bank::exists(const std::filesystem::path& folder) {
   std::error_code error;
   const std::filesystem::path file = folder / "data.mdb";
-  const auto size = std::filesystem::file_size(file, error);
+  (void)std::filesystem::file_size(file, error);
   if (error == std::errc::permission_denied) return true;  // opening it says so
-  if (error || size == 0) return false;
+  if (error) return false;
   try {
     return !never_became_a_bank(file);
   } catch (const Error&) {
@@ -52,6 +52,7 @@ LmdbBank::LmdbBank(std::filesystem::path folder, const BankOptions& options)
     if (error) fail(ErrorKind::io, "cannot create " + folder_.string() + ": " + error.message());
     writer_lock_ = std::make_unique<WriterLock>(folder_);
     std::filesystem::remove(folder_ / "data.mdb.new", error);  // of a compaction that was killed
+    std::filesystem::remove_all(folder_ / kMakingFolder, error);
   }
   env_ = Env::open(folder_, writable_, map_bytes_);
   run_growing([&] { load_manifest(options); });
@@ -240,6 +241,16 @@ void LmdbBank::flush_hits() {
 std::vector<BadRecord> LmdbBank::verify(
     const std::function<void(int64_t done, int64_t total)>& progress) const {
   return verify_bank(env(), fingerprint_, progress);
+}
+
+bool LmdbBank::discard_if_empty() {
+  require_writable();
+  const std::scoped_lock lock(update_mutex_);
+  if (snapshot()->stats().documents > 0) return false;
+  // The writer's lock is held to the end: whoever opens the folder next finds no bank.
+  const FolderLock folder_lock(folder_);
+  for (const char* name : {"data.mdb", "lock.mdb", "writer.lock"}) folder_lock.remove(name);
+  return true;
 }
 
 void LmdbBank::compact() {

@@ -33,6 +33,7 @@ class LmdbBank final : public Bank {
   void flush_hits() override;
   std::vector<BadRecord> verify(
       const std::function<void(int64_t done, int64_t total)>& progress) const override;
+  bool discard_if_empty() override;
   void compact() override;
 
  private:

@@ -60,10 +60,10 @@ std::shared_ptr<Env> Env::open(const std::filesystem::path& folder, bool write, 
   const FolderLock lock(folder);
   env->register_file();
   std::error_code none;
-  const auto size = std::filesystem::file_size(env->file_, none);
-  const bool there = !none && size > 0;
+  const bool there = std::filesystem::exists(env->file_, none);
   if (there) check_meta_pages(env->file_);
   try {
+    if (write && !there) env->make_file(lock, map_bytes);
     env->open_environment(map_bytes);
   } catch (...) {
     // A half-made file, for which there was no room, must not stand in the way of the next try.
@@ -95,6 +95,28 @@ void Env::register_file() {
   }
   entry->second = ::getpid();
   registered_ = true;
+}
+
+/// LMDB makes an empty file and then fills it. It does so in a folder of its own, so that data.mdb
+/// is there with its meta pages or not at all, and an empty data.mdb is always a damaged one.
+void Env::make_file(const FolderLock& lock, size_t map_bytes) {
+  const std::filesystem::path folder = folder_ / kMakingFolder;
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);  // of a process that was killed
+  if (::mkdir(folder.c_str(), 0777) != 0) fail_errno("cannot create", folder.string());
+  MDB_env* made = nullptr;
+  int code = mdb_env_create(&made);
+  if (code == 0) code = mdb_env_set_mapsize(made, round_up_map(map_bytes));
+  if (code == 0) code = mdb_env_open(made, folder.c_str(), MDB_NOLOCK, kFileMode);
+  if (code == 0) code = mdb_env_sync(made, 1);
+  if (made != nullptr) mdb_env_close(made);
+  if (code == 0) {
+    lock.replace((std::string(kMakingFolder) + "/data.mdb").c_str(), "data.mdb");
+    std::filesystem::remove(folder, ignored);
+    return;
+  }
+  std::filesystem::remove_all(folder, ignored);
+  fail_lmdb(code, "create", file_);
 }
 
 int Env::try_open(size_t map_bytes, unsigned flags) {

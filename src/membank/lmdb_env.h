@@ -49,6 +49,9 @@ struct MapFull {};
 
 class Txn;
 
+/// Below the bank's folder: where its data file is made. What is left of it is of no use.
+inline constexpr const char* kMakingFolder = "data.mdb.making";
+
 /// An open environment. Thread-safe. A folder can be open once in a process (Error{busy}).
 class Env {
  public:
@@ -76,6 +79,7 @@ class Env {
   friend class Txn;
   friend class Cursor;
   Env(std::filesystem::path folder, bool write);
+  void make_file(const FolderLock& lock, size_t map_bytes);
   void open_environment(size_t map_bytes);
   int try_open(size_t map_bytes, unsigned flags);
   bool can_register() const;

@@ -120,6 +120,49 @@ TEST(Refusals, PlacesThatAreNoFolder) {
   EXPECT_NE(error_of([&] { open_writer(folder.path() / "odd"); }).kind(), ErrorKind::internal);
 }
 
+/// Where data.mdb is made, a killed process may leave anything.
+TEST(Refusals, ABankWhoseMakingWasCutShortIsMadeAgain) {
+  const TempFolder folder;
+  const auto making = folder.path() / "data.mdb.making";
+  std::filesystem::create_directory(making);
+  std::ofstream(making / "data.mdb") << "half of a page";
+  EXPECT_FALSE(Bank::exists(folder.path()));
+  { add_text(*open_writer(folder.path()), "a", 2); }
+  EXPECT_FALSE(std::filesystem::exists(making));
+  EXPECT_EQ(open_reader(folder.path())->snapshot()->stats().chunks, 2);
+  std::filesystem::create_directory(making);  // killed when data.mdb had its name already
+  (void)open_writer(folder.path());
+  EXPECT_FALSE(std::filesystem::exists(making));
+}
+
+TEST(Refusals, AnEmptyDataFileIsNoNewBank) {
+  const TempFolder folder;
+  { add_text(*open_writer(folder.path()), "a", 2); }
+  std::filesystem::resize_file(folder.path() / "data.mdb", 0);
+  EXPECT_TRUE(Bank::exists(folder.path())) << "opening it says what is wrong";
+  for (const bool write : {false, true}) {
+    const Error error =
+        error_of([&] { (void)(write ? open_writer(folder.path()) : open_reader(folder.path())); });
+    EXPECT_EQ(error.kind(), ErrorKind::corrupt);
+    EXPECT_THAT(error.what(), HasSubstr("data.mdb is damaged (the file is empty)"));
+  }
+}
+
+TEST(Refusals, ABankWithoutDocumentsCanBeDiscarded) {
+  const TempFolder folder;
+  const auto path = folder.path() / "bank";
+  {
+    const auto bank = open_writer(path);
+    EXPECT_TRUE(bank->discard_if_empty());
+    EXPECT_FALSE(Bank::exists(path));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(path));
+  const auto bank = open_writer(path);
+  add_text(*bank, "a", 2);
+  EXPECT_FALSE(bank->discard_if_empty());
+  EXPECT_EQ(bank->snapshot()->stats().chunks, 2);
+}
+
 TEST(Refusals, AReaderThatFindsNoAddressSpaceForAGrownMap) {
 #if defined(MEMLONG_SANITIZED)
   GTEST_SKIP() << "sanitizers reserve address space of their own";
