@@ -3,6 +3,7 @@
 #   scripts/build.sh [PRESET] [TARGET...]   PRESET: release (default), debug, asan, tsan
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+refuse_option "$@"
 cd "$root"
 
 preset=${1:-release}

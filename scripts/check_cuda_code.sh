@@ -5,6 +5,7 @@
 #   scripts/check_cuda_code.sh [BUILD]     default build/release
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+refuse_option "$@"
 
 build=$(realpath "${1:-$root/build/release}")
 [[ -e $build/CMakeCache.txt ]] || die "$build is no build folder; run scripts/build.sh first"

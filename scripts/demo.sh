@@ -5,6 +5,7 @@
 # MEMLONG_BIN=DIR uses the binaries there and builds nothing.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+refuse_option "$@"
 folder=$(realpath -m "${1:-$root/demo-bank}")
 cd "$root"
 

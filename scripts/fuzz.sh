@@ -7,6 +7,7 @@
 #   MEMLONG_FUZZ_JOBS    targets that run at a time (as many as there are processors)
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+refuse_option "$@"
 cd "$root"
 
 seconds=${1:-}

@@ -7,6 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 check=0
 [[ ${1:-} != --check ]] || { check=1 && shift; }
+refuse_option "$@"
 bin=${1:-$root/build/release/bin}
 page=$root/docs/cli-help.md
 

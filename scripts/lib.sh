@@ -7,6 +7,14 @@ die() {
   exit 1
 }
 
+# What the comments at the head of the script say.
+script_head() { awk 'NR > 1 && /^#/ { sub(/^# ?/, ""); print; next } NR > 1 { exit }' "$0"; }
+
+# refuse_option [WORD...]: for scripts without options; the first word must not look like one.
+refuse_option() {
+  [[ ${1:-} != -* ]] || { say "$(basename "$0"): unknown option '$1' (--help says what there is)"; exit 2; }
+}
+
 say() { printf '%s\n' "$*" >&2; }
 
 # Every source file that clang-format looks after, one a line, sorted.
@@ -24,3 +32,6 @@ clang_tool() {
 duration() {
   if (($1 >= 60)); then printf '%d min %02d s' $(($1 / 60)) $(($1 % 60)); else printf '%d s' "$1"; fi
 }
+
+# Every script prints its head for --help and does nothing else.
+case ${1:-} in -h | --help) script_head && exit 0 ;; esac

@@ -4,6 +4,7 @@
 #   scripts/stress.sh SECONDS [PRESET]   PRESET: tsan (default: the thread sanitizer), asan, release
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+refuse_option "$@"
 cd "$root"
 
 seconds=${1:-}

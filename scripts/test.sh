@@ -3,6 +3,7 @@
 #   scripts/test.sh [PRESET] [CTEST OPTION...]   for example: scripts/test.sh debug -R Bank
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+refuse_option "$@"
 cd "$root"
 
 preset=${1:-release}

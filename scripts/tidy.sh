@@ -20,7 +20,7 @@ changed_files() {
 case "${1:-}" in
   --all) mapfile -t files < <(formatted_files | grep '\.cpp$') ;;
   '') mapfile -t files < <(changed_files | sort -u) ;;
-  *) files=("$@") ;;
+  *) refuse_option "$@" && files=("$@") ;;
 esac
 if ((${#files[@]} == 0)); then
   say "tidy: nothing to look at"
