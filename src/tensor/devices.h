@@ -19,7 +19,8 @@ struct CudaDevice {
 
 struct CudaDevices {
   std::vector<CudaDevice> devices;
-  std::string why_none;  ///< one line where `devices` is empty: "no NVIDIA driver is installed"
+  bool no_driver = false;  ///< nobody expects a GPU of this machine
+  std::string why_none;    ///< one line where `devices` is empty: "no NVIDIA driver is installed"
 };
 
 /// Asks the driver, each time anew. Never fails: without CUDA in the build, a driver or a device it

@@ -34,10 +34,11 @@ class BadDialog : public testing::Test {
     EXPECT_TRUE(bank->snapshot()->documents().empty());
   }
 
-  void recall_refuses(const std::string& file, const std::string& says) const {
+  void recall_refuses(const std::string& file, const std::string& says, int code = 1) const {
     SCOPED_TRACE(says);
     expect_refused("memlong-eval",
-                   {"recall", "--model", reference_model(), "--quiet", "--dialogs", file}, 1, says);
+                   {"recall", "--model", reference_model(), "--quiet", "--dialogs", file}, code,
+                   says);
   }
 
   [[nodiscard]] std::string pipe() const {
@@ -70,12 +71,12 @@ TEST_F(BadDialog, OfAChat) {
   const std::vector<std::string> from = {"--model",        reference_model(), "--bank",
                                          folder_ / "bank", "--session",       "anna",
                                          "--quiet",        "--dialog"};
-  const auto with = [&](const std::string& path, const std::string& says) {
+  const auto with = [&](const std::string& path, const std::string& says, int code = 1) {
     std::vector<std::string> args = from;
     args.push_back(path);
-    expect_refused("memlong-chat", args, 1, says);
+    expect_refused("memlong-chat", args, code, says);
   };
-  with(folder_ / "none", "No such file");
+  with(folder_ / "none", "--dialog: " + folder_ / "none" + ": No such file", 2);
   with(folder_.path().string(), "is not a regular file");
   with(pipe(), "is not a regular file");
 }
@@ -118,7 +119,7 @@ TEST_F(BadDialog, OfARecallFile) {
             "a probe whose \"fact_turn\" is no number");
   }
   recall_refuses(folder_.write("d.jsonl", "\n \r\n"), "d.jsonl: no line holds a dialog");
-  recall_refuses(folder_ / "none", "No such file or directory");
+  recall_refuses(folder_ / "none", "No such file or directory", 2);
   recall_refuses(folder_.path().string(), "Is a directory");
   recall_refuses("/dev/zero", "a device, not a text");
   recall_refuses(pipe(), "a pipe that nobody writes to");

@@ -48,7 +48,7 @@ std::string deep(int levels) {
 }
 
 TEST_F(BadModel, Missing) {
-  refused("/nonexistent", "cannot open /nonexistent/config.json: No such file");
+  refused("/nonexistent", "--model: /nonexistent: No such file", 2);
   refused(reference_model() + "/config.json", "Not a directory");
   refused(kWeights, std::nullopt, "has no model.safetensors");
   refused("config.json", std::nullopt, "config.json: No such file");
@@ -209,7 +209,8 @@ TEST_F(BadModel, AdaptersOfOtherModels) {
   changed([&](json& h) { h[tensor]["shape"] = {256, 704}; }, "the model's is [704, 256]");
   refused(reference_model(), "belongs to the writer", 1,
           {"--adapter", std::string(MEMLONG_TEST_DATA) + "/tiny-gqa"});
-  refused(reference_model(), "cannot open /nonexistent", 1, {"--adapter", "/nonexistent"});
+  refused(reference_model(), "--adapter: /nonexistent: No such file", 2,
+          {"--adapter", "/nonexistent"});
 }
 
 }  // namespace

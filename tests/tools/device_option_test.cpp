@@ -28,7 +28,9 @@ CudaDevices two_devices() {
   return found;
 }
 
-CudaDevices no_devices() { return {.devices = {}, .why_none = "no NVIDIA driver is installed"}; }
+CudaDevices no_devices() {
+  return {.devices = {}, .no_driver = true, .why_none = "no NVIDIA driver is installed"};
+}
 
 constexpr DeviceRequest kAuto{.automatic = true};
 DeviceRequest gpu(int index) { return {.device = Device::cuda, .index = index}; }
@@ -68,6 +70,9 @@ TEST(DeviceOption, WithoutADriverAutoFallsBackAloudAndCudaIsAnError) {
   const DeviceChoice choice = choose_device(kAuto, no_devices());
   EXPECT_EQ(choice.device, Device::cpu);
   EXPECT_EQ(choice.warning, "computing on the CPU: no NVIDIA driver is installed");
+  EXPECT_TRUE(choice.expected) << "a remark, no warning";
+  const CudaDevices old = {.devices = {}, .why_none = "install a newer driver"};
+  EXPECT_FALSE(choose_device(kAuto, old).expected) << "a driver that is no use is a warning";
   EXPECT_EQ(choose_device(DeviceRequest{}, no_devices()).warning, "") << "it was asked for";
   const Error error = error_of([] { (void)choose_device(gpu(0), no_devices()); });
   EXPECT_EQ(error.kind(), ErrorKind::device);

@@ -45,6 +45,8 @@ struct OptionHarness {
   std::vector<std::filesystem::path> paths;
   std::string mode = "on";
   int64_t list_limit = 5;
+  int64_t bytes = 0;
+  std::filesystem::path there;
   tools::OptionSet set{"memlong-x", "Tries things out."};
   tools::OptionSet* list = nullptr;
 
@@ -59,6 +61,8 @@ struct OptionHarness {
     set.add("stop", &stops, "ends an answer").verbatim();
     set.add("text", &files, "files to read").value("FILE...");
     set.add("mode", &mode, "how").choices({"on", "off"});
+    set.add("bytes", &bytes, "most bytes").size().range(0, 1e18);
+    set.add("there", &there, "a file").existing();
     if (with_commands) {
       list = &set.command("list", "Lists.");
       list->add("limit", &list_limit, "at most so many");

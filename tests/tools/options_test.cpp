@@ -104,6 +104,38 @@ TEST(Options, FileKeysMayUseUnderscoresAndTables) {
   EXPECT_EQ(other.list_limit, 5) << "the table of a command that does not run changes nothing";
 }
 
+TEST(Options, SizesHaveUnitsEverywhere) {
+  const auto bytes = [](const std::vector<std::string>& words) {
+    OptionHarness h;
+    EXPECT_TRUE(h.parse(words));
+    return h.bytes;
+  };
+  const TempFolder folder;
+  EXPECT_EQ(bytes({"--bytes", "2GiB"}), int64_t{2} << 30);
+  EXPECT_EQ(bytes({"--bytes", "0"}), 0);
+  EXPECT_EQ(bytes({"--config", folder.write("a.toml", "bytes = \"64KiB\"\n")}), 65536);
+  EXPECT_EQ(bytes({"--config", folder.write("b.toml", "bytes = 1500000\n")}), 1500000);
+  const Environment variable("MEMLONG_BYTES", "2GB");
+  EXPECT_EQ(bytes({}), 2000000000);
+  OptionHarness shown;
+  ASSERT_TRUE(shown.parse({"--bytes=1.5K"}));
+  EXPECT_THAT(tools::format_config(shown.set), HasSubstr("\nbytes = 1536 "));
+  OptionHarness wrong;
+  EXPECT_EQ(refusal(wrong, {"--bytes", "-5"}),
+            "--bytes: '-5' is no size; 1500000, 64MiB and 2GB are");
+}
+
+TEST(Options, NamedFilesMustBeThere) {
+  const TempFolder folder;
+  OptionHarness h;
+  EXPECT_EQ(refusal(h, {"--there", folder / "none"}),
+            "--there: " + folder / "none" + ": No such file or directory");
+  OptionHarness good;
+  EXPECT_TRUE(good.parse({"--there", folder.write("a", "")}));
+  OptionHarness input;
+  EXPECT_TRUE(input.parse({"--there", "-"})) << "standard input";
+}
+
 TEST(Options, EnvironmentNamesAFileToo) {
   const TempFolder folder;
   const Environment config("MEMLONG_CONFIG", folder.write("a.toml", "top-k = 20\n"));
@@ -198,6 +230,8 @@ TEST(Options, RefusesWhatCannotBeRight) {
       {{"--top-k", "x"}, "--top-k: 'x' is not a whole number"},
       {{"--top-k", "3.5"}, "--top-k: '3.5' is not a whole number"},
       {{"--top-k", "0"}, "--top-k: 0 is not between 1 and 100"},
+      {{"--bytes", "2000000000000000000"},
+       "--bytes: 2000000000000000000 is not between 0 and 1000000000000000000"},
       {{"--top-k", "99999999999999999999"}, "--top-k: 99999999999999999999 is out of range"},
       {{"--temp", "nan"}, "--temp: 'nan' is not a number"},
       {{"--mode", "both"}, "--mode: 'both' is none of on, off"},
@@ -219,7 +253,10 @@ TEST(Options, CommandsAreAskedForAndNamed) {
   OptionHarness none(true);
   EXPECT_THAT(refusal(none, {}), HasSubstr("One of list, verify"));
   OptionHarness wrong(true);
-  EXPECT_THAT(refusal(wrong, {"lits"}), HasSubstr("no command 'lits'"));
+  EXPECT_EQ(refusal(wrong, {"lits"}),
+            "there is no command 'lits'; did you mean list? (see memlong-x --help)");
+  OptionHarness far(true);
+  EXPECT_EQ(refusal(far, {"nothing"}), "there is no command 'nothing' (see memlong-x --help)");
   OptionHarness extra(true);
   EXPECT_THAT(refusal(extra, {"verify", "word"}), HasSubstr("'word' is not expected here"));
   OptionHarness good(true);

@@ -146,8 +146,8 @@ TEST_F(ServeStop, ASecondWriterAndATakenPortAreRefused) {
 
 TEST_F(ServeStop, WhatCannotBeLoadedEndsTheServer) {
   const ToolResult no_model = run_tool("memlong-serve", {"--model", "/nowhere", "--port", "0"});
-  EXPECT_EQ(no_model.code, 1);
-  EXPECT_THAT(no_model.err, HasSubstr("/nowhere"));
+  EXPECT_EQ(no_model.code, 2);
+  EXPECT_THAT(no_model.err, HasSubstr("--model: /nowhere: No such file"));
   EXPECT_EQ(no_model.out, "");
   const ToolResult no_folder = run_tool("memlong-serve", {"--port", "0"});
   EXPECT_EQ(no_folder.code, 2);

@@ -11,7 +11,9 @@ std::string full_name(const CudaDevice& device) {
 
 DeviceChoice choose_automatically(const CudaDevices& found) {
   if (found.devices.empty()) {
-    return {.warning = "computing on the CPU: " + found.why_none, .name = "cpu"};
+    return {.warning = "computing on the CPU: " + found.why_none,
+            .expected = found.no_driver,
+            .name = "cpu"};
   }
   const CudaDevice& first = found.devices.front();
   return {.device = Device::cuda, .index = first.index, .name = full_name(first)};

@@ -24,6 +24,7 @@ struct DeviceChoice {
   Device device = Device::cpu;
   int index = 0;
   std::string warning = {};  ///< one line for the user; "": nothing to say
+  bool expected = false;     ///< of the warning: there is no GPU that could have been used
   std::string name = {};     ///< "cpu", "cuda:0 (NVIDIA A100)"
 };
 

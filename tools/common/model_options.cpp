@@ -16,6 +16,7 @@ void add_model_options(OptionSet& options, CommonOptions& common) {
   options.group("Model");
   options.add("model", &common.model, "folder of a Hugging Face model")
       .value("DIR")
+      .existing()
       .short_name('m');
   options
       .add("adapter", &common.adapter,
@@ -28,7 +29,9 @@ void add_model_options(OptionSet& options, CommonOptions& common) {
       .add("max-gpu-memory", &common.max_gpu_memory,
            "most memory of a GPU to take, as 8GiB; default: all that is free")
       .value("SIZE");
-  options.add("dtype", &common.dtype, "what to compute in").value("TYPE").choices({"bf16", "f32"});
+  options.add("dtype", &common.dtype, "precision of computation")
+      .value("TYPE")
+      .choices({"bf16", "f32"});
   options.add("threads", &common.threads, "threads to compute with; 0: all")
       .range(0, 4096)
       .short_name('t');
@@ -52,12 +55,12 @@ void add_memory_options(OptionSet& options, CommonOptions& common, const std::st
   options.add(top_k_flag, &common.top_k, "chunks retrieved at a time").range(1, 1e6);
   options
       .add("neighbours", &common.neighbours,
-           "the N best of these bring the chunks right before and behind them, in place of the "
-           "last ones")
+           "the N best chunks also bring in their neighbours before and after, replacing the "
+           "lowest-ranked chunks")
       .range(0, 1e6);
   options
       .add("query-chunks", &common.query_chunks,
-           "whole chunks before a segment of text that are its query")
+           "how many complete chunks before a text segment form its query")
       .range(1, 1e6);
   options
       .add(
@@ -79,7 +82,8 @@ void add_memory_options(OptionSet& options, CommonOptions& common, const std::st
       .add("encoder", &common.encoder,
            "folder of a sentence encoder (BERT, XLM-RoBERTa) to make them with; implies --embedder "
            "encoder")
-      .value("DIR");
+      .value("DIR")
+      .existing();
   options.add("window-bos", &common.window_bos, "every window starts with <s>");
   options.add("chat-template", &common.chat_template, "how a dialog is spelled").value("NAME");
 }
@@ -121,7 +125,7 @@ ContextOptions context_options(const CommonOptions& common) {
   const bool graphs = switched_on("MEMLONG_CUDA_GRAPH");
   const bool overlap = switched_on("MEMLONG_CUDA_OVERLAP");
   const DeviceChoice choice = choose_device(common.device);
-  if (!choice.warning.empty()) log::warn(choice.warning);
+  if (!choice.warning.empty()) (choice.expected ? log::info : log::warn)(choice.warning);
   if (choice.device == Device::cuda) log::info("computing on " + choice.name);
   return {.device = choice.device,
           .threads = common.threads,
@@ -225,6 +229,11 @@ model::MemorySettings resolve_settings(const CommonOptions& common,
     settings.adapter.clear();
   } else if (!common.adapter.empty()) {
     settings.adapter = std::filesystem::absolute(common.adapter);
+    std::error_code error;
+    if (std::filesystem::status(settings.adapter, error).type() ==
+        std::filesystem::file_type::not_found) {
+      fail(ErrorKind::usage, "--adapter: " + common.adapter + ": No such file or directory");
+    }
   }
   model::check_settings(settings, config);
   return settings;

@@ -1,6 +1,7 @@
 #include "tools/common/open_bank.h"
 
 #include "common/error.h"
+#include "tools/common/bank_model.h"
 
 namespace memlong::tools {
 
@@ -8,13 +9,7 @@ using membank::Bank;
 using membank::OpenMode;
 
 std::filesystem::path model_folder(const TalkOptions& options) {
-  if (!options.common.model.empty()) return options.common.model;
-  if (!options.bank.empty() && Bank::exists(options.bank)) {
-    const auto bank = Bank::open(options.bank, {});
-    const std::string folder = bank->snapshot()->blob("model");
-    if (!folder.empty()) return folder;
-  }
-  fail(ErrorKind::usage, "--model DIR is needed (a folder with config.json and weights)");
+  return need_model_of(options.common.model, options.bank);
 }
 
 namespace {
@@ -60,8 +55,8 @@ std::shared_ptr<Bank> open_bank(const TalkOptions& options, bool keeps,
     bank = Bank::open(options.bank, wanted);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::busy) throw;
-    fail(ErrorKind::busy,
-         std::string(error.what()) + "; --no-save talks without keeping what is said meanwhile");
+    fail(ErrorKind::busy, std::string(error.what()) +
+                              ", or add --no-save: then the bank is read and nothing is kept");
   }
   note_folder(*bank, "model", model.folder);
   if (model.encoder != nullptr) note_folder(*bank, "encoder", model.encoder->folder());

@@ -65,7 +65,16 @@ void OptionParser::take_word(const std::string& word) {
     current_ = command.get();
     return;
   }
-  current_->fail_usage("there is no command '" + one_line(word, 40) + "'");
+  std::string best;
+  size_t distance = 3;
+  for (const auto& command : current_->commands_) {
+    const size_t d = edit_distance(word, command->program_);
+    if (d >= distance || d >= command->program_.size()) continue;
+    distance = d;
+    best = command->program_;
+  }
+  current_->fail_usage("there is no command '" + one_line(word, 40) + "'" +
+                       (best.empty() ? "" : "; did you mean " + best + "?"));
 }
 
 void OptionParser::take_option(const std::string& word) {

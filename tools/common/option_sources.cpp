@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "common/file.h"
+#include "tools/common/option_keys.h"
 
 namespace memlong::tools {
 namespace {
@@ -57,7 +58,11 @@ class OptionSources::File {
   File(OptionSet& set, std::string name) : set_(set), name_(std::move(name)) {}
 
   void read(const toml::table& table) {
-    if (const auto* own = table[set_.program_].as_table()) read(*own);  // it wins
+    if (const auto* own = table[set_.program_].as_table()) {  // it wins
+      shared_ = false;
+      read(*own);
+      shared_ = true;
+    }
     for (const auto& [key, node] : table) {
       const std::string name(key.str());
       if (const toml::table* inner = node.as_table()) {
@@ -79,6 +84,7 @@ class OptionSources::File {
       }
       return;
     }
+    if (shared_ && is_command_of_a_tool(name)) return;
     fail(ErrorKind::usage, name_ + ": unknown table [" + name + "]");
   }
 
@@ -86,6 +92,7 @@ class OptionSources::File {
             const toml::node& node) {
     Option* option = set.find(with_dashes(name));
     if (option == nullptr) {
+      if (shared_ && &set == &set_ && is_key_of_a_tool(with_dashes(name))) return;
       fail(ErrorKind::usage, name_ + ": unknown key '" + path + "' (see " + set.full_name() +
                                  " --help for the options there are)");
     }
@@ -102,6 +109,7 @@ class OptionSources::File {
 
   OptionSet& set_;
   std::string name_;
+  bool shared_ = true;  ///< not the tool's own table: what other tools know is passed over
 };
 
 void OptionSources::read(std::filesystem::path config) {

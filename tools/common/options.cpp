@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <utility>
 
 #include "common/error.h"
@@ -9,6 +10,7 @@
 #include "tools/common/option_parser.h"
 #include "tools/common/option_sources.h"
 #include "tools/common/output.h"
+#include "tools/common/size.h"
 
 namespace memlong::tools {
 
@@ -43,6 +45,14 @@ Option& Option::range(double low, double high) {
   high_ = high;
   return *this;
 }
+Option& Option::size() {
+  size_ = true;
+  return value("SIZE");
+}
+Option& Option::existing() {
+  existing_ = true;
+  return *this;
+}
 Option& Option::required() {
   required_ = true;
   return *this;
@@ -56,9 +66,32 @@ Option& Option::default_text(std::string text) {
   return *this;
 }
 
+namespace {
+
+/// Words with a unit as plain numbers; plain numbers stay as they are.
+std::vector<std::string> in_bytes(std::vector<std::string> words, const std::string& source) {
+  for (std::string& word : words) {
+    const bool plain = !word.empty() && word.find_first_not_of("0123456789") == std::string::npos;
+    if (!plain) word = std::to_string(parse_size(word, source));
+  }
+  return words;
+}
+
+/// Without an exponent where people would write none.
+std::string limit_text(double limit) {
+  char buffer[64];
+  const double size = std::fabs(limit);
+  const bool fixed = limit == 0 || (size >= 1e-4 && size < 1e19);
+  const auto end = fixed ? std::to_chars(buffer, buffer + 64, limit, std::chars_format::fixed).ptr
+                         : std::to_chars(buffer, buffer + 64, limit).ptr;
+  return {buffer, end};
+}
+
+}  // namespace
+
 void Option::take(const std::vector<std::string>& words, const std::string& source) {
   if (!given_by_.empty()) return;
-  assign(target_, words, verbatim_, source);
+  assign(target_, size_ ? in_bytes(words, source) : words, verbatim_, source);
   check(source);
   given_by_ = source;
 }
@@ -74,13 +107,21 @@ void Option::check(const std::string& source) const {
     double number = 0;
     std::from_chars(word.data(), word.data() + word.size(), number);
     if (number < low_ || number > high_) {
-      const auto show = [](double x) {
-        char buffer[32];
-        return std::string(buffer, std::to_chars(buffer, buffer + 32, x).ptr);
-      };
-      fail(ErrorKind::usage,
-           source + ": " + word + " is not between " + show(low_) + " and " + show(high_));
+      fail(ErrorKind::usage, source + ": " + word + " is not between " + limit_text(low_) +
+                                 " and " + limit_text(high_));
     }
+  }
+}
+
+void Option::check_existing() const {
+  if (!existing_) return;
+  for (const std::string& word : to_words(target_)) {
+    std::error_code error;
+    if (word.empty() || word == "-") continue;
+    const auto type = std::filesystem::status(word, error).type();
+    if (type != std::filesystem::file_type::not_found) continue;  // others say more when it is read
+    fail(ErrorKind::usage,
+         (positional_ ? placeholder_ : "--" + name_) + ": " + word + ": No such file or directory");
   }
 }
 
@@ -146,6 +187,7 @@ bool OptionSet::parse(int argc, const char* const* argv) {
 
 void OptionSet::check_required() const {
   for (const Option& option : options_) {
+    option.check_existing();
     if (!option.required_ || !option.given_by_.empty()) continue;
     fail_usage(option.positional_ ? option.placeholder_ + " is missing"
                                   : "--" + option.name_ + " is missing");

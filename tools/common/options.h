@@ -30,6 +30,8 @@ class Option {
   Option& short_name(char letter);                  ///< -m
   Option& choices(std::vector<std::string> names);  ///< anything else is a usage error
   Option& range(double low, double high);           ///< of a number, both ends allowed
+  Option& size();                                   ///< bytes, as 1500000, 64MiB or 2GB
+  Option& existing();                               ///< a path that must be there; "-" may be
   Option& required();                               ///< must be given somewhere
   Option& verbatim();                               ///< commas in a list's words are no separators
   Option& default_text(std::string text);           ///< what help shows as the default
@@ -46,6 +48,7 @@ class Option {
   /// Fills the target once; a source of lower rank leaves it alone.
   void take(const std::vector<std::string>& words, const std::string& source);
   void check(const std::string& source) const;
+  void check_existing() const;
 
   std::string name_;
   OptionTarget target_;
@@ -57,6 +60,8 @@ class Option {
   std::vector<std::string> choices_;
   double low_ = 0;
   double high_ = -1;  ///< below low_: no range
+  bool size_ = false;
+  bool existing_ = false;
   bool required_ = false;
   bool verbatim_ = false;
   bool positional_ = false;

@@ -41,7 +41,9 @@ void add_bank_options(OptionSet& set, TalkOptions& o) {
       .value("RULE")
       .choices({"none", "memlong", "fifo", "lru"});
   set.add("budget-chunks", &o.budget_chunks, "most chunks in the bank, 0: no limit").range(0, 1e18);
-  set.add("budget-bytes", &o.budget_bytes, "most bytes of chunks in the bank, 0: no limit")
+  set.add("budget-bytes", &o.budget_bytes,
+          "most bytes of chunks in the bank, as 1500000 or 2GiB; 0: no limit")
+      .size()
       .range(0, 1e18);
 }
 

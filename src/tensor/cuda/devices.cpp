@@ -54,7 +54,12 @@ int count_devices(std::string& why) {
 CudaDevices list_devices() {
   CudaDevices found;
   const int count = count_devices(found.why_none);
-  if (count == 0) return found;
+  if (count == 0) {
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
+    found.no_driver = driver == 0;
+    return found;
+  }
   int before = 0;
   cudaGetDevice(&before);
   for (int index = 0; index < count; ++index) found.devices.push_back(describe(index));
