@@ -46,8 +46,8 @@ struct SifParameters {
 std::optional<SifParameters> load_sif(const std::filesystem::path& folder, int64_t vocab,
                                       int64_t hidden);
 
-/// Writes that file, vectors as f16. Errors: io.
-void save_sif(const std::filesystem::path& folder, const SifParameters& parameters);
+/// Writes such a file, vectors as f16. Errors: io.
+void save_sif(const std::filesystem::path& file, const SifParameters& parameters);
 
 /// Estimates them from text: probabilities with add-one smoothing over `ids`, the component as the
 /// first uncentred principal component of the weighted means of its chunks of `chunk` tokens.

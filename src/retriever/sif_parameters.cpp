@@ -151,7 +151,7 @@ std::optional<SifParameters> load_sif(const std::filesystem::path& folder, int64
   return parameters;
 }
 
-void save_sif(const std::filesystem::path& folder, const SifParameters& parameters) {
+void save_sif(const std::filesystem::path& file, const SifParameters& parameters) {
   Tensor probability({static_cast<int64_t>(parameters.token_probability.size())}, DType::f32);
   Tensor component({static_cast<int64_t>(parameters.component.size())}, DType::f32);
   std::copy(parameters.token_probability.begin(), parameters.token_probability.end(),
@@ -164,7 +164,7 @@ void save_sif(const std::filesystem::path& folder, const SifParameters& paramete
     const Shape shape{probability.dim(0), component.dim(0)};
     tensors.emplace_back("token_vectors", TensorView(vectors.data(), DType::f16, shape));
   }
-  model::write_safetensors(folder / "sif.safetensors", tensors);
+  model::write_safetensors(file, tensors);
 }
 
 }  // namespace memlong::retriever

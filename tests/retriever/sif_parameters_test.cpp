@@ -35,7 +35,7 @@ TEST(SifParameters, GoThroughAModelFolderUnchanged) {
   const test::TempFolder folder;
   EXPECT_FALSE(load_sif(folder.path(), 3, 2).has_value());
   const SifParameters parameters{1e-4F, {0.25F, 0.75F, 1e-7F}, {0.6F, -0.8F}};
-  save_sif(folder.path(), parameters);
+  save_sif(folder.path() / "sif.safetensors", parameters);
   const auto back = load_sif(folder.path(), 3, 2);
   ASSERT_TRUE(back.has_value());
   EXPECT_EQ(back->token_probability, parameters.token_probability);
@@ -46,7 +46,7 @@ TEST(SifParameters, VectorsGoThroughBothAsHalves) {
   const std::vector<float> vectors{0.5F, -0.25F, 1.0F, 0.0F, 1.0F / 3.0F, 6.0e-5F};
   const SifParameters parameters{1e-4F, {0.25F, 0.75F, 1e-7F}, {0.6F, -0.8F}, vectors};
   const test::TempFolder folder;
-  save_sif(folder.path(), parameters);
+  save_sif(folder.path() / "sif.safetensors", parameters);
   const SifParameters from_file = load_sif(folder.path(), 3, 2).value();
   const SifParameters from_blob = SifParameters::deserialize(parameters.serialize());
   ASSERT_EQ(from_file.vectors.size(), 6U);
@@ -127,7 +127,8 @@ TEST(LoadSif, WhatDoesNotFitIsAFormatError) {
 TEST(LoadSif, VectorsOfAnotherShapeOrDtypeAreAFormatError) {
   const test::TempFolder folder;
   const std::vector<float> rows(4 * 2, 0.5F);
-  save_sif(folder.path(), {1e-4F, std::vector<float>(4, 0.25F), {0.6F, 0.8F}, rows});
+  save_sif(folder.path() / "sif.safetensors",
+           {1e-4F, std::vector<float>(4, 0.25F), {0.6F, 0.8F}, rows});
   EXPECT_EQ(load_sif(folder.path(), 4, 2)->vectors, rows);
   std::vector<float> probability(4, 0.25F);
   std::vector<float> component{0.6F, 0.8F};

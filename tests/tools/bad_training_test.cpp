@@ -99,7 +99,7 @@ TEST_F(BadTraining, DataThatIsNotThere) {
   data("pictures:x", 2, "must be KIND:PATH");
   data("text:", 2, "names no path");
   data("text:x:-1", 2, "the weight must be above 0");
-  data("text:" + folder_ / "none", 1, "none: no such file or folder");
+  data("text:" + folder_ / "none", 2, "none: no such file or folder");
   fs::create_symlink("loop", folder_ / "loop");
   data("text:" + folder_ / "loop", 1, "loop: Too many levels of symbolic links");
   fs::create_directory(folder_ / "empty");

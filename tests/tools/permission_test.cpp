@@ -128,7 +128,10 @@ TEST_F(Permission, Texts) {
     refused("memlong-chat", chat(reference_model(), {"--config", text_}), 2);
     refused("memlong-eval", {"ppl", "--model", reference_model(), "--text", text_}, 1);
     if (!tool_exists("memlong-train")) return;
-    refused("memlong-train", {"sif", "--model", reference_model(), "--data", "text:" + text_}, 1);
+    refused(
+        "memlong-train",
+        {"sif", "--model", reference_model(), "--out", folder_ / "s", "--data", "text:" + text_},
+        1);
   });
 }
 

@@ -183,6 +183,8 @@ TEST_F(TrainTool, LinesBehindTheCheckpointAreDropped) {
   const ToolResult again = train("run", "all", {"--steps", "3", "--json"});
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(json::parse(again.out)["steps_now"], 0);
+  EXPECT_TRUE(json::parse(again.out)["loss"].is_null()) << "nothing was computed";
+  EXPECT_THAT(again.err, HasSubstr("finished already after step 3\n"));
   EXPECT_EQ(steps_of(path("run")).size(), 3U);
 }
 
@@ -305,9 +307,9 @@ TEST_F(TrainTool, MergeTakesAShareAndLeavesTheWriterAlone) {
 
 TEST_F(TrainTool, SifIsEstimatedAnew) {
   fs::copy(reference_model(), path("model"), fs::copy_options::recursive);
-  const ToolResult run =
-      run_tool("memlong-train", {"sif", "--model", folder_ / "model", "--data",
-                                 "text:" + folder_ / "texts", "--tokens", "5000", "--json"});
+  const ToolResult run = run_tool(
+      "memlong-train", {"sif", "--model", folder_ / "model", "--data", "text:" + folder_ / "texts",
+                        "--tokens", "5000", "--in-place", "--json"});
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_EQ(json::parse(run.out)["tokens"], 5000);
   const model::SafetensorsFile file(path("model") / "sif.safetensors");
@@ -315,11 +317,55 @@ TEST_F(TrainTool, SifIsEstimatedAnew) {
   EXPECT_FALSE(same(file.path(), reference_model() + "/sif.safetensors"));
 }
 
+TEST_F(TrainTool, SifWritesOverNothingUnasked) {
+  const auto sif = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"sif", "--model", reference_model(), "--data",
+                               "text:" + folder_ / "texts", "--tokens", "5000", "--json"});
+    return run_tool("memlong-train", more);
+  };
+  const std::string out = folder_ / "new.safetensors";
+  expect_error(sif({}), 2, "give --out FILE, or --in-place");
+  expect_error(sif({"--out", out, "--in-place"}), 2, "give --out FILE, or --in-place");
+  const ToolResult run = sif({"--out", out});
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_EQ(json::parse(run.out)["path"], out);
+  EXPECT_EQ(model::SafetensorsFile(out).get("token_probability").shape(), Shape({4096}));
+  expect_error(sif({"--out", out}), 2, "new.safetensors is there already");
+}
+
+TEST_F(TrainTool, TooLittleDataIsAWarning) {
+  const std::string text = folder_.write("few.txt", "A few words are not enough for a window.");
+  const ToolResult run = run_tool("memlong-train", {"run",
+                                                    "--model",
+                                                    reference_model(),
+                                                    "--train",
+                                                    "all",
+                                                    "--adapter",
+                                                    "none",
+                                                    "--form",
+                                                    "plain",
+                                                    "--span",
+                                                    "64",
+                                                    "--rows",
+                                                    "1",
+                                                    "--steps",
+                                                    "1",
+                                                    "--no-peak",
+                                                    "--data",
+                                                    "text:" + text,
+                                                    "--out",
+                                                    folder_ / "little"});
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("warning: --data holds "));
+  EXPECT_THAT(run.err, HasSubstr(" tokens, fewer than one item of 64: give more text"));
+}
+
 TEST_F(TrainTool, SifIsLearntFromQuestions) {
   fs::copy(reference_model(), path("model"), fs::copy_options::recursive);
   const std::string dialogs =
       "dialogs:" + std::string(MEMLONG_TEST_DATA) + "/recall-held/changed-8k.jsonl";
-  const std::vector<std::string> words = {"sif", "--model", folder_ / "model", "--data"};
+  const std::vector<std::string> words = {"sif", "--in-place", "--model", folder_ / "model",
+                                          "--data"};
   const auto with = [&words](std::vector<std::string> more) {
     more.insert(more.begin(), words.begin(), words.end());
     return run_tool("memlong-train", more);
@@ -376,7 +422,7 @@ TEST_F(TrainTool, MistakesGetOneLine) {
   const std::string recipe = folder_.write("recipe.toml", "[run]\nlerning-rate = 1e-3\n");
   expect_error(run_tool("memlong-train", {"run", "--config", recipe}), 2,
                "unknown key 'run.lerning-rate'");
-  expect_error(train("x", "upper", {"--data", "text:/nowhere"}), 1, "/nowhere");
+  expect_error(train("x", "upper", {"--data", "text:/nowhere"}), 2, "/nowhere");
   expect_error(train("x", "upper", {"--data", "pictures:a"}), 2, "KIND:PATH");
   expect_error(train("x", "upper", {"--eval-data", "text:a"}), 2, "NAME=KIND:PATH");
   expect_error(train("x", "upper", {"--distractors", "5:1"}), 2, "no schedule");

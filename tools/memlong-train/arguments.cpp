@@ -49,7 +49,7 @@ void add_export(OptionSet& options, Arguments& a) {
   OptionSet& set =
       options.command("export", "Makes adapter or model of a run that has not come to its end.");
   set.group("Export");
-  set.add("run", &a.run, "folder of the run (its --out)").value("DIR").required();
+  set.add("run", &a.run, "folder of the run (its --out)").value("DIR").existing().required();
   set.add("out", &a.out, "folder to write").value("DIR").required();
 }
 
@@ -58,6 +58,7 @@ void add_plot(OptionSet& options, Arguments& a) {
   set.group("Plot");
   set.positional("logs", &a.logs, "log.jsonl of the runs, or their folders")
       .value("RUN...")
+      .existing()
       .required();
   set.add("out", &a.out, "picture to write").value("FILE").required();
   set.add("smooth", &a.smooth, "share of the past in a smoothed curve; 0: as it is")
@@ -84,7 +85,11 @@ void add_merge(OptionSet& options, Arguments& a) {
 
 void add_sif(OptionSet& options, Arguments& a) {
   OptionSet& set = options.command(
-      "sif", "Estimates the embedder's parameters anew and writes the model's sif.safetensors.");
+      "sif", "Estimates the embedder's parameters anew and writes them as a sif.safetensors.");
+  set.group("Result (one of the two)");
+  set.add("out", &a.out, "file to write; must not be there yet").value("FILE");
+  set.add("in-place", &a.in_place,
+          "write sif.safetensors of the model, over the one that is there");
   set.group("Text");
   set.add("data", &a.sif_data, "text to estimate from, as in memlong-train run")
       .value("KIND:PATH")

@@ -68,6 +68,7 @@ struct Arguments {
   std::vector<std::string> sif_data;
   std::vector<std::string> sif_eval_data;
   int64_t sif_tokens = 4'000'000;
+  bool in_place = false;
   bool sif_learn = false;
   train::SifLearningOptions sif_learning;
   double smooth = 0.95;

@@ -128,7 +128,8 @@ void write_sif_file(Context& context, const fs::path& folder, const std::vector<
                     int64_t chunk) {
   const model::WeightStore store = model::WeightStore::open(folder);
   const TensorView table = store.get("model.embed_tokens.weight");
-  retriever::save_sif(folder, retriever::estimate_sif(context, table, ids, chunk));
+  retriever::save_sif(folder / "sif.safetensors",
+                      retriever::estimate_sif(context, table, ids, chunk));
 }
 
 std::string writer_remark(const Artifact& artifact, const engine::LoadedModel& base) {

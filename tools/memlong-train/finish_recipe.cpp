@@ -12,6 +12,10 @@ namespace fs = std::filesystem;
 train::DataEntry parse_entry(const std::string& word) {
   train::DataEntry entry = train::DataEntry::parse(word);
   entry.path = fs::absolute(entry.path).lexically_normal();
+  std::error_code error;
+  if (fs::status(entry.path, error).type() == fs::file_type::not_found) {
+    fail(ErrorKind::usage, "--data: " + entry.path.string() + ": no such file or folder");
+  }
   return entry;
 }
 

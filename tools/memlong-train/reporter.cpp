@@ -176,9 +176,12 @@ void Reporter::add(const train::EvaluationReport& report) {
 }
 
 ordered_json Reporter::summary() const {
-  ordered_json json = {{"step", last_.step},        {"steps_now", last_.step - first_step_},
-                       {"steps_skipped", skipped_}, {"loss", number(last_.loss)},
-                       {"tokens", tokens_},         {"seconds", seconds_}};
+  ordered_json json = {{"step", last_.step},
+                       {"steps_now", last_.step - first_step_},
+                       {"steps_skipped", skipped_},
+                       {"loss", last_.step > first_step_ ? number(last_.loss) : nullptr},
+                       {"tokens", tokens_},
+                       {"seconds", seconds_}};
   json["tokens_per_second"] =
       seconds_ > 0 ? ordered_json(static_cast<double>(tokens_) / seconds_) : ordered_json(nullptr);
   json["share_of_peak"] =

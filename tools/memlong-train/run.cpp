@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/file.h"
 #include "common/json_depth.h"
+#include "common/log.h"
 #include "tools/common/matmul_floor.h"
 #include "tools/common/output.h"
 #include "tools/common/signals.h"
@@ -97,6 +98,18 @@ void say_start(Reporter& reporter, const Arguments& arguments, const engine::Loa
   }
 }
 
+/// Where the data cannot fill a single item, the run repeats a few tokens and learns nothing else.
+void warn_of_little_data(const Recipe& recipe, const engine::LoadedModel& model,
+                         const train::Corpus& corpus) {
+  const train::DataOptions& data = recipe.data;
+  auto item = static_cast<int64_t>(data.span.largest());
+  if (data.form == train::ItemForm::pairs) item += static_cast<int64_t>(data.past.largest());
+  if (data.form == train::ItemForm::streams) item = model.settings.window;
+  if (corpus.tokens() >= item) return;
+  log::warn("--data holds " + std::to_string(corpus.tokens()) + " tokens, fewer than one item of " +
+            std::to_string(item) + ": give more text, or shorter items");
+}
+
 ordered_json finish(Context& context, const Arguments& arguments, const engine::LoadedModel& model,
                     train::Network& network, const train::Corpus& corpus, Reporter& reporter) {
   const Recipe& recipe = arguments.recipe;
@@ -155,10 +168,13 @@ int run_training(const tools::OptionSet& options, Arguments& arguments) {
   const double peak =
       recipe.peak ? tools::MatmulFloor(context, recipe.network.dtype).best_of(kPeakSeconds) : 0.0;
 
+  warn_of_little_data(recipe, *model, *sources.corpus);
   Reporter reporter(arguments, step, peak);
   if (!arguments.common.quiet) {
     say_start(reporter, arguments, *model, network, *sources.corpus, peak);
-    if (step > 0) reporter.say("goes on after step " + std::to_string(step));
+    const std::string after = " after step " + std::to_string(step);
+    if (step > 0)
+      reporter.say((step < recipe.trainer.steps ? "goes on" : "finished already") + after);
   }
   const bool done = trainer.run(reporter.events());
   reporter.finish();

@@ -73,6 +73,20 @@ nlohmann::ordered_json found_json(double found) {
   return found;
 }
 
+/// Where the parameters go. Errors: usage.
+std::filesystem::path target_of(const Arguments& arguments) {
+  if (arguments.in_place != arguments.out.empty()) {
+    fail(ErrorKind::usage,
+         "sif: give --out FILE, or --in-place to write over the model's sif.safetensors");
+  }
+  if (arguments.in_place) return arguments.common.model / "sif.safetensors";
+  std::error_code ignored;
+  if (std::filesystem::exists(arguments.out, ignored)) {
+    fail(ErrorKind::usage, "--out: " + arguments.out.string() + " is there already");
+  }
+  return arguments.out;
+}
+
 std::string found_text(double found) { return found < 0.0 ? "-" : tools::percent(found); }
 
 }  // namespace
@@ -80,6 +94,7 @@ std::string found_text(double found) { return found < 0.0 ? "-" : tools::percent
 int write_sif(const Arguments& arguments) {
   const std::filesystem::path& folder = arguments.common.model;
   if (folder.empty()) fail(ErrorKind::usage, "--model DIR is missing");
+  const std::filesystem::path target = target_of(arguments);
   if (!arguments.sif_learn && !arguments.sif_eval_data.empty()) {
     fail(ErrorKind::usage, "--eval-data goes with --learn");
   }
@@ -96,7 +111,7 @@ int write_sif(const Arguments& arguments) {
   const TensorView table = store.get("model.embed_tokens.weight");
   retriever::SifParameters sif =
       retriever::estimate_sif(context, table, ids, model->settings.chunk);
-  const std::string path = (folder / "sif.safetensors").string();
+  const std::string path = target.string();
   nlohmann::ordered_json json = {{"path", path}, {"tokens", ids.size()}};
   std::vector<std::pair<std::string, std::string>> lines = {
       {"written", path}, {"tokens", tools::group_digits(static_cast<int64_t>(ids.size()))}};
@@ -110,7 +125,7 @@ int write_sif(const Arguments& arguments) {
     lines.emplace_back("found", found_text(learnt.before) + " by frequency, " +
                                     found_text(learnt.after) + " learnt");
   }
-  retriever::save_sif(folder, sif);
+  retriever::save_sif(target, sif);
   if (arguments.common.json) {
     tools::print_json(json);
   } else {
