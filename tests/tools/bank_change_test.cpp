@@ -60,15 +60,66 @@ TEST_F(BankToolChange, ForgetRemovesADocumentFromEverywhere) {
 }
 
 TEST_F(BankToolChange, ForgetByNameAndNamespace) {
-  EXPECT_EQ(run_json(bank_, {"forget", "--name", "log.txt"})["documents"], 1);
-  EXPECT_EQ(run_json(bank_, {"forget", "--namespace", "books"})["documents"], 1);
-  EXPECT_EQ(run_json(bank_, {"forget", "--name", "log.txt"})["documents"], 0);
+  EXPECT_EQ(run_json(bank_, {"forget", "--yes", "--name", "log.txt"})["documents"], 1);
+  EXPECT_EQ(run_json(bank_, {"forget", "--yes", "--namespace", "books"})["documents"], 1);
+  EXPECT_EQ(run_json(bank_, {"forget", "--yes", "--namespace", "books"})["documents"], 0);
+  const ToolResult gone =
+      run_tool("memlong-bank", {"forget", "--yes", "--name", "log.txt", "--bank", bank_});
+  EXPECT_EQ(gone.code, 2);
+  EXPECT_THAT(gone.err, HasSubstr("the bank has no document 'log.txt' to forget"));
   EXPECT_EQ(run_json(bank_, {"list"}).size(), 1U);
 }
 
+/// Whoever is not asked must have said yes: an answer in a pipe is none.
+TEST_F(BankToolChange, NothingIsRemovedUnasked) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"forget", "1"}, {"prune", "--budget-chunks", "1"}}) {
+    for (const std::string answer : {"", "n\n", "y\n"}) {
+      std::vector<std::string> args = words;
+      args.insert(args.end(), {"--bank", bank_});
+      const ToolResult refused = run_tool("memlong-bank", args, answer);
+      EXPECT_EQ(refused.code, 2);
+      EXPECT_EQ(refused.err, "memlong-bank: error: " + words[0] +
+                                 ": standard input is not a terminal: add --yes\n");
+      EXPECT_EQ(refused.out, "");
+    }
+  }
+  EXPECT_EQ(run_json(bank_, {"stats"})["documents"], 3);
+  EXPECT_EQ(run_json(bank_, {"prune", "--budget-chunks", "1000"})["chunks"], 0)
+      << "nothing to ask about";
+}
+
+TEST_F(BankToolChange, ADocumentIsFoundByTheEndOfItsPath) {
+  {
+    BankMaker maker(folder_ / "paths");
+    maker.add_text("novels/emma.txt", "Emma Woodhouse, handsome, clever, and rich.");
+    maker.add_text("novels/persuasion.txt", "Sir Walter Elliot, of Kellynch Hall.");
+    maker.add_text("plays/persuasion.txt", "A play.", "plays");
+  }
+  const std::string bank = folder_ / "paths";
+  EXPECT_EQ(run_json(bank, {"show", "emma.txt"})["name"], "novels/emma.txt");
+  EXPECT_EQ(run_json(bank, {"show", "persuasion.txt", "--namespace", "plays"})["document"], 3);
+  const ToolResult several = run_tool("memlong-bank", {"show", "persuasion.txt", "--bank", bank});
+  EXPECT_EQ(several.code, 2);
+  EXPECT_THAT(several.err, HasSubstr("several documents are named 'persuasion.txt': 2 (default: "
+                                     "novels/persuasion.txt), 3 (plays: plays/persuasion.txt)"));
+  EXPECT_EQ(run_tool("memlong-bank", {"show", "mma.txt", "--bank", bank}).code, 2);
+}
+
+TEST_F(BankToolChange, TokensOfAnUnfinishedChunkAreCounted) {
+  const std::string bank = folder_ / "short";
+  { BankMaker(bank).add_dialog("diary", {{.role = "user", .content = "Hello!"}}); }
+  const json stats = run_json(bank, {"stats"});
+  EXPECT_EQ(stats["tokens"], 0);
+  EXPECT_EQ(stats["document_tokens"], stats["namespaces"][0]["tokens"]);
+  EXPECT_GT(stats["document_tokens"], 0);
+  const std::string plain = run_tool("memlong-bank", {"stats", "--bank", bank}).out;
+  EXPECT_THAT(plain, HasSubstr(stats["document_tokens"].dump() + ", 0 of them in chunks\n"));
+}
+
 TEST_F(BankToolChange, ForgettingAgainWhatIsGoneDoesTheRest) {
-  run_json(bank_, {"forget", "1"});
-  const ToolResult again = run_tool("memlong-bank", {"forget", "1", "3", "--bank", bank_});
+  run_json(bank_, {"forget", "--yes", "1"});
+  const ToolResult again = run_tool("memlong-bank", {"forget", "--yes", "1", "3", "--bank", bank_});
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_THAT(again.err, HasSubstr("document 1 is gone already"));
   EXPECT_THAT(again.out, HasSubstr("forgot 1 document, "));
@@ -81,17 +132,18 @@ TEST_F(BankToolChange, PruneStopsAtHalfOfTheBudget) {
   const int chunks = run_json(bank_, {"stats"})["chunks"];
   ASSERT_GT(chunks, 12);
   EXPECT_EQ(run_json(bank_, {"prune", "--budget-chunks", "1000"})["chunks"], 0);
+  EXPECT_EQ(run_json(bank_, {"prune", "--budget-bytes", "2GiB"})["chunks"], 0);
   const json dry = run_json(bank_, {"prune", "--budget-chunks", "10", "--dry-run"});
   EXPECT_EQ(dry["chunks_left"], 5);
   EXPECT_EQ(run_json(bank_, {"stats"})["chunks"], chunks);
-  const json pruned = run_json(bank_, {"prune", "--budget-chunks", "10", "--policy", "fifo"});
+  const json pruned = run_json(bank_, {"prune", "--budget-chunks", "10", "--policy", "fifo", "-y"});
   EXPECT_EQ(pruned["chunks"], chunks - 5);
   EXPECT_EQ(pruned["chunks_left"], 5);
   EXPECT_EQ(run_json(bank_, {"stats"})["chunks"], 5);
 }
 
 TEST_F(BankToolChange, CompactShrinksTheFile) {
-  run_json(bank_, {"forget", "1"});
+  run_json(bank_, {"forget", "--yes", "1"});
   const json sizes = run_json(bank_, {"compact"});
   EXPECT_LT(sizes["bytes"].get<int64_t>(), sizes["bytes_before"].get<int64_t>());
   EXPECT_EQ(run_json(bank_, {"verify"})["ok"], true);

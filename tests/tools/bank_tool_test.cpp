@@ -126,6 +126,8 @@ TEST_F(BankTool, SearchFindsTheChunkThatSpeaksOfIt) {
   ASSERT_FALSE(elsewhere.empty());
   for (const json& hit : elsewhere) EXPECT_EQ(hit["namespace"], "default");
   EXPECT_THAT(run({"search", "lighthouse lamp"}).out, HasSubstr("document 1  position 0"));
+  const size_t all = run_json({"search", "lighthouse lamp", "--limit", "0"}).size();
+  EXPECT_EQ(all, run_json({"stats"})["chunks"].get<size_t>()) << "0: all, as in list";
   EXPECT_EQ(run({"search", "stats"}).code, 0) << "a query may be spelled like a command";
 }
 
@@ -148,7 +150,10 @@ TEST_F(BankTool, RefusesInOneLine) {
       {{"list", "--namespace", "none"}, 2, "the bank has no namespace 'none'"},
       {{"search", "--namespace", "none", "x"}, 2, "the bank has no namespace 'none'"},
       {{"search", " "}, 2, "the query is empty"},
-      {{"search", "x", "--model", "/nowhere"}, 1, "/nowhere"},
+      {{"search", "x", "--model", "/nowhere"}, 2, "--model: /nowhere: No such file"},
+      {{"lsit"}, 2, "there is no command 'lsit'; did you mean list?"},
+      {{"forget", "garden"}, 2, "'garden' is not a document's number; --name 'garden' forgets"},
+      {{"forget", "--name", "nobody", "--yes"}, 2, "the bank has no document 'nobody'"},
       {{"forget"}, 2, "forget what?"},
       {{"forget", "99"}, 2, "the bank has no document 99"},
       {{"prune"}, 2, "prune needs a budget"},

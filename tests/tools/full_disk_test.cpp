@@ -143,7 +143,7 @@ TEST_F(FullDisk, Compact) {
 }
 
 TEST_F(FullDisk, Prune) {
-  survives("memlong-bank", {"prune", "--budget-chunks", "10", "--bank", "BANK", "--quiet"},
+  survives("memlong-bank", {"prune", "--budget-chunks", "10", "--yes", "--bank", "BANK", "--quiet"},
            [](const std::string& bank) { EXPECT_EQ(bank_json(bank, {"stats"})["chunks"], 5); });
 }
 

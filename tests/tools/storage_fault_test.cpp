@@ -69,7 +69,7 @@ class StorageFault : public testing::Test {
              {*shared_ / "b.txt", "--namespace", "new", "--bank", bank, "--model",
               reference_model(), "--quiet"}},
             {"memlong-bank", {"forget", "2", "--yes", "--bank", bank, "--quiet"}},
-            {"memlong-bank", {"prune", "--budget-chunks", "9", "--bank", bank, "--quiet"}},
+            {"memlong-bank", {"prune", "--budget-chunks", "9", "-y", "--bank", bank, "--quiet"}},
             {"memlong-bank", {"compact", "--bank", bank, "--quiet"}},
             {"memlong-bank", {"import", "--from", prepared(), "--bank", bank, "--quiet"}},
             chat(bank, {"--session", "s"})};
@@ -184,12 +184,22 @@ TEST_F(StorageFault, ADataFileCutShort) {
   const std::string bank = folder_ / "bank";
   const auto size = std::filesystem::file_size(copy_to(bank) + "/data.mdb");
   for (const uintmax_t left :
-       {uintmax_t{1}, uintmax_t{4096}, uintmax_t{8191}, size / 3, size / 2}) {
+       {uintmax_t{0}, uintmax_t{1}, uintmax_t{4096}, uintmax_t{8191}, size / 3, size / 2}) {
     copy_to(bank);
     std::filesystem::resize_file(bank + "/data.mdb", left);
     for (const Command& command : readers(bank)) expect_refused(command, 1, "data.mdb");
     for (const Command& command : writers(bank)) expect_refused(command, 1, "data.mdb");
     EXPECT_EQ(std::filesystem::file_size(bank + "/data.mdb"), left) << "left as it is";
+  }
+}
+
+TEST_F(StorageFault, AnEmptyDataFileIsDamagedAndNoNewBank) {
+  const std::string bank = copy_to(folder_.path() / "bank");
+  std::filesystem::resize_file(bank + "/data.mdb", 0);
+  for (const auto& commands : {readers(bank), writers(bank)}) {
+    for (const Command& command : commands) {
+      expect_refused(command, 1, "data.mdb is damaged (the file is empty); restore it from a copy");
+    }
   }
 }
 

@@ -1,11 +1,15 @@
 #include "tools/memlong-bank/bank_access.h"
 
 #include <algorithm>
+#include <charconv>
+#include <iostream>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
 #include "common/hash.h"
+#include "tools/common/bank_model.h"
 
 namespace memlong::bank_tool {
 namespace fs = std::filesystem;
@@ -63,18 +67,33 @@ std::shared_ptr<const tokenizer::Tokenizer> find_tokenizer(const Bank& bank,
 std::shared_ptr<const tokenizer::Tokenizer> need_tokenizer(const Bank& bank,
                                                            const Snapshot& snapshot,
                                                            const BankArguments& arguments) {
-  auto tokenizer = find_tokenizer(bank, snapshot, arguments);
-  if (tokenizer == nullptr) {
-    const std::string stored = snapshot.blob("model");
-    fail(ErrorKind::usage, stored.empty() ? "give the bank's model with --model"
-                                          : "the bank's model is no longer in " + stored +
-                                                "; say where it is with --model");
-  }
-  return tokenizer;
+  (void)tools::need_model(arguments.common.model, &bank);
+  return find_tokenizer(bank, snapshot, arguments);
 }
 
 tools::ProgressStyle progress_style(const BankArguments& arguments) {
   return arguments.common.quiet ? tools::ProgressStyle::none : tools::ProgressStyle::automatic;
+}
+
+void confirm(const BankArguments& arguments, const std::string& command,
+             const std::string& question) {
+  if (arguments.yes) return;
+  if (isatty(STDIN_FILENO) != 1) {
+    fail(ErrorKind::usage, command + ": standard input is not a terminal: add --yes");
+  }
+  std::cerr << question << " [y/N] " << std::flush;
+  std::string answer;
+  std::getline(std::cin, answer);
+  if (answer == "y" || answer == "Y" || answer == "yes") return;
+  fail(ErrorKind::stopped, command + ": nothing was removed");
+}
+
+std::optional<uint64_t> read_number(const std::string& word) {
+  uint64_t number = 0;
+  const char* end = word.data() + word.size();
+  const auto [stop, error] = std::from_chars(word.data(), end, number);
+  return error == std::errc() && stop == end && !word.empty() ? std::optional(number)
+                                                              : std::nullopt;
 }
 
 std::string counted(int64_t count, const std::string& thing) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,14 @@ std::shared_ptr<const tokenizer::Tokenizer> need_tokenizer(const membank::Bank& 
 
 /// For Progress: nothing when --quiet.
 tools::ProgressStyle progress_style(const BankArguments& arguments);
+
+/// Asks on the terminal before something is removed, unless --yes was given. Errors: usage, where
+/// standard input is no terminal; stopped, where the answer is no.
+void confirm(const BankArguments& arguments, const std::string& command,
+             const std::string& question);
+
+/// The number that a word is; none for anything else.
+std::optional<uint64_t> read_number(const std::string& word);
 
 /// "1 document", "3 chunks".
 std::string counted(int64_t count, const std::string& thing);

@@ -16,15 +16,16 @@ struct BankArguments {
   std::vector<std::string> name_spaces;  ///< --namespace; empty: all
   std::string name;                      ///< --name
   std::string kind;                      ///< --kind: text, dialog, "": both
-  int64_t limit = 0;
-  std::string subject;       ///< what to show, what to search
-  std::vector<int64_t> ids;  ///< documents to forget
-  bool text = false;         ///< --text: the whole text and nothing else
-  bool yes = false;          ///< --yes
-  bool dry_run = false;      ///< --dry-run
+  int64_t limit = 0;                     ///< list; 0: all
+  int64_t search_limit = 8;              ///< search; 0: all
+  std::string subject;                   ///< what to show, what to search
+  std::vector<std::string> ids;          ///< numbers of documents to forget
+  bool text = false;                     ///< --text: the whole text and nothing else
+  bool yes = false;                      ///< --yes
+  bool dry_run = false;                  ///< --dry-run
   std::string policy = "memlong";
   int64_t budget_chunks = 0;
-  std::string budget_bytes;    ///< "512MiB"
+  int64_t budget_bytes = 0;
   std::filesystem::path out;   ///< export --out
   std::filesystem::path kv;    ///< export --kv
   std::filesystem::path from;  ///< import --from

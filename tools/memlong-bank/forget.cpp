@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <iostream>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -19,25 +17,37 @@ using membank::Document;
 
 constexpr size_t kBatch = 32;  ///< documents a commit
 
+uint64_t document_number(const std::string& word) {
+  if (const auto number = read_number(word)) return *number;
+  fail(ErrorKind::usage, "forget: '" + word + "' is not a document's number; --name '" + word +
+                             "' forgets documents of this name");
+}
+
 std::vector<Document> chosen_documents(const membank::Snapshot& snapshot,
                                        const BankArguments& arguments) {
   if (arguments.ids.empty() && arguments.name.empty() && arguments.name_spaces.empty()) {
     fail(ErrorKind::usage, "forget what? Give documents' numbers, --name or --namespace");
   }
   std::vector<Document> documents = select_documents(snapshot, arguments);
-  if (arguments.ids.empty()) return documents;
+  if (arguments.ids.empty()) {
+    if (documents.empty() && !arguments.name.empty()) {
+      fail(ErrorKind::usage, "the bank has no document '" + arguments.name +
+                                 "' to forget (memlong-bank list shows what it has)");
+    }
+    return documents;
+  }
   std::vector<Document> wanted;
-  for (const int64_t id : arguments.ids) {
-    const auto same = [id](const Document& each) { return each.id == static_cast<uint64_t>(id); };
+  for (const std::string& word : arguments.ids) {
+    const uint64_t id = document_number(word);
+    const auto same = [id](const Document& each) { return each.id == id; };
     const auto found = std::find_if(documents.begin(), documents.end(), same);
-    const bool gone = id > 0 && static_cast<uint64_t>(id) <= snapshot.last_document() &&
-                      !snapshot.document(static_cast<uint64_t>(id));
+    const bool gone = id > 0 && id <= snapshot.last_document() && !snapshot.document(id);
     if (found == documents.end() && gone) {
-      log::info("document " + std::to_string(id) + " is gone already");
+      log::info("document " + word + " is gone already");
       continue;
     }
     if (found == documents.end()) {
-      fail(ErrorKind::usage, "the bank has no document " + std::to_string(id) +
+      fail(ErrorKind::usage, "the bank has no document " + word +
                                  (arguments.name_spaces.empty() && arguments.name.empty()
                                       ? ""
                                       : " of that namespace and name"));
@@ -47,18 +57,13 @@ std::vector<Document> chosen_documents(const membank::Snapshot& snapshot,
   return wanted;
 }
 
-/// Asks on a terminal; elsewhere the command line is the answer.
-bool confirmed(const std::vector<Document>& documents) {
-  if (isatty(STDIN_FILENO) != 1) return true;
+std::string question(const std::vector<Document>& documents) {
   int64_t chunks = 0;
   for (const Document& each : documents) chunks += each.chunks;
-  std::cerr << "Forget " << counted(static_cast<int64_t>(documents.size()), "document") << " ("
-            << counted(chunks, "chunk") << ")";
-  if (documents.size() == 1) std::cerr << ", " << tools::one_line(documents[0].name, 60);
-  std::cerr << "? [y/N] " << std::flush;
-  std::string answer;
-  std::getline(std::cin, answer);
-  return answer == "y" || answer == "Y" || answer == "yes";
+  std::string text = "Forget " + counted(static_cast<int64_t>(documents.size()), "document") +
+                     " (" + counted(chunks, "chunk") + ")";
+  if (documents.size() == 1) text += ", " + tools::one_line(documents[0].name, 60);
+  return text + "?";
 }
 
 membank::Removed remove(membank::Bank& bank, const std::vector<Document>& documents) {
@@ -99,9 +104,7 @@ int run_forget(const BankArguments& arguments) {
       }
     }
   } else {
-    if (!documents.empty() && !arguments.yes && !confirmed(documents)) {
-      fail(ErrorKind::stopped, "nothing was forgotten");
-    }
+    if (!documents.empty()) confirm(arguments, "forget", question(documents));
     removed = remove(*bank, documents);
   }
   if (arguments.common.json) {

@@ -32,7 +32,7 @@ void add_commands(OptionSet& options, BankArguments& a) {
   OptionSet& search = options.command("search", "The chunks nearest to a query.");
   search.positional("query", &a.subject, "what to look for").value("QUERY").required();
   spaces(search);
-  search.add("limit", &a.limit, "at most so many").default_text("8").range(0, 1e6);
+  search.add("limit", &a.search_limit, "at most so many; 0: all").range(0, 1e6);
 
   options.command("verify", "Reads everything and names what is damaged (exit code 1).");
 
@@ -41,14 +41,21 @@ void add_commands(OptionSet& options, BankArguments& a) {
   forget.positional("documents", &a.ids, "numbers of documents").value("DOCUMENT...");
   forget.add("name", &a.name, "documents of this name");
   spaces(forget);
-  forget.add("yes", &a.yes, "do not ask").short_name('y');
+  const auto yes = [&a](OptionSet& set) {
+    set.add("yes", &a.yes, "do not ask; needed where standard input is no terminal")
+        .short_name('y');
+  };
+  yes(forget);
   forget.add("dry-run", &a.dry_run, "only say what would go");
 
   OptionSet& prune =
       options.command("prune", "Brings a bank that is over its budget down to half of the budget.");
   prune.add("policy", &a.policy, "what goes first").choices({"memlong", "fifo", "lru"});
   prune.add("budget-chunks", &a.budget_chunks, "chunks the bank may hold").range(0, 1e18);
-  prune.add("budget-bytes", &a.budget_bytes, "bytes it may hold, as 1500000 or 2GiB").value("SIZE");
+  prune.add("budget-bytes", &a.budget_bytes, "bytes it may hold, as 1500000 or 2GiB")
+      .size()
+      .range(0, 1e18);
+  yes(prune);
   prune.add("dry-run", &a.dry_run, "only say what would go");
 
   options.command("compact", "Rewrites the data file without its free space.");

@@ -4,7 +4,6 @@
 #include "membank/retention.h"
 #include "tools/common/output.h"
 #include "tools/common/run.h"
-#include "tools/common/size.h"
 #include "tools/memlong-bank/bank_access.h"
 
 namespace memlong::bank_tool {
@@ -13,15 +12,19 @@ int run_prune(const BankArguments& arguments) {
   membank::RetentionBudget budget;
   budget.policy = membank::parse_retention(arguments.policy);
   budget.chunks = arguments.budget_chunks;
-  if (!arguments.budget_bytes.empty()) {
-    budget.bytes = tools::parse_size(arguments.budget_bytes, "--budget-bytes");
-  }
+  budget.bytes = arguments.budget_bytes;
   if (budget.chunks == 0 && budget.bytes == 0) {
     fail(ErrorKind::usage, "prune needs a budget: --budget-chunks N or --budget-bytes SIZE");
   }
   const auto mode = arguments.dry_run ? membank::OpenMode::read : membank::OpenMode::write;
   const auto bank = open_bank(arguments.bank, mode);
-  const membank::Removed removed = membank::apply_retention(*bank, budget, arguments.dry_run);
+  membank::Removed removed = membank::apply_retention(*bank, budget, true);
+  if (!arguments.dry_run && removed.chunks > 0) {
+    confirm(arguments, "prune",
+            "Remove " + counted(removed.chunks, "chunk") + " (" + counted(removed.tokens, "token") +
+                ")?");
+    removed = membank::apply_retention(*bank, budget, false);
+  }
   const int64_t left = bank->snapshot()->stats().chunks - (arguments.dry_run ? removed.chunks : 0);
   if (arguments.common.json) {
     nlohmann::ordered_json json = removed_json(removed);

@@ -15,8 +15,6 @@
 namespace memlong::bank_tool {
 namespace {
 
-constexpr int64_t kDefaultLimit = 8;
-
 struct Found {
   float score = 0;
   membank::ChunkId chunk = 0;
@@ -25,7 +23,7 @@ struct Found {
   }
 };
 
-/// The best chunks by inner product, best first; every vector is looked at.
+/// The best chunks by inner product, best first, all where `limit` is 0; every vector is looked at.
 std::vector<Found> scan(const membank::Snapshot& snapshot,
                         const std::vector<std::vector<float>>& queries,
                         const std::set<uint32_t>& name_spaces, size_t limit) {
@@ -40,10 +38,12 @@ std::vector<Found> scan(const membank::Snapshot& snapshot,
     tools::throw_if_stopped();
     if (!name_spaces.empty() && !allowed.contains(id)) return;
     const Found found{retriever::best_score(queries, vector), id};
+    if (limit == 0) return best.push_back(found);
     if (best.size() == limit && !(found < best.back())) return;
     best.insert(std::lower_bound(best.begin(), best.end(), found), found);
     if (best.size() > limit) best.pop_back();
   });
+  if (limit == 0) std::sort(best.begin(), best.end());
   return best;
 }
 
@@ -87,9 +87,9 @@ int run_search(const BankArguments& arguments) {
   const std::set<uint32_t> spaces = space_ids(*snapshot, arguments.name_spaces);
   const auto tokenizer = need_tokenizer(*bank, *snapshot, arguments);
   const auto queries = query_vectors(*bank, *snapshot, *tokenizer, arguments);
-  const int64_t limit = arguments.limit > 0 ? arguments.limit : kDefaultLimit;
+  const auto limit = static_cast<size_t>(arguments.search_limit);
   auto hits = nlohmann::ordered_json::array();
-  for (const Found& found : scan(*snapshot, queries, spaces, static_cast<size_t>(limit))) {
+  for (const Found& found : scan(*snapshot, queries, spaces, limit)) {
     hits.push_back(hit_json(*snapshot, *tokenizer, found));
   }
   if (arguments.common.json) {

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 
 #include <nlohmann/json.hpp>
 
@@ -19,12 +18,14 @@ using membank::Document;
 using membank::Snapshot;
 using Json = nlohmann::ordered_json;
 
-std::optional<uint64_t> read_number(const std::string& word) {
-  uint64_t number = 0;
-  const char* end = word.data() + word.size();
-  const auto [stop, error] = std::from_chars(word.data(), end, number);
-  return error == std::errc() && stop == end && !word.empty() ? std::optional(number)
-                                                              : std::nullopt;
+/// Documents whose name is a path that ends in '/' and the subject.
+std::vector<Document> with_last_component(const Snapshot& snapshot,
+                                          const BankArguments& arguments) {
+  std::vector<Document> documents = select_documents(snapshot, arguments);
+  std::erase_if(documents, [&](const Document& each) {
+    return arguments.subject.empty() || !each.name.ends_with("/" + arguments.subject);
+  });
+  return documents;
 }
 
 Document find_document(const Snapshot& snapshot, const BankArguments& arguments) {
@@ -33,16 +34,21 @@ Document find_document(const Snapshot& snapshot, const BankArguments& arguments)
   }
   BankArguments named = arguments;
   named.name = arguments.subject;
-  const std::vector<Document> found = select_documents(snapshot, named);
+  std::vector<Document> found = select_documents(snapshot, named);
+  if (found.empty()) found = with_last_component(snapshot, arguments);
   if (found.size() == 1) return found[0];
   if (found.empty()) {
     fail(ErrorKind::usage, "the bank has no document '" + arguments.subject +
                                "' (memlong-bank list shows what it has)");
   }
-  std::string numbers;
-  for (const Document& each : found)
-    numbers += (numbers.empty() ? "" : ", ") + std::to_string(each.id);
-  fail(ErrorKind::usage, "several documents are named '" + arguments.subject + "': " + numbers +
+  constexpr size_t kMostNamed = 8;
+  std::string list;
+  for (size_t i = 0; i < std::min(found.size(), kMostNamed); ++i) {
+    list += (list.empty() ? "" : ", ") + std::to_string(found[i].id) + " (" + found[i].name_space +
+            ": " + found[i].name + ")";
+  }
+  if (found.size() > kMostNamed) list += ", ...";
+  fail(ErrorKind::usage, "several documents are named '" + arguments.subject + "': " + list +
                              "; give one of these numbers");
 }
 

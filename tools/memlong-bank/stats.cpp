@@ -18,6 +18,13 @@ struct SpaceCounts {
   int64_t tokens = 0;
 };
 
+/// Tokens of documents, those among them that are in no whole chunk yet or were pruned.
+int64_t document_tokens(const std::map<std::string, SpaceCounts>& spaces) {
+  int64_t tokens = 0;
+  for (const auto& [name, counts] : spaces) tokens += counts.tokens;
+  return tokens;
+}
+
 std::map<std::string, SpaceCounts> count_spaces(const membank::Snapshot& snapshot) {
   std::map<std::string, SpaceCounts> spaces;
   for (const membank::Document& document : snapshot.documents()) {
@@ -37,6 +44,7 @@ nlohmann::ordered_json stats_json(const membank::Bank& bank, const membank::Snap
   nlohmann::ordered_json json = {{"documents", stats.documents},
                                  {"chunks", stats.chunks},
                                  {"tokens", stats.tokens},
+                                 {"document_tokens", document_tokens(count_spaces(snapshot))},
                                  {"bytes", stats.bytes},
                                  {"used_bytes", stats.used_bytes},
                                  {"generation", stats.generation},
@@ -74,10 +82,15 @@ std::string stats_text(const membank::Bank& bank, const membank::Snapshot& snaps
   const auto size = [](int64_t bytes) { return tools::human_bytes(static_cast<double>(bytes)); };
   const std::string model = snapshot.blob("model");
   const std::string encoder = snapshot.blob("encoder");
+  const auto spaces = count_spaces(snapshot);
+  std::string tokens = group_digits(document_tokens(spaces));
+  if (document_tokens(spaces) != stats.tokens) {
+    tokens += ", " + group_digits(stats.tokens) + " of them in chunks";
+  }
   std::string out = tools::key_values(
       {{"documents", group_digits(stats.documents)},
        {"chunks", group_digits(stats.chunks)},
-       {"tokens", group_digits(stats.tokens)},
+       {"tokens", tokens},
        {"on disk", size(stats.bytes) + ", " + size(stats.used_bytes) + " of it in use"},
        {"generation", std::to_string(stats.generation)},
        {"fingerprint", print.digest()},
@@ -90,7 +103,7 @@ std::string stats_text(const membank::Bank& bank, const membank::Snapshot& snaps
                         (encoder.empty() ? "" : ", from " + escape_terminal(encoder))},
        {"model", model.empty() ? "not known" : escape_terminal(model)}});
   tools::Table table({"namespace", ">texts", ">dialogs", ">unfinished", ">chunks", ">tokens"});
-  for (const auto& [name, counts] : count_spaces(snapshot)) {
+  for (const auto& [name, counts] : spaces) {
     table.row({tools::one_line(name, 40), group_digits(counts.texts), group_digits(counts.dialogs),
                group_digits(counts.unfinished), group_digits(counts.chunks),
                group_digits(counts.tokens)});

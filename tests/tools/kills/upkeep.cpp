@@ -14,7 +14,7 @@ class Pruning final : public Scenario {
  public:
   explicit Pruning(const Path& library) : Scenario("prune", 2, library) {}
   [[nodiscard]] Words words(const Path& bank) const override {
-    return {"prune", "--bank", bank, "--policy", "memlong", "--budget-chunks", "1000"};
+    return {"prune", "--bank", bank, "--policy", "memlong", "--budget-chunks", "1000", "-y"};
   }
 };
 
@@ -75,7 +75,8 @@ Path thinned(const Path& library) {
   const Path folder = library.string() + "-thinned";
   copy_folder(library, folder);
   const auto result = tools_test::run_tool(
-      "memlong-bank", {"prune", "--bank", folder, "--budget-chunks", "4000", "--policy", "fifo"});
+      "memlong-bank",
+      {"prune", "--bank", folder, "--budget-chunks", "4000", "--policy", "fifo", "-y"});
   if (result.code != 0) throw std::runtime_error(result.err);
   return folder;
 }
