@@ -207,7 +207,7 @@ TEST_F(BadText, FilesWithoutPermissionAreNamed) {
       {reference_model() + "/model.safetensors", std::string(MEMLONG_BIN_DIR) + "/memlong-ingest"},
       [&] {
         fs::permissions(secret, fs::perms::none);
-        named(secret, "cannot open " + secret + ": Permission denied");
+        named(secret, "failed: cannot open " + secret + ": Permission denied");
         fs::permissions(folder_ / "in/locked", fs::perms::none);
         named(folder_ / "in", "in/locked: Permission denied");
         fs::permissions(folder_ / "in/locked", fs::perms::owner_all);

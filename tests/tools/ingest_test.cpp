@@ -132,6 +132,50 @@ TEST_F(IngestTool, TakesTheGoodAndNamesTheBad) {
   EXPECT_NE(errors_.find("missing.txt: "), std::string::npos) << errors_;
 }
 
+TEST_F(IngestTool, LeavesNoBankWhereNothingCouldBeRead) {
+  const std::string bad = folder_.write("bad.txt", "abc\xFFxyz");
+  for (const std::string& path : {folder_ / "missing.txt", bad}) {
+    EXPECT_EQ(totals({path}, 1)["documents_failed"], 1);
+    EXPECT_FALSE(std::filesystem::exists(bank())) << path;
+    EXPECT_NE(errors_.find("nothing could be read: bank " + bank() + " was not made"),
+              std::string::npos)
+        << errors_;
+  }
+  std::filesystem::create_directory(bank());
+  totals({bad}, 1);
+  EXPECT_TRUE(std::filesystem::is_empty(bank())) << "the folder was there";
+  totals({folder_.write("story.txt", kText)});
+  totals({bad}, 1);
+  EXPECT_EQ(documents().size(), 1U) << "a bank that was there stays";
+}
+
+TEST_F(IngestTool, TakesTheModelOfTheBank) {
+  const std::string model = folder_ / "model";
+  std::filesystem::create_directory_symlink(reference_model(), model);
+  const auto ingest_into = [&](const std::string& file, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words = {"--bank", bank(), file, "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_tool("memlong-ingest", words);
+  };
+  const std::string first = folder_.write("first.txt", kText);
+  const ToolResult unknown = ingest_into(first);
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_NE(unknown.err.find("--model DIR is missing"), std::string::npos) << unknown.err;
+  EXPECT_EQ(ingest_into(first, {"--model", model}).code, 0);
+  const ToolResult second = ingest_into(folder_.write("second.txt", "Another tale.\n"));
+  ASSERT_EQ(second.code, 0) << second.err;
+  EXPECT_EQ(json::parse(second.out)["documents_new"], 1);
+  std::filesystem::remove(model);
+  const std::string says = "the model of bank " + bank() + " is no longer in " + model +
+                           "; give its folder with --model DIR";
+  for (const ToolResult& gone :
+       {ingest_into(first), run_tool("memlong-chat", {"--bank", bank(), "--prompt", "Hi"}),
+        run_tool("memlong-bank", {"search", "tale", "--bank", bank()})}) {
+    EXPECT_EQ(gone.code, 2);
+    EXPECT_NE(gone.err.find(says), std::string::npos) << gone.err;
+  }
+}
+
 TEST_F(IngestTool, ReplacesByName) {
   const std::string file = folder_.write("story.txt", kText);
   totals({file});
@@ -162,8 +206,8 @@ TEST_F(IngestTool, DryRunChangesNothing) {
 TEST_F(IngestTool, KeepsABudget) {
   const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
   const std::string file = folder_.write("part.txt", novel.substr(0, 20000));
-  const json result =
-      totals({file, "--retain", "fifo", "--budget-chunks", "40", "--commit-chunks", "16"});
+  const json result = totals({file, "--retain", "fifo", "--budget-chunks", "40", "--commit-chunks",
+                              "16", "--commit-bytes", "64MiB"});
   EXPECT_GT(result["chunks"], 60);
   EXPECT_GT(result["chunks_pruned"], 0);
   EXPECT_LE(result["bank_chunks"], 40);
@@ -245,6 +289,9 @@ TEST_F(IngestTool, RefusesWhatCannotBeMeant) {
   EXPECT_EQ(run_tool("memlong-ingest", {"--bank", bank(), file}).code, 2);
   EXPECT_EQ(ingest({file, "--budget-chunks", "5"}).code, 2);
   EXPECT_EQ(ingest({file, "--retain", "lru"}).code, 2);
+  EXPECT_EQ(ingest({file, "--name", "letter"}).code, 2) << "nothing comes from standard input";
+  EXPECT_EQ(ingest({file, "--jsonl"}).code, 2);
+  EXPECT_EQ(ingest({file, "--commit-bytes", "64 apples"}).code, 2);
   totals({file, "--kv-dtype", "f32"});
   EXPECT_EQ(totals({file})["documents_known"], 1) << "the bank's own dtype";
   const ToolResult other = ingest({file, "--kv-dtype", "f16"});

@@ -1,7 +1,8 @@
 #include "tools/memlong-ingest/arguments.h"
 
+#include <algorithm>
+
 #include "membank/retention.h"
-#include "tools/common/size.h"
 
 namespace memlong::ingest_tool {
 namespace {
@@ -63,11 +64,15 @@ void add_bank_options(tools::OptionSet& options, IngestArguments& arguments) {
   options.add("budget-chunks", &ingest.retention.chunks, "chunks the bank may hold; 0: any")
       .range(0, kMost);
   options
-      .add("budget-bytes", &arguments.budget_bytes, "bytes its chunks may take, as 1500000 or 2GiB")
-      .value("SIZE");
+      .add("budget-bytes", &ingest.retention.bytes,
+           "bytes its chunks may take, as 1500000 or 2GiB; 0: any")
+      .size()
+      .range(0, kMost);
   options.add("commit-chunks", &ingest.commit_chunks, "commit after so many chunks")
       .range(1, kMost);
-  options.add("commit-bytes", &ingest.commit_bytes, "commit after so many bytes").range(1, kMost);
+  options.add("commit-bytes", &ingest.commit_bytes, "commit after so many bytes, as 64MiB")
+      .size()
+      .range(1, kMost);
   options.add("commit-seconds", &ingest.commit_seconds, "commit after so many seconds")
       .range(0, 1e6);
 }
@@ -92,14 +97,16 @@ void add_options(tools::OptionSet& options, IngestArguments& arguments) {
 void finish_arguments(const tools::OptionSet& options, IngestArguments& arguments) {
   engine::IngestOptions& ingest = arguments.ingest;
   if (arguments.paths.empty()) options.fail_usage("nothing to read: name files or folders");
-  if (arguments.common.model.empty() && !arguments.dry_run) {
-    options.fail_usage("--model DIR is missing: the model whose memory this is");
+  const bool input =
+      std::find(arguments.paths.begin(), arguments.paths.end(), "-") != arguments.paths.end();
+  for (const char* option : {"name", "jsonl"}) {
+    if (!input && options.given(option)) {
+      options.fail_usage("--" + std::string(option) +
+                         " is about standard input: it needs '-' among the paths");
+    }
   }
   if (ingest.name_space.empty()) options.fail_usage("--namespace must not be empty");
   ingest.row_name_spaces = !options.given("namespace");
-  if (!arguments.budget_bytes.empty()) {
-    ingest.retention.bytes = tools::parse_size(arguments.budget_bytes, "--budget-bytes");
-  }
   ingest.retention.policy = membank::parse_retention(arguments.retain);
   const bool budget = ingest.retention.chunks > 0 || ingest.retention.bytes > 0;
   if (budget != (ingest.retention.policy != membank::RetentionPolicy::none)) {

@@ -19,7 +19,6 @@ struct IngestArguments {
   std::vector<std::string> paths;
   std::string kv_dtype = "bf16";
   std::string retain = "none";
-  std::string budget_bytes;
   std::optional<int64_t> windows;
   engine::IngestOptions ingest;
   engine::SourceOptions sources;

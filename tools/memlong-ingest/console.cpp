@@ -27,6 +27,12 @@ std::string outcome_name(DocumentOutcome outcome) {
   return "failed";
 }
 
+/// "a.txt: empty"; a problem that names the text itself stays as it is.
+std::string named_problem(const std::string& name, const std::string& problem) {
+  const bool named = name.empty() || problem.find(" " + name + ": ") != std::string::npos;
+  return tools::cut(named ? problem : name + ": " + problem, 2 * kLongestName);
+}
+
 std::string size_text(int64_t bytes) { return tools::human_bytes(static_cast<double>(bytes)); }
 
 }  // namespace
@@ -43,8 +49,8 @@ Console::Console(const tools::CommonOptions& common, const std::vector<std::stri
 void Console::report(const engine::DocumentReport& document) {
   const bool failed = document.outcome == DocumentOutcome::failed;
   if (!failed && !verbose_) return;
-  std::string line = tools::cut(document.name, kLongestName);
-  if (failed) line += ": " + tools::cut(document.problem, kLongestName);
+  const std::string line = failed ? named_problem(document.name, document.problem)
+                                  : tools::cut(document.name, kLongestName);
   progress_.print_above(outcome_name(document.outcome) + ": " + line);
 }
 
@@ -91,8 +97,9 @@ void Plan::print(bool json) const {
   }
   for (const ordered_json& row : rows_) {
     const std::string problem = row.value("problem", "");
-    std::string line = row["outcome"].get<std::string>() + "  " + row["name"].get<std::string>();
-    if (!problem.empty()) line += ": " + problem;
+    const std::string name = row["name"].get<std::string>();
+    std::string line = row["outcome"].get<std::string>() + "  " +
+                       (problem.empty() ? name : named_problem(name, problem));
     if (row.contains("bytes")) line += "  (" + size_text(row["bytes"].get<int64_t>()) + ")";
     tools::print_out(tools::escape_terminal(line) + "\n");
   }

@@ -1,12 +1,15 @@
 // memlong-ingest: reads text into a bank.
+#include <filesystem>
 #include <memory>
 #include <string>
 
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "common/log.h"
 #include "engine/ingest.h"
 #include "tools/common/bank_encoder.h"
+#include "tools/common/bank_model.h"
 #include "tools/common/open_model.h"
 #include "tools/common/output.h"
 #include "tools/common/run.h"
@@ -53,6 +56,9 @@ int ingest(const IngestArguments& arguments, const engine::SourceList& list, DTy
           {.writer_only = true, .stored = dtype, .windows = arguments.windows.value_or(0)})
           .windows;
   const auto model = tools::open_model(context, arguments.common, true);
+  std::error_code ignored;
+  const bool folder_is_new = !std::filesystem::exists(arguments.bank, ignored);
+  const bool bank_is_new = !Bank::exists(arguments.bank);
   const std::shared_ptr<Bank> bank = Bank::open(
       arguments.bank, {.mode = OpenMode::write, .fingerprint = model->fingerprint(dtype)});
   Console console(arguments.common, list.problems);
@@ -64,6 +70,10 @@ int ingest(const IngestArguments& arguments, const engine::SourceList& list, DTy
   console.finish();
   totals.documents_failed += static_cast<int64_t>(list.problems.size());
   print_summary(totals, *bank, arguments.common.json);
+  if (bank_is_new && !totals.stopped && bank->discard_if_empty()) {
+    if (folder_is_new) std::filesystem::remove(arguments.bank, ignored);
+    log::info("nothing could be read: bank " + arguments.bank.string() + " was not made");
+  }
   if (totals.stopped) {
     tools::flush_out();
     fail(ErrorKind::stopped, "stopped: " + std::to_string(totals.chunks) +
@@ -81,6 +91,7 @@ int run(int argc, char** argv) {
   finish_arguments(options, arguments);
   const engine::SourceList list = engine::list_sources(arguments.paths, arguments.sources);
   if (arguments.dry_run) return dry_run(arguments, list);
+  arguments.common.model = tools::need_model_of(arguments.common.model, arguments.bank);
   tools::take_bank_encoder(arguments.bank, arguments.common);
   return ingest(arguments, list, kv_dtype(arguments, options.given("kv-dtype")));
 }
