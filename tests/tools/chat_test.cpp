@@ -136,6 +136,33 @@ TEST_F(ChatTool, StreamsThePlainAnswerAndTellsTheTimes) {
   EXPECT_EQ(chat({"--quiet", "--prompt", "My favourite drink is milk."}).err, "");
 }
 
+TEST_F(ChatTool, SaysWhatIsNewInPromptModeToo) {
+  const Words prompt = {"--prompt", "Hello.", "-n", "2"};
+  const ToolResult first = in_session(prompt);
+  EXPECT_NE(first.err.find("memlong: bank " + bank_ + " is new\n"), std::string::npos) << first.err;
+  EXPECT_NE(first.err.find("memlong: session 'anna' is new\n"), std::string::npos) << first.err;
+  EXPECT_EQ(in_session(prompt).err.find(" is new"), std::string::npos);
+  EXPECT_EQ(in_session({"--session", "ann", "--quiet", "--prompt", "Hello.", "-n", "2"}).err, "");
+}
+
+TEST_F(ChatTool, ReadsADialogFromStandardInput) {
+  const ToolResult fed = in_session({"--dialog", "-", "--json", "--quiet"}, dialog_with_a_fact());
+  ASSERT_EQ(fed.code, 0) << fed.err;
+  EXPECT_EQ(json::parse(fed.out)["session_turns"], 46);
+  EXPECT_EQ(in_session({"--dialog", "-", "--prompt", "-"}, "x").code, 2);
+  EXPECT_EQ(in_session({"--dialog", "-", "-i"}, "x").code, 2);
+  const ToolResult none = in_session({"--dialog", "-"}, "");
+  EXPECT_EQ(none.code, 2);
+  EXPECT_NE(none.err.find("--dialog -: there is nothing on standard input"), std::string::npos);
+}
+
+TEST_F(ChatTool, AnEmptyDialogIsNotResetIntoAnother) {
+  const ToolResult result = in_session({"--quiet"}, "/reset\n/reset bob\n/quit\n");
+  EXPECT_EQ(result.out,
+            "This dialog is empty: there is nothing to begin anew.\n"
+            "A new dialog begins, kept as bob; the old one was empty.\n");
+}
+
 TEST_F(ChatTool, ObeysPredictAndStop) {
   const Words prompt = {"--json", "--prompt", "My favourite drink is milk."};
   Words cut = prompt;
@@ -226,6 +253,8 @@ TEST_F(ChatTool, RefusesWhatCannotBe) {
   refused({"--prompt", ""}, "--prompt is empty");
   refused({"--prompt", "x", "--retain", "fifo"}, "needs --budget-chunks or --budget-bytes");
   refused({"--prompt", "x", "--top-p", "2"}, "--top-p");
+  refused({"--prompt", "x", "--retain", "fifo", "--budget-bytes", "2 Gib"}, "'2 Gib' is no size");
+  refused({"--prompt", "x", "--temp", "-1"}, "--temp: -1.0 is not between 0 and 1000000 ");
   refused({"--dialog", "d.json"}, "--dialog alone keeps nothing");
   EXPECT_EQ(run_tool("memlong-chat", {"--prompt", "x"}).code, 2) << "no model";
 }

@@ -35,6 +35,7 @@ Chat::Chat(const ChatOptions& options)
                                              .cached_chunks = options_.cached_chunks.value_or(-1)})
                                .cached_chunks;
   model_ = open_model(context_, options_.common);
+  bank_is_new_ = !options_.bank.empty() && !membank::Bank::exists(options_.bank);
   std::shared_ptr<membank::Bank> bank = open_bank(options_, options_.keeps(), *model_);
   embedder_ = engine::bank_embedder(context_, *model_, bank.get());
   if (bank != nullptr) {

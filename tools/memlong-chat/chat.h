@@ -62,6 +62,7 @@ class Chat {
   [[nodiscard]] engine::Session& session() { return *session_; }
   [[nodiscard]] const engine::Session& session() const { return *session_; }
   [[nodiscard]] engine::Memory* memory() const { return memory_.get(); }  ///< null: no bank
+  [[nodiscard]] bool bank_is_new() const { return bank_is_new_; }         ///< made by this talk
   [[nodiscard]] const engine::ReadScope& scope() const { return scope_; }
   [[nodiscard]] const Timing& timing() const { return timing_; }
   [[nodiscard]] const engine::Answer* last() const { return last_ ? &*last_ : nullptr; }
@@ -78,6 +79,7 @@ class Chat {
   std::shared_ptr<const engine::LoadedModel> model_;
   std::shared_ptr<const retriever::Embedder> embedder_;
   std::shared_ptr<engine::Memory> memory_;
+  bool bank_is_new_ = false;
   engine::ReadScope scope_;
   std::unique_ptr<engine::Session> session_;
   std::optional<engine::Answer> last_;

@@ -73,6 +73,8 @@ std::string forget_document(Chat& chat, const std::string& which, const Confirm&
 
 std::string start_anew(Chat& chat, const std::string& name) {
   const std::string old = chat.options().session;
+  const bool empty = chat.session().turns().empty();
+  if (empty && name.empty()) return "This dialog is empty: there is nothing to begin anew.";
   if (!chat.options().keeps()) {
     if (!name.empty()) fail(ErrorKind::usage, "/reset takes no name when the dialog is not kept");
     chat.reopen({});
@@ -87,7 +89,9 @@ std::string start_anew(Chat& chat, const std::string& name) {
     fail(ErrorKind::usage, "the bank has a dialog " + next + " already; --session takes it up");
   }
   chat.reopen(next);
-  return "A new dialog begins, kept as " + next + "; the old one stays in the bank as " + old + ".";
+  const std::string begins = "A new dialog begins, kept as " + next;
+  return empty ? begins + "; the old one was empty."
+               : begins + "; the old one stays in the bank as " + old + ".";
 }
 
 }  // namespace memlong::tools

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "common/log.h"
 #include "tools/common/output.h"
 #include "tools/common/run.h"
 #include "tools/common/signals.h"
@@ -20,7 +21,7 @@ namespace memlong::tools {
 
 namespace {
 
-std::string read_stdin() {
+std::string read_stdin(const std::string& option) {
   std::string text;
   char buffer[1 << 16];
   for (;;) {
@@ -31,8 +32,17 @@ std::string read_stdin() {
   throw_if_stopped();
   if (std::ferror(stdin) != 0) fail_errno("cannot read", "standard input");
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
-  if (text.empty()) fail(ErrorKind::usage, "--prompt -: there is nothing on standard input");
+  if (text.empty()) fail(ErrorKind::usage, option + " -: there is nothing on standard input");
   return text;
+}
+
+/// A mistyped name begins a dialog or a bank, and must not do so silently.
+void say_what_is_new(const Chat& chat) {
+  const ChatOptions& options = chat.options();
+  if (chat.bank_is_new()) log::info("bank " + options.bank.string() + " is new");
+  if (!options.session.empty() && !chat.session().resumed()) {
+    log::info("session '" + options.session + "' is new");
+  }
 }
 
 std::string join(const std::vector<tokenizer::Message>& messages) {
@@ -78,10 +88,15 @@ engine::TextSink answer_printer() {
 int run_one_shot(Chat& chat) {
   const ChatOptions& options = chat.options();
   std::vector<tokenizer::Message> messages;
-  if (!options.dialog.empty()) messages = read_dialog(options.dialog);
+  if (!options.dialog.empty()) {
+    messages = options.dialog == "-" ? parse_dialog(read_stdin("--dialog"), "standard input")
+                                     : read_dialog(options.dialog);
+  }
   std::string prompt;
-  if (options.prompt) prompt = clean_utf8(*options.prompt == "-" ? read_stdin() : *options.prompt);
+  if (options.prompt)
+    prompt = clean_utf8(*options.prompt == "-" ? read_stdin("--prompt") : *options.prompt);
   chat.open(messages.empty() ? prompt : join(messages));
+  say_what_is_new(chat);
   std::optional<FeedResult> fed;
   if (!messages.empty()) {
     fed = feed_dialog(chat, messages);

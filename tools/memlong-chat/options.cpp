@@ -37,8 +37,10 @@ void add_talk(OptionSet& set, ChatOptions& o) {
   set.group("Talk");
   set.add("system", &o.system, "system prompt of a new dialog").value("TEXT");
   set.add("prompt", &o.prompt, "answer this and exit; - reads standard input").value("TEXT");
-  set.add("dialog", &o.dialog, "read this dialog into the session, without answering")
-      .value("FILE");
+  set.add("dialog", &o.dialog,
+          "read this dialog into the session, without answering; - reads standard input")
+      .value("FILE")
+      .existing();
   set.add("interactive", &o.interactive, "go on at the prompt after --dialog or --prompt")
       .short_name('i');
   set.add("history", &o.history, "file of the lines that were typed; \"\": none").value("FILE");
@@ -51,6 +53,11 @@ void check(const OptionSet& set, const ChatOptions& o) {
   if (!o.dialog.empty() && !o.prompt && !o.interactive && !o.keeps()) {
     set.fail_usage(
         "--dialog alone keeps nothing here: add --bank and --session, --prompt, or --interactive");
+  }
+  if (o.dialog == "-" && (o.prompt == "-" || o.interactive)) {
+    set.fail_usage("--dialog - takes all of standard input: " +
+                   std::string(o.interactive ? "--interactive" : "--prompt -") +
+                   " would find nothing there");
   }
   check_talk_options(set, o);
 }
