@@ -155,6 +155,8 @@ TEST_F(EvalTool, PerplexityOfTheSameTokensForEveryLength) {
     EXPECT_EQ(row["query"], "past");
     EXPECT_GT(row["ppl"].get<double>(), 10.0);
     EXPECT_LT(row["ppl"].get<double>(), 300.0);
+    EXPECT_TRUE(row["gain"].is_number());
+    EXPECT_TRUE(row["gain_error"].is_null()) << "one text has no spread";
     ppl[{row["context"].dump(), row["memory"]}] = row["ppl"];
   }
   // Without memory only the window counts; at the window's own length there is nothing to remember.
@@ -177,16 +179,26 @@ TEST_F(EvalTool, SelfQueriesAreCalledWhatTheyAre) {
 
 TEST_F(EvalTool, BadArgumentsAreNamed) {
   const std::vector<std::pair<std::vector<std::string>, int>> cases = {
-      {{"ppl", "--model", kReference, "--text", "x", "--lengths", "12,zz"}, 2},
-      {{"ppl", "--model", kReference, "--text", "x", "--memory", "maybe"}, 2},
-      {{"ppl", "--model", kReference, "--text", "/nowhere"}, 1},
-      {{"recall", "--model", kReference, "--dialogs", "/nowhere"}, 1},
+      {{"ppl", "--model", kReference, "--text", file("x", "x"), "--lengths", "12,zz"}, 2},
+      {{"ppl", "--model", kReference, "--text", file("x", "x"), "--memory", "maybe"}, 2},
+      {{"ppl", "--model", kReference, "--text", "/nowhere"}, 2},
+      {{"ppl", "--model", "/nowhere", "--text", file("x", "x")}, 2},
+      {{"recall", "--model", kReference, "--dialogs", "/nowhere"}, 2},
       {{"recall", "--model", kReference, "--dialogs", file("bad.jsonl", "{\"turns\": 3}\n")}, 1},
       {{}, 2}};
   for (const auto& [arguments, code] : cases) {
     const auto run = tools_test::run_tool("memlong-eval", arguments);
     EXPECT_EQ(run.code, code) << run.err;
     EXPECT_NE(run.err.find("memlong-eval: error:"), std::string::npos) << run.err;
+  }
+  const std::string x = file("x", "x");
+  for (const std::vector<std::string>& without_model :
+       {std::vector<std::string>{"ppl", "--text", x},
+        {"recall", "--dialogs", x},
+        {"logits", "--ids", x, "--out", file("o")}}) {
+    const auto run = tools_test::run_tool("memlong-eval", without_model);
+    EXPECT_EQ(run.code, 2);
+    EXPECT_NE(run.err.find("error: --model DIR is missing"), std::string::npos) << run.err;
   }
 }
 

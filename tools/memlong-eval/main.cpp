@@ -10,7 +10,7 @@ using tools::OptionSet;
 void add_ppl(OptionSet& options, Arguments& a) {
   OptionSet& ppl = options.command(
       "ppl", "Perplexity of the same last tokens for every length of the context before them.");
-  ppl.add("text", &a.texts, "texts to read").value("FILE...").required();
+  ppl.add("text", &a.texts, "texts to read").value("FILE...").existing().required();
   ppl.add("lengths", &a.lengths,
           "tokens of context, the last tokens included; 'all': from the start")
       .value("N,...");
@@ -34,6 +34,7 @@ void add_recall(OptionSet& options, Arguments& a) {
       options.command("recall", "Facts of long dialogs: found again, and answered exactly?");
   recall.add("dialogs", &a.dialogs, "JSON lines of {\"turns\": [...], \"probes\": [...]}")
       .value("FILE...")
+      .existing()
       .required();
   recall
       .add(
@@ -53,7 +54,10 @@ void add_recall(OptionSet& options, Arguments& a) {
 void add_logits(OptionSet& options, Arguments& a) {
   OptionSet& logits = options.command(
       "logits", "Logits, hidden states and the memory layer's keys and values of some tokens.");
-  logits.add("ids", &a.ids, "token ids with white space between them").value("FILE").required();
+  logits.add("ids", &a.ids, "token ids with white space between them")
+      .value("FILE")
+      .existing()
+      .required();
   logits.add("out", &a.out, "safetensors file to write").value("FILE").required();
 }
 
@@ -69,6 +73,7 @@ int eval_main(int argc, char** argv) {
   add_logits(options, arguments);
   if (!options.parse(argc, argv)) return tools::kExitOk;
   tools::apply_output_options(arguments.common);
+  if (arguments.common.model.empty()) options.fail_usage("--model DIR is missing");
   if (options.chosen() == "ppl") return run_ppl(arguments);
   if (options.chosen() == "recall") return run_recall(arguments);
   if (options.chosen() == "logits") return run_logits(arguments);

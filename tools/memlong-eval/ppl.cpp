@@ -194,6 +194,7 @@ double mean_nats(const std::pair<double, int64_t>& text) {
 
 /// Mean over texts of what a row gains over the row without memory, and the standard error of that
 /// mean: texts differ far more from each other than memory makes a difference, so they are paired.
+/// One text has no spread: its error is NaN.
 std::pair<double, double> paired_gain(const Row& off, const Row& row) {
   double sum = 0.0;
   double squares = 0.0;
@@ -203,7 +204,7 @@ std::pair<double, double> paired_gain(const Row& off, const Row& row) {
     squares += gain * gain;
   }
   const auto count = static_cast<double>(row.by_text.size());
-  if (count < 2) return {sum / count, 0.0};
+  if (count < 2) return {sum / count, std::nan("")};
   const double variance = std::max(0.0, (squares - sum * sum / count) / (count - 1));
   return {sum / count, std::sqrt(variance / count)};
 }
@@ -226,7 +227,8 @@ nlohmann::ordered_json to_json(const Arguments& arguments, const Measurement& me
     const auto without = static_cast<size_t>(off - arguments.memory.begin());
     const auto [gain, error] = paired_gain(measurement.rows().at({key.first, without}), row);
     rows.back()["gain"] = gain;
-    rows.back()["gain_error"] = error;
+    rows.back()["gain_error"] = nullptr;
+    if (std::isfinite(error)) rows.back()["gain_error"] = error;
   }
   return rows;
 }
@@ -258,7 +260,7 @@ int run_ppl(const Arguments& arguments) {
   tools::Table table({">context", "memory", "query", ">ppl", ">nats/token", ">gain over off", ">+-",
                       ">tokens", ">windows"});
   const auto cell = [](const nlohmann::ordered_json& row, const char* key) {
-    return row.contains(key) ? tools::fixed(row[key], 4) : std::string("-");
+    return row.contains(key) && row[key].is_number() ? tools::fixed(row[key], 4) : std::string("-");
   };
   for (const auto& row : rows) {
     table.row({row["context"].is_string() ? "all" : std::to_string(row["context"].get<int64_t>()),
