@@ -254,8 +254,8 @@ TEST_F(ChatTool, RefusesWhatCannotBe) {
   refused({"--prompt", "x", "--retain", "fifo"}, "needs --budget-chunks or --budget-bytes");
   refused({"--prompt", "x", "--top-p", "2"}, "--top-p");
   refused({"--prompt", "x", "--retain", "fifo", "--budget-bytes", "2 Gib"}, "'2 Gib' is no size");
-  refused({"--prompt", "x", "--temp", "-1"}, "--temp: -1.0 is not between 0 and 1000000 ");
-  refused({"--dialog", "d.json"}, "--dialog alone keeps nothing");
+  refused({"--prompt", "x", "--temp", "-1"}, "--temp: -1.0 is not between 0 and 1000000\n");
+  refused({"--dialog", folder_.write("d.json", "{}")}, "--dialog alone keeps nothing");
   EXPECT_EQ(run_tool("memlong-chat", {"--prompt", "x"}).code, 2) << "no model";
 }
 

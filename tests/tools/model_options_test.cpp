@@ -21,7 +21,7 @@ TEST(ModelOptions, FlagsFillTheCommonOptions) {
   add_memory_options(set, common, "memory-top-k");
   add_output_options(set, common);
   const std::vector<const char*> argv = {"memlong-x", "-m",
-                                         "dir",       "--dtype",
+                                         "/",         "--dtype",
                                          "f32",       "--reading-layers",
                                          "5,4",       "--window-bos",
                                          "--chunk",   "32",
@@ -33,7 +33,7 @@ TEST(ModelOptions, FlagsFillTheCommonOptions) {
                                          "6",         "-t",
                                          "2"};
   ASSERT_TRUE(set.parse(static_cast<int>(argv.size()), argv.data()));
-  EXPECT_EQ(common.model, "dir");
+  EXPECT_EQ(common.model, "/");
   EXPECT_EQ(compute_dtype(common), DType::f32);
   EXPECT_THAT(common.reading_layers, ElementsAre(5, 4));
   EXPECT_EQ(common.window_bos, true);

@@ -83,12 +83,14 @@ int run(int argc, char** argv) {
       .add("model", &arguments.common.model,
            "model folder, for the tokenizer and for vectors of queries")
       .value("DIR")
+      .existing()
       .short_name('m')
       .default_text("the one the bank was made with");
   options
       .add("encoder", &arguments.common.encoder,
            "folder of the bank's sentence encoder, where it has one, for vectors of queries")
       .value("DIR")
+      .existing()
       .default_text("the one the bank was made with");
   tools::add_output_options(options, arguments.common);
   add_commands(options, arguments);
