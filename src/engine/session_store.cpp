@@ -44,6 +44,10 @@ SavedDialog SessionStore::read_tokens(const membank::Snapshot& snapshot,
                                       const membank::Document& document) const {
   SavedDialog saved;
   saved.completed = document.tokens - static_cast<int64_t>(document.tail.size());
+  if (saved.completed < 0) {
+    fail(ErrorKind::corrupt, "session '" + options_.name + "': document " +
+                                 std::to_string(document.id) + " has a longer tail than tokens");
+  }
   // Places of pruned chunks stay filled with id 0: nothing reads them but a window over them.
   saved.tokens.assign(static_cast<size_t>(saved.completed), 0);
   const int64_t tau = model_->settings.chunk;
@@ -52,6 +56,12 @@ SavedDialog SessionStore::read_tokens(const membank::Snapshot& snapshot,
   int64_t missing = (saved.completed - window) / tau;  // chunks of the window to be read again
   for (const membank::ChunkInfo& info : snapshot.document_chunks(document.id)) {
     const std::vector<int32_t> ids = snapshot.chunk_tokens(info.id);
+    const auto count = static_cast<int64_t>(ids.size());
+    if (info.begin < 0 || count > saved.completed || info.begin > saved.completed - count) {
+      fail(ErrorKind::corrupt, "session '" + options_.name + "': chunk " + std::to_string(info.id) +
+                                   " does not lie within its document " +
+                                   std::to_string(document.id) + "; memlong-bank verify lists all");
+    }
     std::copy(ids.begin(), ids.end(), saved.tokens.begin() + info.begin);
     if (info.begin >= window) --missing;
   }

@@ -25,7 +25,8 @@ class SessionStore {
   SessionStore(std::shared_ptr<Memory> memory, std::shared_ptr<const LoadedModel> model,
                const SessionOptions& options);
 
-  /// The dialog of this name, if the bank has it. Errors: mismatch, for another chat template.
+  /// The dialog of this name, if the bank has it. Errors: mismatch, for another chat template;
+  /// corrupt, for chunks that do not lie within their document.
   std::optional<SavedDialog> load();
   [[nodiscard]] bool keeps() const;  ///< whether save() does anything
   [[nodiscard]] bool resumed() const { return resumed_; }

@@ -29,6 +29,12 @@ ChunkId TransactionImpl::insert_chunk(ChunkInfo info, std::span<const int32_t> i
                                       const TensorView& v) {
   check_chunk(ids, vector);
   check_kv_views(reader_.fingerprint(), static_cast<int64_t>(ids.size()), k, v);
+  const std::string place = key_u64_u64(info.document, static_cast<uint64_t>(info.begin));
+  if (txn().get(Db::doc_chunks, place)) {  // not to be lost: its keys and values are there, too
+    fail(ErrorKind::corrupt, "document " + std::to_string(info.document) +
+                                 " has a chunk at token " + std::to_string(info.begin) +
+                                 " already; memlong-bank verify lists all that is wrong");
+  }
   info.id = ++state().last_chunk;
   const std::string key = key_u64(info.id);
   const size_t bytes = kv_bytes(reader_.fingerprint(), static_cast<int64_t>(ids.size()));
@@ -41,8 +47,7 @@ ChunkId TransactionImpl::insert_chunk(ChunkInfo info, std::span<const int32_t> i
   seal_in_place(key, head, head_size + kCrcBytes);
   put(Db::chunks, key, encode_chunk(info, ids, {tail.data(), tail_size}));
   put(Db::vectors, key, vector_body);
-  put(Db::doc_chunks, key_u64_u64(info.document, static_cast<uint64_t>(info.begin)),
-      encode_u64(info.id));
+  put(Db::doc_chunks, place, encode_u64(info.id));
   ++state().chunks;
   state().tokens += static_cast<int64_t>(ids.size());
   return info.id;

@@ -278,6 +278,37 @@ TEST_F(SessionTest, AnswersStopAtTheirEndOrWhenToldTo) {
   EXPECT_THROW(session->add({"wizard", "hello"}), Error);
 }
 
+TEST_F(SessionTest, AChunkThatLiesOutsideItsDialogIsNamed) {
+  const auto bank = open_bank();
+  const membank::Fingerprint& f = bank->fingerprint();
+  const int32_t tau = f.chunk_tokens;
+  for (const int64_t begin : {int64_t{100} * tau, int64_t{-1} * tau}) {
+    const std::string name = "a" + std::to_string(begin);
+    membank::ChunkId chunk = 0;
+    membank::DocumentId id = 0;
+    bank->update([&](membank::Transaction& t) {
+      membank::Document dialog{.name = name, .name_space = "default"};
+      dialog.kind = membank::DocumentKind::dialog;
+      dialog.tokens = tau;
+      id = t.begin_copy(dialog);
+      const Tensor kv = Tensor::zeros({f.kv_heads, tau, f.head_dim}, DType::f32);
+      const std::vector<float> vector(static_cast<size_t>(f.embedder_dim), 0.5F);
+      const std::vector<int32_t> ids(static_cast<size_t>(tau), 7);
+      chunk = t.copy_chunk(id, {.tokens = tau, .begin = begin}, ids, vector, kv, kv);
+      t.finish_copy(id, dialog);
+    });
+    try {
+      open(bank, {.name = name});
+      FAIL() << "it was opened";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::corrupt);
+      EXPECT_EQ(error.what(), "session '" + name + "': chunk " + std::to_string(chunk) +
+                                  " does not lie within its document " + std::to_string(id) +
+                                  "; memlong-bank verify lists all");
+    }
+  }
+}
+
 TEST_F(SessionTest, AFailedRetentionDoesNotStoreChunksTwice) {
   const auto bank = open_bank();
   const auto failing = std::make_shared<FailsOnSecondUpdate>(bank);

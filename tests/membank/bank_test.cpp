@@ -239,6 +239,39 @@ TEST(Bank, OddChunksAreRefused) {
   EXPECT_EQ(bank->snapshot()->stats().chunks, 2);
 }
 
+TEST(Bank, AChunkIsNeverWrittenOverAnother) {
+  const TempFolder folder;
+  const Fingerprint f = small_fingerprint();
+  const auto bank = open_writer(folder.path());
+  const SampleChunk c(f, 1, f.chunk_tokens);
+  DocumentId id = 0;
+  const Error error = error_of([&] {
+    bank->update([&](Transaction& t) {
+      Document original{.name = "a", .name_space = "default"};
+      original.tokens = 16;
+      id = t.begin_copy(original);
+      const ChunkInfo place{.tokens = 8, .begin = 8};
+      t.copy_chunk(id, place, c.ids, c.vector, c.k, c.v);
+      t.copy_chunk(id, place, c.ids, c.vector, c.k, c.v);
+    });
+  });
+  EXPECT_EQ(error.kind(), ErrorKind::corrupt);
+  EXPECT_EQ(std::string(error.what()),
+            "document 1 has a chunk at token 8 already; memlong-bank "
+            "verify lists all that is wrong");
+  // A document that counts fewer tokens than its chunks hold.
+  bank->update([&](Transaction& t) {
+    Document original{.name = "a", .name_space = "default"};
+    original.kind = DocumentKind::dialog;
+    id = t.begin_copy(original);
+    t.copy_chunk(id, {.tokens = 8, .begin = 0}, c.ids, c.vector, c.k, c.v);
+    t.finish_copy(id, original);
+  });
+  EXPECT_EQ(error_of([&] { bank->update([&](Transaction& t) { append(t, id, f, 2); }); }).kind(),
+            ErrorKind::corrupt);
+  EXPECT_TRUE(holds(*bank->snapshot(), f, bank->snapshot()->last_chunk(), 1));
+}
+
 TEST(Bank, BlobsAndTheirKeys) {
   const TempFolder folder;
   const auto bank = open_writer(folder.path());
