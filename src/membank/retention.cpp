@@ -48,6 +48,21 @@ int64_t chunk_bytes(const Fingerprint& f, int64_t tokens) {
   return 2 * f.kv_heads * tokens * f.head_dim * element + 2 * f.embedder_dim + 4 * tokens;
 }
 
+/// What all chunks together cost: chunk_bytes() summed, by what the bank has counted.
+int64_t stored_bytes(const Fingerprint& f, const BankStats& stats) {
+  return chunk_bytes(f, 0) * stats.chunks + (chunk_bytes(f, 1) - chunk_bytes(f, 0)) * stats.tokens;
+}
+
+/// Without reading a chunk.
+bool passed(const RetentionBudget& budget, const Bank& bank) {
+  if (budget.policy == RetentionPolicy::none || (budget.chunks <= 0 && budget.bytes <= 0)) {
+    return false;
+  }
+  const BankStats stats = bank.snapshot()->stats();
+  return (budget.chunks > 0 && stats.chunks > budget.chunks) ||
+         (budget.bytes > 0 && stored_bytes(bank.fingerprint(), stats) > budget.bytes);
+}
+
 std::vector<ChunkInfo> all_chunks(const Bank& bank) {
   std::vector<ChunkInfo> chunks;
   bank.snapshot()->for_each_chunk(0, [&](const ChunkInfo& info) { chunks.push_back(info); });
@@ -101,6 +116,7 @@ std::vector<ChunkId> plan_retention(RetentionPolicy policy, std::span<const Chun
 }
 
 Removed apply_retention(Bank& bank, const RetentionBudget& budget, bool dry_run) {
+  if (!passed(budget, bank)) return {};
   if (bank.writable()) bank.flush_hits();
   const std::vector<ChunkInfo> chunks = all_chunks(bank);
   const std::vector<ChunkId> going = plan_budget(budget, bank.fingerprint(), chunks);

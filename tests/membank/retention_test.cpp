@@ -107,6 +107,62 @@ TEST(Retention, ABankPastItsBudgetComesDownToHalfOfIt) {
   EXPECT_EQ(apply_retention(*bank, budget).chunks, 0);  // within the budget now
 }
 
+/// A bank that counts who reads all its chunks.
+class Counted : public Bank {
+ public:
+  explicit Counted(std::unique_ptr<Bank> bank) : bank_(std::move(bank)) {}
+  [[nodiscard]] const std::filesystem::path& folder() const override { return bank_->folder(); }
+  [[nodiscard]] const Fingerprint& fingerprint() const override { return bank_->fingerprint(); }
+  [[nodiscard]] bool writable() const override { return bank_->writable(); }
+  [[nodiscard]] std::unique_ptr<Snapshot> snapshot() const override {
+    ++snapshots;
+    return bank_->snapshot();
+  }
+  void update(const std::function<void(Transaction&)>& fn) override { bank_->update(fn); }
+  Removed remove_chunks(std::span<const ChunkId> ids) override {
+    ++removals;
+    return bank_->remove_chunks(ids);
+  }
+  void count_hits(std::span<const ChunkId> ids) override { bank_->count_hits(ids); }
+  void flush_hits() override {
+    ++flushes;
+    bank_->flush_hits();
+  }
+  [[nodiscard]] std::vector<BadRecord> verify(
+      const std::function<void(int64_t, int64_t)>& progress) const override {
+    return bank_->verify(progress);
+  }
+  void compact() override { bank_->compact(); }
+
+  mutable int snapshots = 0;
+  int flushes = 0;
+  int removals = 0;
+
+ private:
+  std::unique_ptr<Bank> bank_;
+};
+
+TEST(Retention, WithinItsBudgetABankIsNotRead) {
+  const TempFolder folder;
+  Counted bank(open_writer(folder.path()));
+  add_text(bank, "a", 20, 0);
+  bank.update([&](Transaction& t) { testing::append(t, 1, bank.fingerprint(), 30, 3); });
+  constexpr int64_t kBytes = 20 * (512 + 32 + 32) + (3 * 64 + 32 + 12);
+  // A count: only the state is read. Otherwise another snapshot reads all chunks.
+  const auto reads = [&](const RetentionBudget& budget) {
+    bank.snapshots = bank.flushes = bank.removals = 0;
+    apply_retention(bank, budget, true);
+    return bank.snapshots;
+  };
+  EXPECT_EQ(reads({RetentionPolicy::none, 1, 1}), 0);
+  EXPECT_EQ(reads({RetentionPolicy::fifo, 0, 0}), 0);
+  EXPECT_EQ(reads({RetentionPolicy::memlong, 21, kBytes}), 1);
+  EXPECT_EQ(bank.flushes, 0);
+  EXPECT_EQ(reads({RetentionPolicy::memlong, 21, kBytes - 1}), 2);
+  EXPECT_EQ(reads({RetentionPolicy::memlong, 20, kBytes}), 2);
+  EXPECT_EQ(bank.flushes, 1);
+}
+
 TEST(Retention, ABudgetOfBytes) {
   const TempFolder folder;
   const auto bank = open_writer(folder.path());
