@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/error.h"
+#include "membank/document_copy.h"
 #include "membank/kv_codec.h"
 #include "membank/manifest.h"
 
@@ -13,23 +15,27 @@ constexpr size_t kBytesPerCommit = size_t{32} << 20;
 
 /// Where a copy stands: rolled back with the commit when the commit is replayed.
 struct Progress {
-  size_t document = 0;  ///< of the list
-  size_t chunk = 0;     ///< of its chunks
-  DocumentId copy = 0;  ///< its id in the target, 0: not begun
+  size_t document = 0;      ///< of the list
+  DocumentId copy = 0;      ///< its id in the target, 0: not begun
+  DocumentId replaces = 0;  ///< goes from the target when the copy is whole
+  size_t chunk = 0;         ///< of its chunks
+  int64_t tokens = 0;       ///< of those that are copied
   TransferResult result;
 };
 
 class Copier {
  public:
-  Copier(const Bank& from, Bank& to, std::vector<Document> documents)
-      : from_(from), to_(to), documents_(std::move(documents)) {}
+  /// All is read from one state of the source.
+  Copier(const Snapshot& source, const Fingerprint& fingerprint, Bank& to,
+         std::vector<Document> documents)
+      : source_(source), fingerprint_(fingerprint), to_(to), documents_(std::move(documents)) {}
 
   TransferResult run(const std::function<void(int64_t, int64_t)>& progress) {
     Progress at;
     while (at.document < documents_.size()) {
       Progress reached;
       to_.update([&](Transaction& transaction) { reached = copy_batch(transaction, at); });
-      at = reached;
+      at = std::move(reached);
       if (progress) {
         progress(static_cast<int64_t>(at.document), static_cast<int64_t>(documents_.size()));
       }
@@ -39,86 +45,87 @@ class Copier {
 
  private:
   Progress copy_batch(Transaction& to, Progress at) {
-    const auto source = from_.snapshot();
-    const size_t room =
-        std::max<size_t>(1, kBytesPerCommit / kv_bytes(from_.fingerprint(), tokens_per_chunk()));
-    size_t left = room;
+    size_t left =
+        std::max<size_t>(1, kBytesPerCommit / kv_bytes(fingerprint_, fingerprint_.chunk_tokens));
     while (left > 0 && at.document < documents_.size()) {
-      copy_document(*source, to, at, left);
+      const Document& document = documents_[at.document];
+      try {
+        if (copy_document(to, document, at, left)) next(at);
+      } catch (const Unreadable& damage) {
+        if (at.copy != 0) to.forget(at.copy);
+        leave_out(at, damage.what);
+      }
     }
     return at;
   }
 
-  [[nodiscard]] int64_t tokens_per_chunk() const { return from_.fingerprint().chunk_tokens; }
+  static void next(Progress& at) {
+    at = {.document = at.document + 1, .result = std::move(at.result)};
+  }
 
-  /// Copies on until the document ends or `left` chunks are written.
-  void copy_document(const Snapshot& source, Transaction& to, Progress& at, size_t& left) {
+  void leave_out(Progress& at, const std::string& why) {
     const Document& document = documents_[at.document];
+    at.result.left_out.push_back({document.id, document.name_space, document.name, why});
+    next(at);
+  }
+
+  /// Copies on until the document ends (true) or `left` chunks are written.
+  bool copy_document(Transaction& to, const Document& document, Progress& at, size_t& left) {
     if (at.copy == 0) {
       --left;
-      if (known(to, document)) {
+      const Standing standing = standing_of(source_, document, to);
+      if (standing.known) {
         ++at.result.skipped;
-        ++at.document;
-        return;
+        return true;
       }
+      if (!standing.conflict.empty()) throw Unreadable{standing.conflict};
+      at.replaces = standing.replaces;
       at.copy = to.begin_copy(document);
-      copy_text(source, to, document, at.copy);
+      copy_text(source_, document, to, at.copy);
     }
-    const std::vector<ChunkInfo> chunks = source.document_chunks(document.id);
-    for (; left > 0 && at.chunk < chunks.size(); ++at.chunk, --left) {
-      copy_chunk(source, to, chunks[at.chunk], at);
+    if (chunks_of_ != document.id) {
+      chunks_ = chunks_to_copy(source_, document, fingerprint_.chunk_tokens);
+      chunks_of_ = document.id;
     }
-    if (at.chunk < chunks.size()) return;
+    for (; left > 0 && at.chunk < chunks_.size(); ++at.chunk, --left) {
+      copy_chunk(source_, fingerprint_, chunks_[at.chunk], to, at.copy);
+      at.tokens += chunks_[at.chunk].tokens;
+    }
+    if (at.chunk < chunks_.size()) return false;
+    if (at.replaces != 0) to.forget(at.replaces);
     to.finish_copy(at.copy, document);
     ++at.result.documents;
-    ++at.document;
-    at.chunk = 0;
-    at.copy = 0;
+    at.result.chunks += static_cast<int64_t>(at.chunk);
+    at.result.tokens += at.tokens;
+    return true;
   }
 
-  /// Whether the target has it; an unfinished text makes way for a finished one.
-  static bool known(Transaction& to, const Document& document) {
-    const auto there = document.kind == DocumentKind::text && document.content_hash != Digest{}
-                           ? to.find_text(document.name_space, document.content_hash)
-                           : to.find_name(document.name_space, document.name, document.kind);
-    if (!there) return false;
-    if (there->complete || !document.complete) return true;
-    to.forget(there->id);
-    return false;
-  }
-
-  static void copy_text(const Snapshot& source, Transaction& to, const Document& document,
-                        DocumentId copy) {
-    for (const Turn& turn : source.turns(document.id)) to.append_turn(copy, turn);
-    if (document.kind == DocumentKind::text) to.append_text(copy, source.text(document.id));
-  }
-
-  void copy_chunk(const Snapshot& source, Transaction& to, const ChunkInfo& info, Progress& at) {
-    const Fingerprint& f = from_.fingerprint();
-    const Shape shape{f.kv_heads, info.tokens, f.head_dim};
-    const Tensor k(shape, f.kv_dtype);
-    const Tensor v(shape, f.kv_dtype);
-    source.read_kv(info.id, k, v);
-    std::vector<float> vector = source.chunk_vector(info.id);
-    to.copy_chunk(at.copy, info, source.chunk_tokens(info.id), vector, k, v);
-    ++at.result.chunks;
-    at.result.tokens += info.tokens;
-  }
-
-  const Bank& from_;
+  const Snapshot& source_;
+  const Fingerprint& fingerprint_;
   Bank& to_;
   std::vector<Document> documents_;
+  std::vector<ChunkInfo> chunks_;
+  DocumentId chunks_of_ = 0;  ///< the document whose chunks these are
 };
 
-void copy_blobs(const Snapshot& source, Bank& to) {
-  std::vector<std::string> missing;
-  {
-    const auto target = to.snapshot();
-    const std::vector<std::string> there = target->blob_keys();
-    for (const std::string& key : source.blob_keys()) {
-      if (std::find(there.begin(), there.end(), key) == there.end()) missing.push_back(key);
-    }
-  }
+/// Vectors that were made with other parameters cannot be compared.
+void require_same_embedder(const Bank& from, const Snapshot& source, const Bank& to,
+                           const Snapshot& target) {
+  const std::string parameters = target.blob("sif");
+  if (parameters.empty() || source.blob("sif").empty()) return;
+  if (parameters == source.blob("sif")) return;
+  fail(ErrorKind::mismatch, "bank " + to.folder().string() + " and bank " + from.folder().string() +
+                                " have other parameters of their embedder (sif), so that vectors "
+                                "of one cannot be searched with those of the other; use a bank of "
+                                "its own, or read the texts in again");
+}
+
+void copy_blobs(const Snapshot& source, const Snapshot& target, Bank& to) {
+  const std::vector<std::string> there = target.blob_keys();
+  std::vector<std::string> missing = source.blob_keys();
+  std::erase_if(missing, [&](const std::string& key) {
+    return std::find(there.begin(), there.end(), key) != there.end();
+  });
   if (missing.empty()) return;
   to.update([&](Transaction& transaction) {
     for (const std::string& key : missing) transaction.set_blob(key, source.blob(key));
@@ -137,8 +144,12 @@ TransferResult copy_documents(const Bank& from, Bank& to,
     return !name_spaces.empty() && std::find(name_spaces.begin(), name_spaces.end(),
                                              document.name_space) == name_spaces.end();
   });
-  copy_blobs(*source, to);
-  return Copier(from, to, std::move(documents)).run(progress);
+  {
+    const auto target = to.snapshot();
+    require_same_embedder(from, *source, to, *target);
+    copy_blobs(*source, *target, to);
+  }
+  return Copier(*source, from.fingerprint(), to, std::move(documents)).run(progress);
 }
 
 }  // namespace memlong::membank

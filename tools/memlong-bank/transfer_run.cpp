@@ -3,12 +3,28 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "common/log.h"
 #include "membank/transfer.h"
 #include "tools/common/output.h"
 #include "tools/common/run.h"
 #include "tools/common/signals.h"
+#include "tools/common/text.h"
 
 namespace memlong::bank_tool {
+namespace {
+
+nlohmann::ordered_json left_out_json(const membank::TransferResult& result) {
+  auto list = nlohmann::ordered_json::array();
+  for (const membank::LeftOut& each : result.left_out) {
+    list.push_back({{"document", each.id},
+                    {"namespace", each.name_space},
+                    {"name", each.name},
+                    {"why", each.why}});
+  }
+  return list;
+}
+
+}  // namespace
 
 int run_transfer(const membank::Bank& from, const std::filesystem::path& to,
                  const BankArguments& arguments) {
@@ -28,18 +44,24 @@ int run_transfer(const membank::Bank& from, const std::filesystem::path& to,
                                        progress.update(done);
                                      });
   }
+  for (const membank::LeftOut& each : result.left_out) {
+    log::warn("document " + std::to_string(each.id) + " '" + tools::escape_terminal(each.name) +
+              "' in namespace '" + tools::escape_terminal(each.name_space) +
+              "' is not copied: " + each.why);
+  }
   if (arguments.common.json) {
     tools::print_json({{"documents", result.documents},
                        {"skipped", result.skipped},
                        {"chunks", result.chunks},
                        {"tokens", result.tokens},
+                       {"left_out", left_out_json(result)},
                        {"bank", to.string()}});
   } else {
     tools::print_out(counted(result.documents, "document") + " copied (" +
                      counted(result.chunks, "chunk") + ", " + counted(result.tokens, "token") +
                      "), " + std::to_string(result.skipped) + " known already\n");
   }
-  return tools::kExitOk;
+  return result.left_out.empty() ? tools::kExitOk : tools::kExitFailure;
 }
 
 }  // namespace memlong::bank_tool
