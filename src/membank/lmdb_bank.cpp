@@ -17,6 +17,9 @@ namespace {
 
 /// Bounds the pages that one commit gives back, which LMDB lists in memory and in one record.
 constexpr size_t kRemovedAtOnce = 4096;
+/// A reader that was killed keeps the pages that it saw until somebody looks.
+constexpr int kCommitsUnchecked = 64;
+constexpr int64_t kMicrosUnchecked = 10'000'000;
 
 }  // namespace
 
@@ -158,8 +161,18 @@ void LmdbBank::update(const std::function<void(Transaction&)>& fn) {
   run_growing([&] { update_once(fn); });
 }
 
+void LmdbBank::drop_dead_readers(Env& env) {
+  const int64_t now = now_micros();
+  if (++unchecked_commits_ < kCommitsUnchecked && now - readers_checked_ < kMicrosUnchecked) return;
+  env.drop_dead_readers();
+  unchecked_commits_ = 0;
+  readers_checked_ = now;
+}
+
 void LmdbBank::update_once(const std::function<void(Transaction&)>& fn) {
-  TransactionImpl transaction(env(), fingerprint_);
+  const std::shared_ptr<Env> env = this->env();
+  drop_dead_readers(*env);
+  TransactionImpl transaction(env, fingerprint_);
   try {
     fn(transaction);
   } catch (...) {

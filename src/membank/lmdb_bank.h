@@ -44,6 +44,7 @@ class LmdbBank final : public Bank {
   std::string read_manifest(const std::shared_ptr<Env>& env) const;
   void run_growing(const std::function<void()>& attempt);
   void update_once(const std::function<void(Transaction&)>& fn);
+  void drop_dead_readers(Env& env);
   void give_back(const Hits& hits);
   void require_writable() const;
   void require_no_update() const;
@@ -58,6 +59,8 @@ class LmdbBank final : public Bank {
   mutable std::shared_ptr<Env> env_;  ///< a reader's follows compactions; null: to be opened
   std::mutex removal_mutex_;          ///< taken before update_mutex_
   std::mutex update_mutex_;
+  int unchecked_commits_ = 0;  ///< since dead readers were looked for; with update_mutex_
+  int64_t readers_checked_ = 0;
   std::atomic<std::thread::id> updating_;
   std::mutex hits_mutex_;
   Hits hits_;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 
 #include "common/error.h"
 #include "common/file.h"
+#include "membank/checked_file.h"
 #include "membank/file_check.h"
 #include "membank/scrub.h"
 
@@ -57,7 +59,7 @@ Env::Env(std::filesystem::path folder, bool write)
 
 std::shared_ptr<Env> Env::open(const std::filesystem::path& folder, bool write, size_t map_bytes) {
   const std::shared_ptr<Env> env(new Env(folder, write));
-  const FolderLock lock(folder);
+  std::optional<FolderLock> lock(folder);
   env->register_file();
   std::error_code none;
   const bool there = std::filesystem::exists(env->file_, none);
@@ -71,6 +73,8 @@ std::shared_ptr<Env> Env::open(const std::filesystem::path& folder, bool write, 
     throw;
   }
   env->register_file();
+  // From here on a compaction leaves this pair of files to who has it open. The walk may take long.
+  if (there) lock.reset();
   env->check_trees();
   env->open_databases();
   return env;
@@ -171,8 +175,7 @@ void Env::open_environment(size_t map_bytes) {
     code = try_open(needed, flags);
   }
   if (code != 0) fail_lmdb(code, "open", file_);
-  int dead = 0;
-  mdb_reader_check(env_, &dead);
+  drop_dead_readers();
   MDB_stat stat{};
   mdb_env_stat(env_, &stat);
   page_size_ = stat.ms_psize;
@@ -185,9 +188,16 @@ void Env::open_environment(size_t map_bytes) {
 void Env::check_trees() {
   TreeDamage damage;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    damage = {};
     MDB_txn* txn = begin(false);
-    const MappedFile mapped(file_);
-    damage = find_damage(mapped.bytes(), mdb_txn_id(txn), Look::structure);
+    int fd = -1;
+    mdb_env_get_fd(env_, &fd);
+    const FileState state = file_state(fd, mdb_txn_id(txn));
+    if (!known_sound(state)) {
+      const MappedFile mapped = map_file();
+      damage = find_damage(mapped.bytes(), mdb_txn_id(txn), Look::structure);
+      if (damage.what.empty() && !damage.gone) remember_sound(state);
+    }
     mdb_txn_abort(txn);
     if (!damage.gone) break;
   }
@@ -238,8 +248,7 @@ MDB_txn* Env::begin(bool write) {
     if (code == MDB_MAP_RESIZED) {
       adopt_map();
     } else if (code == MDB_READERS_FULL && !readers_checked) {
-      int dead = 0;
-      mdb_reader_check(env_, &dead);
+      drop_dead_readers();
       readers_checked = true;
     } else {
       fail_lmdb(code, "read", file_);
@@ -251,6 +260,11 @@ MappedFile Env::map_file() const {
   int fd = -1;
   mdb_env_get_fd(env_, &fd);
   return MappedFile("/proc/self/fd/" + std::to_string(fd));
+}
+
+void Env::drop_dead_readers() {
+  int dead = 0;
+  mdb_reader_check(env_, &dead);
 }
 
 size_t Env::map_bytes() const {

@@ -16,6 +16,7 @@
 #include "common/file.h"
 #include "membank/file_locks.h"
 #include "membank/gate.h"
+#include "membank/name_spaces.h"
 
 struct MDB_env;
 struct MDB_txn;
@@ -64,11 +65,14 @@ class Env {
 
   [[nodiscard]] const std::filesystem::path& file() const { return file_; }
   [[nodiscard]] Gate& gate() { return gate_; }
+  [[nodiscard]] NameSpaceNames& name_spaces() { return name_spaces_; }
   /// The bytes of the file that is open here, which another one may have replaced by now.
   [[nodiscard]] MappedFile map_file() const;
   [[nodiscard]] size_t map_bytes() const;
   /// Doubles the map. Only while no write transaction is open. Errors: capacity.
   void grow();
+  /// Takes dead processes out of the table of readers: what they saw need not be kept.
+  void drop_dead_readers();
   /// A copy without free pages and without old bytes in unused room, synced. Errors: io, capacity,
   /// corrupt.
   void copy_compact(const std::filesystem::path& target);
@@ -102,6 +106,7 @@ class Env {
   MDB_env* env_ = nullptr;
   std::array<unsigned, kDbCount> databases_{};
   Gate gate_;
+  NameSpaceNames name_spaces_;  ///< of the file that is open here
 };
 
 /// A transaction. Values are views into the map or into dirty pages: valid until the next change
