@@ -44,7 +44,11 @@ struct KvPlace {
   TensorView v;
 };
 
-/// A consistent view. Short-lived: as long as it lives, pages it sees cannot be reused. Not
+/// Told of a record that cannot be read: its key, and what is wrong.
+using OnDamage = std::function<void(uint64_t id, const std::string& what)>;
+
+/// A consistent view. What is being copied from another bank, and is not all there, is no part of
+/// it. Short-lived: as long as it lives, pages it sees cannot be reused. Not
 /// thread-safe, but every thread can have its own; may be moved between threads.
 class Snapshot {
  public:
@@ -57,7 +61,16 @@ class Snapshot {
   /// The last number that was given to a document, be it there or forgotten.
   [[nodiscard]] virtual DocumentId last_document() const = 0;
 
-  [[nodiscard]] virtual std::vector<Document> documents() const = 0;
+  [[nodiscard]] std::vector<Document> documents() const { return documents({}); }
+  /// Passes over what is damaged, where `damaged` is given.
+  [[nodiscard]] virtual std::vector<Document> documents(const OnDamage& damaged) const = 0;
+  /// The numbers of a namespace's documents of one kind, in no order; and of those with this name,
+  /// rising.
+  [[nodiscard]] virtual std::vector<DocumentId> documents_of(const std::string& name_space,
+                                                             DocumentKind kind) const = 0;
+  [[nodiscard]] virtual std::vector<DocumentId> documents_of(const std::string& name_space,
+                                                             DocumentKind kind,
+                                                             const std::string& name) const = 0;
   [[nodiscard]] virtual std::optional<Document> document(DocumentId id) const = 0;
   [[nodiscard]] virtual std::optional<Document> find_text(const std::string& name_space,
                                                           const Digest& content_hash) const = 0;
@@ -66,6 +79,7 @@ class Snapshot {
                                                           const std::string& name,
                                                           DocumentKind kind) const = 0;
   [[nodiscard]] virtual std::map<std::string, uint32_t> name_spaces() const = 0;
+  [[nodiscard]] virtual std::string name_space_name(uint32_t id) const = 0;  ///< "": unknown
 
   [[nodiscard]] virtual std::optional<ChunkInfo> chunk(ChunkId id) const = 0;
   [[nodiscard]] virtual std::vector<int32_t> chunk_tokens(ChunkId id) const = 0;
@@ -73,9 +87,17 @@ class Snapshot {
   [[nodiscard]] virtual std::vector<float> chunk_vector(ChunkId id) const = 0;
   /// A document's chunks by position; those that were pruned are missing.
   [[nodiscard]] virtual std::vector<ChunkInfo> document_chunks(DocumentId id) const = 0;
+  /// The document that lists the chunk, damaged or not. Looks through all lists.
+  [[nodiscard]] virtual std::optional<DocumentId> document_of(ChunkId id) const = 0;
+  /// All chunks that documents list, rising, without a look at them.
+  [[nodiscard]] virtual std::vector<ChunkId> chunk_ids() const = 0;
   /// All chunks with id > `after`, rising.
-  virtual void for_each_chunk(ChunkId after,
-                              const std::function<void(const ChunkInfo&)>& fn) const = 0;
+  void for_each_chunk(ChunkId after, const std::function<void(const ChunkInfo&)>& fn) const {
+    for_each_chunk(after, fn, {});
+  }
+  /// Passes over what is damaged, where `damaged` is given.
+  virtual void for_each_chunk(ChunkId after, const std::function<void(const ChunkInfo&)>& fn,
+                              const OnDamage& damaged) const = 0;
   /// All vectors with id > `after`, rising; the span [E] lives until fn returns.
   virtual void for_each_vector(
       ChunkId after, const std::function<void(ChunkId, std::span<const float>)>& fn) const = 0;
@@ -121,8 +143,8 @@ class Transaction : public Snapshot {
 
   // For copies between banks (transfer.h).
   /// A document as it stands in another bank: name, hash, times, settings, tail; chunks and text
-  /// are still to come. Until finish_copy() it can be found by id only, and a copy that was never
-  /// finished is forgotten when the bank is next opened for writing. One copy at a time.
+  /// are still to come. Until finish_copy() nobody sees it, and a copy that was never finished is
+  /// forgotten when the bank is next opened for writing. One copy at a time.
   virtual DocumentId begin_copy(const Document& original) = 0;
   /// A chunk with the position, time and use counts of `original`.
   virtual ChunkId copy_chunk(DocumentId id, const ChunkInfo& original, std::span<const int32_t> ids,

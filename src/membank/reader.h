@@ -30,20 +30,36 @@ class Reader {
   [[nodiscard]] std::optional<std::string> record(Db db, std::string_view key) const;
 
   [[nodiscard]] BankStats stats() const;
-  [[nodiscard]] std::vector<Document> documents() const;
+  [[nodiscard]] std::vector<Document> documents(const OnDamage& damaged) const;
+  [[nodiscard]] std::vector<DocumentId> documents_of(const std::string& name_space,
+                                                     DocumentKind kind) const;
+  [[nodiscard]] std::vector<DocumentId> documents_of(const std::string& name_space,
+                                                     DocumentKind kind,
+                                                     const std::string& name) const;
   [[nodiscard]] std::optional<Document> document(DocumentId id) const;
+  /// One that is being copied, too.
+  [[nodiscard]] std::optional<Document> stored_document(DocumentId id) const;
   [[nodiscard]] std::optional<Document> find_text(const std::string& name_space,
                                                   const Digest& content_hash) const;
   [[nodiscard]] std::optional<Document> find_name(const std::string& name_space,
                                                   const std::string& name, DocumentKind kind) const;
-  [[nodiscard]] const std::map<std::string, uint32_t>& name_spaces() const;
-  void forget_name_spaces_cache() { name_spaces_.reset(); }
+  [[nodiscard]] std::map<std::string, uint32_t> name_spaces() const;
+  [[nodiscard]] std::optional<uint32_t> name_space_id(const std::string& name) const;
+  [[nodiscard]] std::string name_space_name(uint32_t id) const;
+  /// Namespaces that this transaction has made.
+  void add_own_name_space(uint32_t id, const std::string& name) { own_name_spaces_[id] = name; }
+  [[nodiscard]] const std::map<uint32_t, std::string>& own_name_spaces() const {
+    return own_name_spaces_;
+  }
 
   [[nodiscard]] std::optional<ChunkInfo> chunk(ChunkId id) const;
   [[nodiscard]] std::vector<int32_t> chunk_tokens(ChunkId id) const;
   [[nodiscard]] std::vector<float> chunk_vector(ChunkId id) const;
   [[nodiscard]] std::vector<ChunkInfo> document_chunks(DocumentId id) const;
-  void for_each_chunk(ChunkId after, const std::function<void(const ChunkInfo&)>& fn) const;
+  [[nodiscard]] std::optional<DocumentId> document_of(ChunkId id) const;
+  [[nodiscard]] std::vector<ChunkId> chunk_ids() const;
+  void for_each_chunk(ChunkId after, const std::function<void(const ChunkInfo&)>& fn,
+                      const OnDamage& damaged) const;
   void for_each_vector(ChunkId after,
                        const std::function<void(ChunkId, std::span<const float>)>& fn) const;
   bool read_kv(ChunkId id, const TensorView& k, const TensorView& v) const;
@@ -66,15 +82,30 @@ class Reader {
 
   [[nodiscard]] std::optional<StoredKv> find_kv(const KvPlace& place) const;
   void copy_kv(const StoredKv& stored, const KvPlace& place) const;
+  [[nodiscard]] std::vector<DocumentId> ids_behind(Db db, const std::string& prefix) const;
   [[nodiscard]] Document named(Document document) const;
-  std::vector<ChunkInfo> next_chunks(ChunkId after, size_t limit) const;
+  /// Fills the names of namespaces that this transaction sees into what all of them share.
+  void learn_name_spaces() const;
+  struct ListedChunk {
+    ChunkId id = 0;
+    int64_t begin = 0;
+  };
+  /// A document's chunks by position, without a look at them.
+  [[nodiscard]] std::vector<ListedChunk> listed_chunks(DocumentId id) const;
+  struct ChunkBatch {
+    std::vector<ChunkInfo> chunks;
+    std::vector<std::pair<ChunkId, std::string>> damaged;
+    ChunkId last = 0;  ///< 0: there are no more
+  };
+  [[nodiscard]] ChunkBatch next_chunks(ChunkId after, bool pass_over) const;
   std::vector<ChunkId> next_vectors(ChunkId after, std::vector<float>& values) const;
   void for_each_part(Db db, DocumentId id, const std::function<void(std::string_view)>& fn) const;
 
   mutable Txn txn_;
   Fingerprint fingerprint_;
   State state_;
-  mutable std::optional<std::map<std::string, uint32_t>> name_spaces_;
+  uint32_t committed_name_spaces_ = 0;                       ///< the last id when this began
+  mutable std::map<uint32_t, std::string> own_name_spaces_;  ///< made by this transaction
 };
 
 }  // namespace memlong::membank

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <exception>
+#include <set>
 
 #include "common/error.h"
 #include "membank/kv_codec.h"
@@ -56,51 +57,91 @@ std::vector<float> Reader::chunk_vector(ChunkId id) const {
   return values;
 }
 
-std::vector<ChunkInfo> Reader::document_chunks(DocumentId id) const {
+std::vector<Reader::ListedChunk> Reader::listed_chunks(DocumentId id) const {
   const std::string prefix = key_u64(id);
+  std::vector<ListedChunk> listed;
+  const GatePass pass(txn_.env().gate());
+  Cursor cursor(txn_, Db::doc_chunks);
+  for (bool more = cursor.seek(prefix); more && cursor.key().starts_with(prefix);
+       more = cursor.next()) {
+    const auto body = open_record(db_name(Db::doc_chunks), cursor.key(), cursor.value());
+    listed.push_back({decode_u64(body), static_cast<int64_t>(read_big_u64(cursor.key(), 8))});
+  }
+  return listed;
+}
+
+std::vector<ChunkInfo> Reader::document_chunks(DocumentId id) const {
+  const std::vector<ListedChunk> listed = listed_chunks(id);
+  std::vector<ChunkInfo> chunks;
+  chunks.reserve(listed.size());
+  for (const ListedChunk& each : listed) {
+    if (auto info = chunk(each.id)) chunks.push_back(*info);
+  }
+  return chunks;
+}
+
+std::optional<DocumentId> Reader::document_of(ChunkId id) const {
+  const GatePass pass(txn_.env().gate());
+  Cursor cursor(txn_, Db::doc_chunks);
+  for (bool more = cursor.first(); more; more = cursor.next()) {
+    if (!intact(cursor.key(), cursor.value())) continue;  // another's, perhaps
+    const auto body = open_record(db_name(Db::doc_chunks), cursor.key(), cursor.value());
+    if (decode_u64(body) == id) return read_big_u64(cursor.key(), 0);
+  }
+  return std::nullopt;
+}
+
+std::vector<ChunkId> Reader::chunk_ids() const {
   std::vector<ChunkId> ids;
   {
     const GatePass pass(txn_.env().gate());
     Cursor cursor(txn_, Db::doc_chunks);
-    for (bool more = cursor.seek(prefix); more && cursor.key().starts_with(prefix);
-         more = cursor.next()) {
+    for (bool more = cursor.first(); more; more = cursor.next()) {
+      if (read_big_u64(cursor.key(), 0) == state_.copying) continue;
       const auto body = open_record(db_name(Db::doc_chunks), cursor.key(), cursor.value());
       ids.push_back(decode_u64(body));
     }
   }
-  std::vector<ChunkInfo> chunks;
-  chunks.reserve(ids.size());
-  for (const ChunkId chunk_id : ids) {
-    if (auto info = chunk(chunk_id)) chunks.push_back(*info);
-  }
-  return chunks;
+  std::sort(ids.begin(), ids.end());
+  return ids;
 }
 
-std::vector<ChunkInfo> Reader::next_chunks(ChunkId after, size_t limit) const {
-  std::vector<ChunkInfo> chunks;
+Reader::ChunkBatch Reader::next_chunks(ChunkId after, bool pass_over) const {
+  ChunkBatch batch;
   const GatePass pass(txn_.env().gate());
   Cursor cursor(txn_, Db::chunks);
   Cursor used(txn_, Db::usage);
   bool has_usage = used.seek(key_u64(after + 1));
-  for (bool more = cursor.seek(key_u64(after + 1)); more && chunks.size() < limit;
-       more = cursor.next()) {
-    const auto body = open_record(db_name(Db::chunks), cursor.key(), cursor.value());
-    ChunkInfo info = decode_chunk(read_big_u64(cursor.key(), 0), body);
-    while (has_usage && used.key() < cursor.key()) has_usage = used.next();
-    if (has_usage && used.key() == cursor.key()) {
-      add_usage(info, decode_usage(open_record(db_name(Db::usage), used.key(), used.value())));
+  size_t count = 0;
+  for (bool more = cursor.seek(key_u64(after + 1)); more && count < kChunksAtOnce;
+       more = cursor.next(), ++count) {
+    const ChunkId id = read_big_u64(cursor.key(), 0);
+    batch.last = id;
+    try {
+      const auto body = open_record(db_name(Db::chunks), cursor.key(), cursor.value());
+      ChunkInfo info = decode_chunk(id, body);
+      if (state_.copying != 0 && info.document == state_.copying) continue;
+      while (has_usage && used.key() < cursor.key()) has_usage = used.next();
+      if (has_usage && used.key() == cursor.key()) {
+        add_usage(info, decode_usage(open_record(db_name(Db::usage), used.key(), used.value())));
+      }
+      batch.chunks.push_back(info);
+    } catch (const Error& error) {
+      if (!pass_over || error.kind() != ErrorKind::corrupt) throw;
+      batch.damaged.emplace_back(id, error.what());
     }
-    chunks.push_back(info);
   }
-  return chunks;
+  return batch;
 }
 
-void Reader::for_each_chunk(ChunkId after, const std::function<void(const ChunkInfo&)>& fn) const {
+void Reader::for_each_chunk(ChunkId after, const std::function<void(const ChunkInfo&)>& fn,
+                            const OnDamage& damaged) const {
   for (;;) {
-    const std::vector<ChunkInfo> chunks = next_chunks(after, kChunksAtOnce);
-    for (const ChunkInfo& info : chunks) fn(info);
-    if (chunks.size() < kChunksAtOnce) return;
-    after = chunks.back().id;
+    const ChunkBatch batch = next_chunks(after, damaged != nullptr);
+    for (const ChunkInfo& info : batch.chunks) fn(info);
+    for (const auto& [id, what] : batch.damaged) damaged(id, what);
+    if (batch.last == 0) return;
+    after = batch.last;
   }
 }
 
@@ -123,9 +164,16 @@ void Reader::for_each_vector(ChunkId after,
                              const std::function<void(ChunkId, std::span<const float>)>& fn) const {
   const auto dim = static_cast<size_t>(fingerprint_.embedder_dim);
   std::vector<float> values(std::max(kVectorFloatsAtOnce / dim, size_t{1}) * dim);
+  std::set<ChunkId> copied;
+  if (state_.copying != 0) {
+    for (const ListedChunk& chunk : listed_chunks(state_.copying)) copied.insert(chunk.id);
+  }
   for (;;) {
     const std::vector<ChunkId> ids = next_vectors(after, values);
-    for (size_t i = 0; i < ids.size(); ++i) fn(ids[i], std::span(values).subspan(i * dim, dim));
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (copied.contains(ids[i])) continue;
+      fn(ids[i], std::span(values).subspan(i * dim, dim));
+    }
     if (ids.empty()) return;
     after = ids.back();
   }

@@ -26,7 +26,19 @@ class Reading : public Base {
   ChunkId last_chunk() const override { return reader_.state().last_chunk; }
   DocumentId last_document() const override { return reader_.state().last_document; }
 
-  std::vector<Document> documents() const override { return reader_.documents(); }
+  using Base::documents;
+  using Base::for_each_chunk;
+  std::vector<Document> documents(const OnDamage& damaged) const override {
+    return reader_.documents(damaged);
+  }
+  std::vector<DocumentId> documents_of(const std::string& name_space,
+                                       DocumentKind kind) const override {
+    return reader_.documents_of(name_space, kind);
+  }
+  std::vector<DocumentId> documents_of(const std::string& name_space, DocumentKind kind,
+                                       const std::string& name) const override {
+    return reader_.documents_of(name_space, kind, name);
+  }
   std::optional<Document> document(DocumentId id) const override { return reader_.document(id); }
   std::optional<Document> find_text(const std::string& name_space,
                                     const Digest& content_hash) const override {
@@ -37,6 +49,7 @@ class Reading : public Base {
     return reader_.find_name(name_space, name, kind);
   }
   std::map<std::string, uint32_t> name_spaces() const override { return reader_.name_spaces(); }
+  std::string name_space_name(uint32_t id) const override { return reader_.name_space_name(id); }
 
   std::optional<ChunkInfo> chunk(ChunkId id) const override { return reader_.chunk(id); }
   std::vector<int32_t> chunk_tokens(ChunkId id) const override { return reader_.chunk_tokens(id); }
@@ -44,9 +57,13 @@ class Reading : public Base {
   std::vector<ChunkInfo> document_chunks(DocumentId id) const override {
     return reader_.document_chunks(id);
   }
-  void for_each_chunk(ChunkId after,
-                      const std::function<void(const ChunkInfo&)>& fn) const override {
-    reader_.for_each_chunk(after, fn);
+  std::optional<DocumentId> document_of(ChunkId id) const override {
+    return reader_.document_of(id);
+  }
+  std::vector<ChunkId> chunk_ids() const override { return reader_.chunk_ids(); }
+  void for_each_chunk(ChunkId after, const std::function<void(const ChunkInfo&)>& fn,
+                      const OnDamage& damaged) const override {
+    reader_.for_each_chunk(after, fn, damaged);
   }
   void for_each_vector(
       ChunkId after,

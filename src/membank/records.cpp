@@ -51,10 +51,15 @@ std::string key_u64_u32(uint64_t first, uint32_t second) {
   return key;
 }
 
-std::string key_name(uint32_t name_space, DocumentKind kind, std::string_view name) {
+std::string key_names(uint32_t name_space, DocumentKind kind) {
   std::string key;
   append_big(key, name_space);
   key.push_back(static_cast<char>(kind));
+  return key;
+}
+
+std::string key_name(uint32_t name_space, DocumentKind kind, std::string_view name) {
+  std::string key = key_names(name_space, kind);
   const Digest digest = sha256(name);
   key.append(reinterpret_cast<const char*>(digest.data()), 16);
   return key;

@@ -44,7 +44,9 @@ struct Usage {
 std::string key_u64(uint64_t value);
 std::string key_u64_u64(uint64_t first, uint64_t second);
 std::string key_u64_u32(uint64_t first, uint32_t second);
-/// Prefix of `doc_names`: namespace, kind, first 16 bytes of the SHA-256 of the name.
+/// Prefixes of `doc_names`: namespace, kind; and of one name also the first 16 bytes of its
+/// SHA-256.
+std::string key_names(uint32_t name_space, DocumentKind kind);
 std::string key_name(uint32_t name_space, DocumentKind kind, std::string_view name);
 /// Prefix of `doc_hashes`: namespace, content hash.
 std::string key_hash(uint32_t name_space, const Digest& hash);

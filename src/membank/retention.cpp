@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/error.h"
+#include "common/log.h"
 
 namespace memlong::membank {
 namespace {
@@ -22,6 +23,9 @@ int64_t last_use(const ChunkInfo& chunk) {
 /// All chunks in the order in which they would go.
 std::vector<ChunkInfo> removal_order(RetentionPolicy policy, std::span<const ChunkInfo> chunks) {
   std::vector<ChunkInfo> order(chunks.begin(), chunks.end());
+  std::ranges::sort(order, [](const ChunkInfo& a, const ChunkInfo& b) {
+    return std::pair(a.created, a.id) < std::pair(b.created, b.id);
+  });
   const auto tenth = static_cast<std::ptrdiff_t>(order.size() / 10);
   switch (policy) {
     case RetentionPolicy::none:
@@ -65,7 +69,11 @@ bool passed(const RetentionBudget& budget, const Bank& bank) {
 
 std::vector<ChunkInfo> all_chunks(const Bank& bank) {
   std::vector<ChunkInfo> chunks;
-  bank.snapshot()->for_each_chunk(0, [&](const ChunkInfo& info) { chunks.push_back(info); });
+  bank.snapshot()->for_each_chunk(
+      0, [&](const ChunkInfo& info) { chunks.push_back(info); },
+      [](ChunkId id, const std::string& what) {
+        log::warn("retention leaves chunk " + std::to_string(id) + " where it is: " + what);
+      });
   return chunks;
 }
 

@@ -22,8 +22,9 @@ struct RetentionBudget {
   int64_t bytes = 0;   ///< of stored K and V, vectors and tokens; 0: no limit
 };
 
-/// The chunks to remove so that `target` are left, in the order in which they go. `chunks` sorted
-/// by id (age). none: nothing. fifo: oldest first. lru: least recently retrieved first (never: its
+/// The chunks to remove so that `target` are left, in the order in which they go. A chunk's age is
+/// the time when it was made, in another bank too, and then its id. none: nothing. fifo: oldest
+/// first. lru: least recently retrieved first (never: its
 /// creation time counts). memlong (arXiv 2408.16967, section 3.5): the newest 10 % are protected,
 /// the oldest 10 % go, of the middle 80 % the least retrieved go first, ties by age; stops exactly
 /// at the target.
@@ -31,7 +32,8 @@ std::vector<ChunkId> plan_retention(RetentionPolicy policy, std::span<const Chun
                                     int64_t target);
 
 /// Applies the rule: when the budget is passed, brings the bank down to half of it. Returns what
-/// went. With `dry_run` nothing is changed.
+/// went. With `dry_run` nothing is changed. Chunks that cannot be read stay, and a warning names
+/// them.
 Removed apply_retention(Bank& bank, const RetentionBudget& budget, bool dry_run = false);
 
 }  // namespace memlong::membank

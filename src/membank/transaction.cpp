@@ -29,7 +29,7 @@ void TransactionImpl::put(Db db, std::string_view key, std::string body) {
 }
 
 Document TransactionImpl::load(DocumentId id) const {
-  auto document = reader_.document(id);
+  auto document = reader_.stored_document(id);
   if (!document) fail(ErrorKind::usage, "the bank has no document " + std::to_string(id));
   return std::move(*document);
 }
@@ -41,11 +41,10 @@ void TransactionImpl::store(Document& document) {
 
 uint32_t TransactionImpl::name_space_id(const std::string& name) {
   check_key_text("namespace", name);
-  const auto entry = reader_.name_spaces().find(name);
-  if (entry != reader_.name_spaces().end()) return entry->second;
+  if (const auto known = reader_.name_space_id(name)) return *known;
   const uint32_t id = ++state().last_name_space;
   put(Db::namespaces, name, encode_u32(id));
-  reader_.forget_name_spaces_cache();
+  reader_.add_own_name_space(id, name);
   return id;
 }
 
@@ -145,6 +144,8 @@ DocumentId TransactionImpl::begin_copy(const Document& original) {
   Document copy = original;
   copy.complete = false;
   copy.chunks = 0;
+  copy.tokens = 0;  // grow with the chunks
+  copy.tail.clear();
   copy.text_bytes = 0;
   state().copying = insert_document(std::move(copy));
   return state().copying;
@@ -155,9 +156,20 @@ void TransactionImpl::finish_copy(DocumentId id, const Document& original) {
   Document document = load(id);
   document.complete = original.complete;
   document.updated = original.updated;
+  document.tokens = original.tokens;
+  document.tail = original.tail;
   put(Db::docs, key_u64(id), encode_document(document));
   insert_names(document);
   state().copying = 0;
+  // Whoever has followed to a later chunk must look again for these.
+  Cursor cursor(txn(), Db::doc_chunks);
+  const std::string prefix = key_u64(id);
+  if (!cursor.seek(prefix) || !cursor.key().starts_with(prefix)) return;
+  const ChunkId first =
+      decode_u64(open_record(db_name(Db::doc_chunks), cursor.key(), cursor.value()));
+  if (state().last_chunk - first + 1 != static_cast<uint64_t>(document.chunks)) {
+    state().removal_generation = state().generation;
+  }
 }
 
 void TransactionImpl::erase_parts(Db db, DocumentId id) {
@@ -208,7 +220,9 @@ void TransactionImpl::set_blob(const std::string& key, std::string_view value) {
 
 void TransactionImpl::commit() {
   put(Db::meta, "state", encode_state(state()));
+  Env& env = txn().env();
   txn().commit();
+  env.name_spaces().add(reader_.own_name_spaces());
 }
 
 }  // namespace memlong::membank

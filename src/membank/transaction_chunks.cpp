@@ -83,6 +83,7 @@ ChunkId TransactionImpl::copy_chunk(DocumentId id, const ChunkInfo& original,
   info.name_space_id = document.name_space_id;
   const ChunkId chunk = insert_chunk(info, ids, vector, k, v);
   ++document.chunks;
+  document.tokens = std::max(document.tokens, info.begin + static_cast<int64_t>(ids.size()));
   store(document);
   if (original.hits > 0) {
     put(Db::usage, key_u64(chunk), encode_usage({original.hits, original.last_hit}));

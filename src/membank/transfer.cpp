@@ -30,8 +30,9 @@ class Copier {
          std::vector<Document> documents)
       : source_(source), fingerprint_(fingerprint), to_(to), documents_(std::move(documents)) {}
 
-  TransferResult run(const std::function<void(int64_t, int64_t)>& progress) {
+  TransferResult run(TransferResult before, const std::function<void(int64_t, int64_t)>& progress) {
     Progress at;
+    at.result = std::move(before);
     while (at.document < documents_.size()) {
       Progress reached;
       to_.update([&](Transaction& transaction) { reached = copy_batch(transaction, at); });
@@ -139,7 +140,10 @@ TransferResult copy_documents(const Bank& from, Bank& to,
                               const std::function<void(int64_t done, int64_t total)>& progress) {
   require_same(to.fingerprint(), from.fingerprint(), to.folder().string(), from.folder().string());
   const auto source = from.snapshot();
-  std::vector<Document> documents = source->documents();
+  TransferResult damaged;
+  std::vector<Document> documents = source->documents([&](DocumentId id, const std::string& what) {
+    damaged.left_out.push_back({id, "", "", what});
+  });
   std::erase_if(documents, [&](const Document& document) {
     return !name_spaces.empty() && std::find(name_spaces.begin(), name_spaces.end(),
                                              document.name_space) == name_spaces.end();
@@ -149,7 +153,8 @@ TransferResult copy_documents(const Bank& from, Bank& to,
     require_same_embedder(from, *source, to, *target);
     copy_blobs(*source, *target, to);
   }
-  return Copier(*source, from.fingerprint(), to, std::move(documents)).run(progress);
+  return Copier(*source, from.fingerprint(), to, std::move(documents))
+      .run(std::move(damaged), progress);
 }
 
 }  // namespace memlong::membank

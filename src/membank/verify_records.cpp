@@ -17,7 +17,7 @@ void RecordCheck::record(Db db, std::string_view key, std::string_view value) {
   if (!good) {
     add(db, key, "checksum does not match");
     // Remembered, so that what belongs to it is not called an orphan.
-    if (db == Db::chunks && key.size() == 8) chunks_[read_big_u64(key, 0)];
+    if (db == Db::chunks && key.size() == 8) chunks_[read_big_u64(key, 0)].finding = bad_.size();
     if (db == Db::docs && key.size() == 8) documents_[read_big_u64(key, 0)];
     if (db == Db::kv || db == Db::vectors || db == Db::doc_chunks) return;
     return;
@@ -155,6 +155,10 @@ void RecordCheck::check_chunk_list(std::string_view key, std::string_view body) 
     return;
   }
   found->second.listed = true;
+  if (found->second.finding != 0) {  // which says no more whose it is
+    bad_[found->second.finding - 1].what +=
+        " (a chunk of document " + std::to_string(document) + ")";
+  }
   const ChunkInfo& info = found->second.info;
   const bool same =
       info.document == document && static_cast<uint64_t>(info.begin) == read_big_u64(key, 8);

@@ -27,6 +27,7 @@ class RecordCheck {
     bool kv = false;
     bool vector = false;
     bool listed = false;
+    size_t finding = 0;  ///< of one that is damaged: its place among all, from 1
   };
   struct SeenDocument {
     Document document;

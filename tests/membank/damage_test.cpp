@@ -8,6 +8,7 @@
 #include "membank/bank_fixture.h"
 #include "membank/child_process.h"
 #include "membank/damage_fixture.h"
+#include "membank/retention.h"
 
 namespace memlong::membank {
 namespace {
@@ -104,8 +105,15 @@ TEST(Damage, ADamagedChunkCanBeForgottenWithItsDocument) {
   const auto bank = open_writer(folder.path(), f);
   const ChunkId chunk = 41;
   EXPECT_EQ(error_of([&] { (void)bank->snapshot()->chunk(chunk); }).kind(), ErrorKind::corrupt);
-  EXPECT_THAT(findings(*bank), HasSubstr("chunks 41: checksum"));
-  bank->update([&](Transaction& t) { EXPECT_EQ(t.forget(6).tokens, 64); });
+  EXPECT_THAT(findings(*bank),
+              HasSubstr("chunks 41: checksum does not match (a chunk of document 6)"));
+  EXPECT_EQ(bank->snapshot()->document_of(chunk), 6U);
+  EXPECT_EQ(bank->snapshot()->document_of(1000), std::nullopt);
+  // Retention takes what it can read.
+  EXPECT_EQ(apply_retention(*bank, {RetentionPolicy::fifo, 38, 0}).chunks, 20);
+  EXPECT_FALSE(bank->snapshot()->chunk(1));
+  EXPECT_EQ(bank->snapshot()->stats().chunks, 20);
+  bank->update([&](Transaction& t) { EXPECT_EQ(t.forget(6).chunks, 8); });
   EXPECT_EQ(findings(*bank), "");
 }
 

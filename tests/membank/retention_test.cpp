@@ -75,6 +75,16 @@ TEST(Retention, OtherPolicies) {
   EXPECT_EQ(plan_retention(RetentionPolicy::fifo, all, -3), (Ids{1, 2, 3, 4, 5}));
 }
 
+TEST(Retention, AnImportedChunkIsAsOldAsItWas) {
+  auto all = chunks({0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+  for (ChunkInfo& chunk : all) chunk.created = 100;
+  all[8].created = 5;  // copied last, made first
+  all[9].created = 4;
+  EXPECT_EQ(plan_retention(RetentionPolicy::fifo, all, 7), (Ids{10, 9, 1}));
+  EXPECT_EQ(plan_retention(RetentionPolicy::memlong, all, 7), (Ids{10, 9, 1}));
+  EXPECT_EQ(plan_retention(RetentionPolicy::lru, all, 7), (Ids{10, 9, 1}));
+}
+
 TEST(Retention, Names) {
   for (const char* name : {"none", "memlong", "fifo", "lru"}) {
     EXPECT_EQ(retention_name(parse_retention(name)), name);

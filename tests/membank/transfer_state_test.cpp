@@ -97,6 +97,80 @@ TEST(TransferState, ABankInUseIsCopiedAsItWasAtTheStart) {
   EXPECT_EQ(from->snapshot()->documents().size(), 4U);  // the changes were made
 }
 
+/// Everything that shows what is in a bank.
+void expect_only(const Bank& bank, const std::string& name, int64_t chunks) {
+  const auto s = bank.snapshot();
+  const auto documents = s->documents();
+  ASSERT_EQ(documents.size(), 1U);
+  EXPECT_EQ(documents[0].name, name);
+  EXPECT_EQ(s->stats().documents, 1);
+  EXPECT_EQ(s->stats().chunks, chunks);
+  EXPECT_EQ(s->stats().tokens, chunks * 8);
+  std::vector<ChunkId> headers;
+  std::vector<ChunkId> vectors;
+  s->for_each_chunk(0, [&](const ChunkInfo& info) { headers.push_back(info.id); });
+  s->for_each_vector(0, [&](ChunkId id, std::span<const float>) { vectors.push_back(id); });
+  EXPECT_EQ(headers.size(), static_cast<size_t>(chunks));
+  EXPECT_EQ(vectors, headers);
+  EXPECT_EQ(s->chunk_ids(), headers);
+}
+
+TEST(TransferState, WhatIsHalfCopiedIsNowhere) {
+  const TempFolder a;
+  const TempFolder b;
+  const TempFolder c;
+  const Fingerprint f = large_chunks();
+  const auto from = open_writer(a.path(), f);
+  add_text(*from, "huge", 40, 100);
+  from->remove_chunks(std::vector<ChunkId>{3, 5});
+  const auto to = open_writer(b.path(), f);
+  add_text(*to, "own", 2, 0);
+  const auto third = open_writer(c.path(), f);
+  int calls = 0;
+  copy_documents(*from, *to, {}, [&](int64_t done, int64_t) {
+    if (done > 0 || ++calls != 1) return;
+    EXPECT_GT(to->snapshot()->last_chunk(), 10U);
+    expect_only(*to, "own", 2);
+    EXPECT_FALSE(to->snapshot()->document(2));
+    EXPECT_EQ(findings(*to), "");
+    EXPECT_EQ(copy_documents(*to, *third, {}).documents, 1);
+    add_text(*to, "between", 1, 50);  // its chunk comes before the rest of the copy
+  });
+  ASSERT_GE(calls, 1);
+  expect_only(*third, "own", 2);
+  const auto s = to->snapshot();
+  EXPECT_EQ(s->documents().size(), 3U);
+  EXPECT_EQ(s->stats().chunks, 41);
+  EXPECT_EQ(s->removal_generation(), s->generation());  // who followed to "between" looks again
+  const auto huge = s->find_name("default", "huge", DocumentKind::text);
+  ASSERT_TRUE(huge);
+  EXPECT_EQ(huge->tokens, 320);
+  EXPECT_EQ(findings(*to), "");
+}
+
+TEST(TransferState, AHalfCopyIsForgottenWithItsCounts) {
+  const TempFolder a;
+  const auto bank = open_writer(a.path());
+  const Fingerprint f = small_fingerprint();
+  add_text(*bank, "own", 2, 0);
+  bank->update([&](Transaction& t) {
+    Document original{.name = "talk", .name_space = "default"};
+    original.kind = DocumentKind::dialog;
+    original.tokens = 4 * 8 + 3;
+    original.tail = {1, 2, 3};
+    const DocumentId id = t.begin_copy(original);
+    for (const int64_t begin : {0, 16}) {
+      const testing::SampleChunk chunk(f, static_cast<int>(begin), 8);
+      t.copy_chunk(id, {.tokens = 8, .begin = begin}, chunk.ids, chunk.vector, chunk.k, chunk.v);
+    }
+  });
+  EXPECT_EQ(findings(*bank), "");
+  EXPECT_EQ(bank->snapshot()->stats().tokens, 16);
+  bank->update([&](Transaction& t) { EXPECT_EQ(t.forget(2).tokens, 16); });
+  EXPECT_EQ(bank->snapshot()->stats().tokens, 16);
+  EXPECT_EQ(findings(*bank), "");
+}
+
 TEST(TransferState, BanksWithOtherEmbedderParametersAreNotMixed) {
   const TempFolder a;
   const TempFolder b;
@@ -172,29 +246,37 @@ TEST(TransferState, ACopyThatWentOnByItselfIsKept) {
   EXPECT_EQ(to->snapshot()->turns(copy->id).back().content, "here");
 }
 
+void damage(const std::filesystem::path& folder, std::string_view pattern) {
+  std::string bytes = read_file(folder / "data.mdb");
+  for (size_t at = bytes.find(pattern); at != std::string::npos; at = bytes.find(pattern, at + 1)) {
+    bytes[at] = static_cast<char>(~bytes[at]);
+  }
+  write_file_atomic(folder / "data.mdb", bytes);
+}
+
 TEST(TransferState, ADamagedDocumentIsNamedAndTheOthersAreCopied) {
   const TempFolder a;
   const TempFolder b;
   Fingerprint f = small_fingerprint();
   f.head_dim = 64;
-  for (int i = 0; i < 3; ++i)
-    add_text(*open_writer(a.path(), f), "text" + std::to_string(i), 4, 10 * i);
-  std::string bytes = read_file(a.path() / "data.mdb");
-  const std::vector<int32_t> ids = testing::SampleChunk(f, 12, 8).ids;  // the third of text1
-  const std::string_view pattern{reinterpret_cast<const char*>(ids.data()), 32};
-  for (size_t at = bytes.find(pattern); at != std::string::npos; at = bytes.find(pattern, at + 1)) {
-    bytes[at] = static_cast<char>(~bytes[at]);
+  {
+    const auto bank = open_writer(a.path(), f);
+    for (int i = 0; i < 4; ++i) add_text(*bank, "text" + std::to_string(i), 4, 10 * i);
   }
-  write_file_atomic(a.path() / "data.mdb", bytes);
+  const std::vector<int32_t> ids = testing::SampleChunk(f, 12, 8).ids;  // the third of text1
+  damage(a.path(), {reinterpret_cast<const char*>(ids.data()), 32});
+  damage(a.path(), std::string("\x05\0\0\0text3", 9));  // in its record of `docs`
   const auto from = open_reader(a.path());
   const auto to = open_writer(b.path(), f);
   const TransferResult result = copy_documents(*from, *to, {});
   EXPECT_EQ(result.documents, 2);
   EXPECT_EQ(result.chunks, 8);
-  ASSERT_EQ(result.left_out.size(), 1U);
-  EXPECT_EQ(result.left_out[0].id, 2U);
-  EXPECT_EQ(result.left_out[0].name, "text1");
-  EXPECT_THAT(result.left_out[0].why, HasSubstr("record 7 of database chunks is damaged"));
+  ASSERT_EQ(result.left_out.size(), 2U);
+  EXPECT_EQ(result.left_out[0].id, 4U);
+  EXPECT_THAT(result.left_out[0].why, HasSubstr("record 4 of database docs is damaged"));
+  EXPECT_EQ(result.left_out[1].id, 2U);
+  EXPECT_EQ(result.left_out[1].name, "text1");
+  EXPECT_THAT(result.left_out[1].why, HasSubstr("record 7 of database chunks is damaged"));
   EXPECT_EQ(to->snapshot()->stats().chunks, 8);
   EXPECT_FALSE(to->snapshot()->find_name("default", "text1", DocumentKind::text));
   EXPECT_EQ(findings(*to), "");

@@ -24,14 +24,18 @@ std::unique_ptr<Bank> open_bank(const fs::path& folder, membank::OpenMode mode) 
   return Bank::open(folder, {.mode = mode, .fingerprint = std::nullopt});
 }
 
-std::vector<Document> select_documents(const Snapshot& snapshot, const BankArguments& arguments) {
-  const auto& wanted = arguments.name_spaces;
+void check_name_spaces(const Snapshot& snapshot, const BankArguments& arguments) {
   const auto known = snapshot.name_spaces();
-  for (const std::string& name : wanted) {
+  for (const std::string& name : arguments.name_spaces) {
     if (!known.contains(name)) {
       fail(ErrorKind::usage, "--namespace: the bank has no namespace '" + name + "'");
     }
   }
+}
+
+std::vector<Document> select_documents(const Snapshot& snapshot, const BankArguments& arguments) {
+  check_name_spaces(snapshot, arguments);
+  const auto& wanted = arguments.name_spaces;
   std::vector<Document> documents = snapshot.documents();
   std::erase_if(documents, [&](const Document& each) {
     const bool other_space =

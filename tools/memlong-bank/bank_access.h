@@ -19,6 +19,9 @@ namespace memlong::bank_tool {
 std::unique_ptr<membank::Bank> open_bank(const std::filesystem::path& folder,
                                          membank::OpenMode mode);
 
+/// Errors: usage, naming one of --namespace that the bank does not have.
+void check_name_spaces(const membank::Snapshot& snapshot, const BankArguments& arguments);
+
 /// The documents that --namespace, --name and --kind leave, by id. A namespace that the bank does
 /// not have is an error (usage).
 std::vector<membank::Document> select_documents(const membank::Snapshot& snapshot,

@@ -35,8 +35,11 @@ int run_export(const BankArguments& arguments) {
     fail(ErrorKind::usage, "export: --kv and --out do not go together");
   }
   const auto bank = open_bank(arguments.bank, membank::OpenMode::read);
+  if (!arguments.kv.empty()) {
+    check_name_spaces(*bank->snapshot(), arguments);
+    return run_transfer(*bank, arguments.kv, arguments);
+  }
   const auto documents = select_documents(*bank->snapshot(), arguments);
-  if (!arguments.kv.empty()) return run_transfer(*bank, arguments.kv, arguments);
 
   const auto style = arguments.out.empty() ? tools::ProgressStyle::none : progress_style(arguments);
   tools::Progress progress("export", "documents", static_cast<int64_t>(documents.size()), style);

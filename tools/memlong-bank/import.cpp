@@ -4,7 +4,7 @@ namespace memlong::bank_tool {
 
 int run_import(const BankArguments& arguments) {
   const auto from = open_bank(arguments.from, membank::OpenMode::read);
-  (void)select_documents(*from->snapshot(), arguments);  // names an unknown namespace
+  check_name_spaces(*from->snapshot(), arguments);
   return run_transfer(*from, arguments.bank, arguments);
 }
 

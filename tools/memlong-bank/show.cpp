@@ -72,9 +72,21 @@ Json chunk_json(const ChunkInfo& chunk) {
           {"last_hit", chunk.last_hit == 0 ? Json(nullptr) : Json(format_time(chunk.last_hit))}};
 }
 
+/// Of a chunk whose record is damaged the lists still say whose it is.
+std::optional<ChunkInfo> find_chunk(const Snapshot& snapshot, uint64_t id) {
+  try {
+    return snapshot.chunk(id);
+  } catch (const Error& error) {
+    const auto owner = error.kind() == ErrorKind::corrupt ? snapshot.document_of(id) : std::nullopt;
+    if (!owner) throw;
+    fail(ErrorKind::corrupt,
+         std::string(error.what()) + "; it is of document " + std::to_string(*owner));
+  }
+}
+
 int show_chunk(const membank::Bank& bank, const Snapshot& snapshot, uint64_t id,
                const BankArguments& arguments) {
-  const auto chunk = snapshot.chunk(id);
+  const auto chunk = find_chunk(snapshot, id);
   if (!chunk) fail(ErrorKind::usage, "the bank has no chunk " + std::to_string(id));
   const auto tokenizer = arguments.text ? need_tokenizer(bank, snapshot, arguments)
                                         : find_tokenizer(bank, snapshot, arguments);
