@@ -42,7 +42,7 @@ DialogMemory::DialogMemory(Context& context, std::shared_ptr<const LoadedModel> 
                 cached_chunks) {}
 
 std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(const SetRequest& request) {
-  if (memory_ != nullptr) memory_->refresh();
+  follow_bank();
   std::vector<RetrievedChunk> found = recent(request);
   const int64_t own_end = found.empty() ? request.window_start : found.back().begin;
   const std::vector<RetrievedChunk> others = nearest(request, own_end);
@@ -62,6 +62,14 @@ std::shared_ptr<const RetrievedSet> DialogMemory::retrieve(const SetRequest& req
   }
   if (!hits.empty()) memory_->bank().count_hits(hits);
   return set;
+}
+
+void DialogMemory::follow_bank() {
+  if (memory_ == nullptr) return;
+  memory_->refresh();
+  if (in_scope_ != nullptr && name_spaces_ == memory_->known_name_spaces()) return;
+  in_scope_ = memory_->scope_filter(scope_);
+  name_spaces_ = memory_->known_name_spaces();
 }
 
 std::vector<RetrievedChunk> DialogMemory::recent(const SetRequest& request) const {
@@ -142,9 +150,8 @@ std::vector<RetrievedChunk> DialogMemory::stored_candidates(
     std::span<const std::vector<float>> queries, int64_t own_end, bool all_own) const {
   std::vector<RetrievedChunk> found;
   if (memory_ == nullptr) return found;
-  const ChunkFilter in_scope = memory_->scope_filter(scope_);
   const auto filter = [&](const membank::ChunkInfo& info) {
-    if (document_ == 0 || info.document != document_) return in_scope(info);
+    if (document_ == 0 || info.document != document_) return in_scope_(info);
     return !all_own && info.begin + info.tokens <= own_end;
   };
   for (const FoundChunk& hit : memory_->search(queries, model_->settings.top_k, filter)) {

@@ -33,7 +33,10 @@ class DialogMemory : public SetSource {
   void set_document(membank::DocumentId document) { document_ = document; }
   [[nodiscard]] membank::DocumentId document() const { return document_; }
   /// What is read besides the own chunks, from now on.
-  void set_scope(const ReadScope& scope) { scope_ = scope; }
+  void set_scope(const ReadScope& scope) {
+    scope_ = scope;
+    in_scope_ = nullptr;
+  }
   /// Chunks that the bank does not have, oldest first.
   [[nodiscard]] const std::vector<EncodedChunk>& pending() const { return pending_; }
   /// They are in the bank now.
@@ -43,6 +46,7 @@ class DialogMemory : public SetSource {
 
  private:
   std::vector<bool> read(const membank::Snapshot* now, std::span<const ChunkPlace> places);
+  void follow_bank();
   void drop_removed(const membank::Snapshot& now);
   /// The own chunks right before the window, newest first, as far as there is no gap.
   [[nodiscard]] std::vector<RetrievedChunk> recent(const SetRequest& request) const;
@@ -76,6 +80,8 @@ class DialogMemory : public SetSource {
   std::shared_ptr<const LoadedModel> model_;
   std::shared_ptr<Memory> memory_;
   ReadScope scope_;
+  ChunkFilter in_scope_;    ///< of scope_, made when it is needed
+  size_t name_spaces_ = 0;  ///< that were known then
   membank::DocumentId document_ = 0;
   std::vector<EncodedChunk> pending_;
   SetGatherer gatherer_;

@@ -1,10 +1,11 @@
 #include "engine/memory.h"
 
 #include <algorithm>
-#include <set>
+#include <array>
 #include <utility>
 
 #include "common/error.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "retriever/best_score.h"
 #include "retriever/merge.h"
@@ -70,18 +71,32 @@ bool Memory::load(const membank::Snapshot& snapshot) {
   index_ = std::move(loaded.index);
   const uint64_t last = index_->last_id();
   snapshot.for_each_chunk(0, [&](const membank::ChunkInfo& info) {
-    if (info.id <= last) append(info);
+    if (info.id <= last) append(info, snapshot);
   });
-  if (index_->size() == static_cast<int64_t>(chunks_.size())) return true;
+  if (loaded.key == bank_->identity() + history()) return true;
   forget_chunks();  // an index of another history of this bank, for instance of a restored copy
   return false;
 }
 
+/// What tells apart two banks that began as one and were given other chunks: ids are the same then,
+/// times are not.
+std::string Memory::history() const {
+  Sha256 hash;
+  for (const membank::ChunkInfo& chunk : chunks_) {
+    const std::array<uint64_t, 4> line = {chunk.id, chunk.document,
+                                          static_cast<uint64_t>(chunk.begin),
+                                          static_cast<uint64_t>(chunk.created)};
+    hash.update(std::as_bytes(std::span(line)));
+  }
+  return to_hex(hash.finish());
+}
+
 /// A snapshot saves time at the next start; without one everything still works.
 void Memory::save() const {
-  if (!bank_->writable()) return;
+  if (!bank_->writable() || options_.kind == retriever::IndexKind::flat) return;
+  if (index_->removed() > 0) return;  // vectors that are forgotten are not written
   try {
-    index_->save(snapshot_path(), generation_, bank_->identity());
+    index_->save(snapshot_path(), generation_, bank_->identity() + history());
     // Another thread may have forgotten something, and dropped the snapshots, just before.
     if (bank_->snapshot()->removal_generation() > generation_) {
       std::filesystem::remove(snapshot_path());
@@ -98,14 +113,15 @@ std::filesystem::path Memory::snapshot_path() const {
 void Memory::rebuild(const membank::Snapshot& snapshot) {
   index_ = retriever::make_index(bank_->fingerprint().embedder_dim, options_);
   forget_chunks();
+  name_spaces_.clear();
+  name_space_ids_.clear();
   append_new(snapshot);
   generation_ = snapshot.generation();
 }
 
 void Memory::append_new(const membank::Snapshot& snapshot) {
-  name_spaces_ = snapshot.name_spaces();
   const membank::ChunkId last = chunks_.empty() ? 0 : chunks_.back().id;
-  snapshot.for_each_chunk(last, [&](const membank::ChunkInfo& info) { append(info); });
+  snapshot.for_each_chunk(last, [&](const membank::ChunkInfo& info) { append(info, snapshot); });
   std::vector<uint64_t> ids;
   std::vector<float> vectors;
   snapshot.for_each_vector(last, [&](membank::ChunkId id, std::span<const float> vector) {
@@ -121,7 +137,14 @@ void Memory::append_new(const membank::Snapshot& snapshot) {
   if (!ids.empty()) index_->add(ids, vectors);
 }
 
-void Memory::append(const membank::ChunkInfo& info) {
+void Memory::append(const membank::ChunkInfo& info, const membank::Snapshot& snapshot) {
+  if (name_space_ids_.insert(info.name_space_id).second) {
+    name_spaces_[snapshot.name_space_name(info.name_space_id)] = info.name_space_id;
+  }
+  link(info);
+}
+
+void Memory::link(const membank::ChunkInfo& info) {
   const auto place = static_cast<int64_t>(chunks_.size());
   const auto [last, is_first] = last_.try_emplace(info.document, -1);
   const int64_t before = std::exchange(last->second, place);
@@ -136,15 +159,43 @@ void Memory::forget_chunks() {
   last_.clear();
 }
 
+/// Takes out what the bank no longer has. False, and nothing done, when it has chunks that were
+/// passed over: those of a copy that took several commits.
+bool Memory::drop_removed(const membank::Snapshot& snapshot) {
+  const std::vector<membank::ChunkId> there = snapshot.chunk_ids();
+  std::vector<membank::ChunkInfo> kept;
+  std::vector<membank::ChunkId> gone;
+  kept.reserve(chunks_.size());
+  auto next = there.begin();
+  for (const membank::ChunkInfo& chunk : chunks_) {
+    if (next != there.end() && *next < chunk.id) return false;
+    if (next != there.end() && *next == chunk.id) {
+      kept.push_back(chunk);
+      ++next;
+    } else {
+      gone.push_back(chunk.id);
+    }
+  }
+  if (gone.empty()) return true;
+  index_->remove(gone);
+  forget_chunks();
+  for (const membank::ChunkInfo& chunk : kept) link(chunk);
+  return true;
+}
+
 void Memory::refresh() {
   const auto snapshot = bank_->snapshot();
   if (snapshot->generation() == generation_) return;
-  if (snapshot->removal_generation() > generation_ || snapshot->generation() < generation_) {
+  const bool removal = snapshot->removal_generation() > generation_;
+  const int64_t held = index_->size() + index_->removed();
+  if (snapshot->generation() < generation_ || (removal && !drop_removed(*snapshot))) {
     rebuild(*snapshot);
-  } else {
-    append_new(*snapshot);
-    generation_ = snapshot->generation();
+    return save();
   }
+  const bool built_anew = index_->size() + index_->removed() < held;
+  append_new(*snapshot);
+  generation_ = snapshot->generation();
+  if (built_anew) save();
 }
 
 const membank::ChunkInfo* Memory::info(membank::ChunkId id) const {
@@ -201,12 +252,13 @@ std::vector<FoundChunk> Memory::chunks_of(std::span<const std::vector<float>> qu
 
 ChunkFilter Memory::scope_filter(const ReadScope& scope) const {
   if (scope.everything) return [](const membank::ChunkInfo&) { return true; };
-  std::set<uint32_t> spaces;
+  std::unordered_set<uint32_t> spaces;
   for (const std::string& name : scope.name_spaces) {
     const auto found = name_spaces_.find(name);
     if (found != name_spaces_.end()) spaces.insert(found->second);
   }
-  const std::set<membank::DocumentId> documents(scope.documents.begin(), scope.documents.end());
+  const std::unordered_set<membank::DocumentId> documents(scope.documents.begin(),
+                                                          scope.documents.end());
   return [spaces, documents](const membank::ChunkInfo& info) {
     return spaces.contains(info.name_space_id) || documents.contains(info.document);
   };
@@ -214,10 +266,8 @@ ChunkFilter Memory::scope_filter(const ReadScope& scope) const {
 
 ReadScope texts_of(const membank::Snapshot& snapshot, const std::string& name_space) {
   ReadScope scope;
-  for (const membank::Document& document : snapshot.documents()) {
-    const bool text = document.kind == membank::DocumentKind::text;
-    if (text && document.name_space == name_space) scope.documents.push_back(document.id);
-  }
+  scope.documents = snapshot.documents_of(name_space, membank::DocumentKind::text);
+  std::ranges::sort(scope.documents);
   return scope;
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/loaded_model.h"
@@ -41,13 +42,15 @@ using ChunkFilter = std::function<bool(const membank::ChunkInfo&)>;
 class Memory {
  public:
   /// Loads or builds the index. An hnsw index is kept in the bank's folder (where the bank is open
-  /// for writing) and reused; a snapshot that is damaged or older than a removal is built anew.
+  /// for writing) and reused; a snapshot that is damaged, older than a removal, or of another
+  /// history of the bank (a backup that was put back) is built anew.
   Memory(std::shared_ptr<membank::Bank> bank, const retriever::IndexOptions& options);
 
   [[nodiscard]] membank::Bank& bank() const { return *bank_; }
   [[nodiscard]] std::shared_ptr<membank::Bank> shared_bank() const { return bank_; }
 
-  /// Follows commits since the last call, of this process and of others.
+  /// Follows commits since the last call, of this process and of others. What was removed is taken
+  /// out of the index; an hnsw index is built anew when a quarter of it is gone.
   void refresh();
 
   /// The k best chunks over all queries (each [E]; best score of each chunk), best first.
@@ -61,6 +64,8 @@ class Memory {
 
   /// Filter for a scope, by what the last refresh() found.
   [[nodiscard]] ChunkFilter scope_filter(const ReadScope& scope) const;
+  /// How many namespaces it knows: while that stays, a filter stays right.
+  [[nodiscard]] size_t known_name_spaces() const { return name_spaces_.size(); }
 
   /// The stored vector of a chunk, by what the last refresh() found; empty: it has none. Valid
   /// until the next refresh().
@@ -80,9 +85,12 @@ class Memory {
   void save() const;
   void rebuild(const membank::Snapshot& snapshot);
   void append_new(const membank::Snapshot& snapshot);
-  void append(const membank::ChunkInfo& info);
+  void append(const membank::ChunkInfo& info, const membank::Snapshot& snapshot);
+  void link(const membank::ChunkInfo& info);
+  bool drop_removed(const membank::Snapshot& snapshot);
   void forget_chunks();
   [[nodiscard]] std::filesystem::path snapshot_path() const;
+  [[nodiscard]] std::string history() const;
 
   std::shared_ptr<membank::Bank> bank_;
   retriever::IndexOptions options_;
@@ -96,6 +104,7 @@ class Memory {
   std::vector<Beside> beside_;                             ///< of each chunk
   std::unordered_map<membank::DocumentId, int64_t> last_;  ///< place of its newest chunk
   std::map<std::string, uint32_t> name_spaces_;            ///< of these chunks
+  std::unordered_set<uint32_t> name_space_ids_;
   uint64_t generation_ = 0;
 };
 

@@ -34,6 +34,7 @@ class DeviceIndex : public VectorIndex {
     host_->add(ids, vectors);
   }
   void remove(std::span<const uint64_t> ids) override { host_->remove(ids); }
+  [[nodiscard]] int64_t removed() const override { return host_->removed(); }
   void save(const std::filesystem::path& path, uint64_t generation,
             const std::string& key) const override {
     host_->save(path, generation, key);

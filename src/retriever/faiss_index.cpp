@@ -196,6 +196,7 @@ class HnswIndex : public VectorIndex {
   }
   void add(std::span<const uint64_t> ids, std::span<const float> vectors) override;
   void remove(std::span<const uint64_t> ids) override;
+  [[nodiscard]] int64_t removed() const override { return dead_count_; }
   [[nodiscard]] std::vector<Hit> search(std::span<const float> query, int64_t k,
                                         const IdFilter& filter) const override;
   void save(const std::filesystem::path& path, uint64_t generation,
@@ -353,7 +354,8 @@ LoadedIndex load_index(const std::filesystem::path& path, int64_t dim, const std
   try {
     std::optional<Snapshot> snapshot = read_snapshot(path, {options.kind, dim, 0, key, 0});
     if (!snapshot) return {};
-    return {rows_to_index(*snapshot, dim, options), snapshot->header.generation};
+    return {rows_to_index(*snapshot, dim, options), snapshot->header.generation,
+            snapshot->header.key};
   } catch (const std::exception& error) {
     log::debug("index snapshot " + path.string() + " not used: " + error.what());
     return {};

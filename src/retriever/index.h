@@ -51,6 +51,8 @@ class VectorIndex {
   /// ids [n] rising and larger than any added before, vectors [n, E].
   virtual void add(std::span<const uint64_t> ids, std::span<const float> vectors) = 0;
   virtual void remove(std::span<const uint64_t> ids) = 0;  ///< unknown ids are ignored
+  /// Vectors that were removed and are still in it, out of reach. A snapshot holds them, too.
+  [[nodiscard]] virtual int64_t removed() const { return 0; }
   /// The k best that pass the filter, best first, equal scores by lower id. Exact for flat; for
   /// hnsw over-fetches until k passed or all were seen.
   [[nodiscard]] virtual std::vector<Hit> search(std::span<const float> query, int64_t k,
@@ -58,7 +60,7 @@ class VectorIndex {
   /// What search() gives for each of the queries: in one go where that is quicker.
   [[nodiscard]] virtual std::vector<std::vector<Hit>> search_all(
       std::span<const std::span<const float>> queries, int64_t k, const IdFilter& filter) const;
-  /// Writes a snapshot that carries `generation` and `key` (the bank's fingerprint), atomically.
+  /// Writes a snapshot that carries `generation` and `key` (what it was made of), atomically.
   virtual void save(const std::filesystem::path& path, uint64_t generation,
                     const std::string& key) const = 0;
 };
@@ -68,10 +70,12 @@ std::unique_ptr<VectorIndex> make_index(int64_t dim, const IndexOptions& options
 struct LoadedIndex {
   std::unique_ptr<VectorIndex> index;
   uint64_t generation = 0;
+  std::string key = {};  ///< the whole of it
 };
 
 /// A snapshot, or nothing (index == nullptr) when it is missing, damaged (CRC-32C), of another
-/// kind, dimension or key: the caller rebuilds. Never throws for what the file holds.
+/// kind or dimension, or its key does not begin with `key`: the caller rebuilds. Never throws for
+/// what the file holds.
 LoadedIndex load_index(const std::filesystem::path& path, int64_t dim, const std::string& key,
                        const IndexOptions& options);
 

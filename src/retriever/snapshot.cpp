@@ -90,7 +90,7 @@ std::optional<Snapshot> read_snapshot(const std::filesystem::path& path,
   const char* at = reinterpret_cast<const char*>(bytes.data()) + sizeof(fixed);
   snapshot.header = {wanted.kind, wanted.dim, fixed.generation, std::string(at, fixed.key_bytes),
                      fixed.next_id};
-  if (snapshot.header.key != wanted.key) return std::nullopt;
+  if (!snapshot.header.key.starts_with(wanted.key)) return std::nullopt;
   at += fixed.key_bytes;
   snapshot.ids.resize(fixed.rows);
   std::copy_n(at, fixed.rows * 8, reinterpret_cast<char*>(snapshot.ids.data()));

@@ -39,8 +39,9 @@ void write_snapshot(const std::filesystem::path& path, const SnapshotHeader& hea
                     std::span<const uint64_t> ids, std::span<const uint8_t> dead,
                     std::string_view payload);
 
-/// Nothing when the file is missing, damaged, or not of `wanted` kind, dimension and key (the
-/// generation is the caller's to judge). Allocates no more than the file's size. Errors: io.
+/// Nothing when the file is missing, damaged, or not of `wanted` kind and dimension, or when its
+/// key does not begin with that one (the rest, and the generation, are the caller's to judge).
+/// Allocates no more than the file's size. Errors: io.
 std::optional<Snapshot> read_snapshot(const std::filesystem::path& path,
                                       const SnapshotHeader& wanted);
 

@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "common/error.h"
+#include "common/file.h"
 #include "support/reference_model.h"
 #include "support/temp_folder.h"
 
@@ -137,6 +139,80 @@ TEST_P(MemoryTest, WhatIsForgottenIsNeverFound) {
   EXPECT_EQ(fresh.search(query, 80, [](const auto&) { return true; }).size(), 40U);
 }
 
+/// Turns over bytes of the data file, wherever they stand.
+void damage(const std::filesystem::path& file, const std::string& pattern) {
+  const std::string bytes = read_file(file);
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  for (size_t at = bytes.find(pattern); at != std::string::npos; at = bytes.find(pattern, at + 1)) {
+    stream.seekp(static_cast<std::streamoff>(at));
+    stream.put(static_cast<char>(~pattern[0]));
+  }
+}
+
+TEST_P(MemoryTest, ARemovalReadsNoVectorAgain) {
+  add_document(100);
+  const membank::DocumentId marked = add_document(0);
+  const Tensor kv = Tensor::zeros({1, 4, 2}, DType::bf16);
+  membank::ChunkId id = 0;
+  bank_->update([&](membank::Transaction& transaction) {
+    const std::vector<int32_t> ids = {1, 2, 3, 4};
+    id = transaction.append_chunk(marked, ids, std::vector<float>(kDim, 1.25F), kv, kv);
+  });
+  add_document(100);
+  Memory memory(bank_, options());
+  std::string halves;
+  for (int i = 0; i < kDim; ++i) halves += std::string("\x00\x3D", 2);  // 1.25 in half precision
+  damage(bank_->folder() / "data.mdb", halves);
+  EXPECT_THROW((void)bank_->snapshot()->chunk_vector(id), Error);
+  const std::vector<membank::ChunkId> going = {7, 8, 150};
+  bank_->remove_chunks(going);
+  memory.refresh();
+  EXPECT_EQ(memory.chunks().size(), 198U);
+  EXPECT_EQ(memory.info(7), nullptr);
+  EXPECT_TRUE(memory.vector(150).empty());
+  EXPECT_EQ(memory.beside(9, -1), nullptr);
+  EXPECT_EQ(memory.beside(9, 1)->id, 10U);
+  std::set<membank::ChunkId> found;
+  const std::vector<std::vector<float>> query = {std::vector<float>(kDim, 1.0F)};
+  for (const FoundChunk& chunk : memory.search(query, 300, [](const auto&) { return true; })) {
+    found.insert(chunk.info.id);
+  }
+  EXPECT_EQ(found.size(), 198U);
+  EXPECT_TRUE(found.contains(id));
+  for (const membank::ChunkId gone : going) EXPECT_FALSE(found.contains(gone));
+}
+
+TEST_P(MemoryTest, ACopyThatTookSeveralCommitsIsSeenWhole) {
+  add_document(3);
+  Memory memory(bank_, options());
+  const Tensor kv = Tensor::zeros({1, 4, 2}, DType::bf16);
+  const std::vector<int32_t> ids = {1, 2, 3, 4};
+  membank::Document original{.name = "copy", .name_space = "default"};
+  original.tokens = 8;
+  membank::DocumentId copy = 0;
+  const auto copy_chunk = [&](membank::Transaction& transaction, int64_t begin) {
+    transaction.copy_chunk(copy, {.tokens = 4, .begin = begin}, ids, random_vector(), kv, kv);
+  };
+  bank_->update([&](membank::Transaction& transaction) {
+    copy = transaction.begin_copy(original);
+    copy_chunk(transaction, 0);
+  });
+  const membank::DocumentId between = add_document(1);
+  memory.refresh();
+  EXPECT_EQ(memory.chunks().size(), 4U);
+  EXPECT_EQ(memory.chunks().back().document, between);
+  bank_->update([&](membank::Transaction& transaction) {
+    copy_chunk(transaction, 4);
+    transaction.finish_copy(copy, original);
+  });
+  memory.refresh();
+  EXPECT_EQ(memory.chunks().size(), 6U);
+  EXPECT_EQ(memory.last_of(copy)->begin, 4);
+  const std::vector<std::vector<float>> query = {random_vector()};
+  EXPECT_EQ(memory.chunks_of(query, copy).size(), 2U);
+  EXPECT_EQ(memory.search(query, 30, [](const auto&) { return true; }).size(), 6U);
+}
+
 TEST_P(MemoryTest, ScopesChooseDocumentsAndNamespaces) {
   const membank::DocumentId one = add_document(10, "a");
   const membank::DocumentId two = add_document(10, "b");
@@ -255,6 +331,52 @@ class ForgetsAtTheLastMoment : public membank::Bank {
   membank::DocumentId going_;
   mutable int asked_ = 0;
 };
+
+TEST_P(HnswSnapshot, OfAnotherHistoryIsBuiltAnew) {
+  const auto data = folder_.path() / "bank" / "data.mdb";
+  add_document(50);
+  bank_.reset();
+  std::filesystem::copy_file(data, folder_.path() / "backup");
+  bank_ = open();
+  for (int i = 0; i < 3; ++i) add_document(50);
+  { const Memory first(bank_, options()); }
+  ASSERT_TRUE(std::filesystem::exists(bank_->folder() / "index.hnsw.snapshot"));
+  bank_.reset();
+  std::filesystem::copy_file(folder_.path() / "backup", data,
+                             std::filesystem::copy_options::overwrite_existing);
+  bank_ = open();
+  for (int i = 0; i < 3; ++i) add_document(50);  // the same ids, other vectors
+  const Memory restored(bank_, options());
+  ASSERT_EQ(restored.chunks().size(), 200U);
+  const auto snapshot = bank_->snapshot();
+  for (const membank::ChunkInfo& chunk : restored.chunks()) {
+    const auto vector = restored.vector(chunk.id);
+    EXPECT_EQ(std::vector<float>(vector.begin(), vector.end()), snapshot->chunk_vector(chunk.id))
+        << "chunk " << chunk.id;
+  }
+}
+
+TEST_P(HnswSnapshot, IsWrittenOnceAQuarterIsGone) {
+  const auto path = bank_->folder() / "index.hnsw.snapshot";
+  add_document(200);
+  Memory memory(bank_, options());
+  drop_index_snapshots(bank_->folder());
+  const auto remove = [&](membank::ChunkId from, membank::ChunkId to) {
+    std::vector<membank::ChunkId> ids;
+    for (membank::ChunkId id = from; id < to; ++id) ids.push_back(id);
+    bank_->remove_chunks(ids);
+    memory.refresh();
+  };
+  remove(10, 11);
+  EXPECT_FALSE(std::filesystem::exists(path)) << "it would hold a vector that is forgotten";
+  remove(100, 151);
+  ASSERT_TRUE(std::filesystem::exists(path));
+  const auto written = std::filesystem::last_write_time(path);
+  const Memory again(bank_, options());
+  EXPECT_EQ(std::filesystem::last_write_time(path), written) << "it was not used";
+  EXPECT_EQ(again.chunks().size(), 148U);
+  expect_same(memory, again, std::vector<std::vector<float>>{random_vector()});
+}
 
 TEST_P(HnswSnapshot, DoesNotOutliveWhatIsForgottenMeanwhile) {
   add_document(20);

@@ -220,6 +220,21 @@ TEST_F(SessionTest, ReadsWhatItsScopeAllowsFromNowOn) {
   EXPECT_TRUE(texts_of(*bank->snapshot(), "work").documents.empty()) << "a dialog is no text";
 }
 
+TEST_F(SessionTest, ReadsANamespaceOfItsScopeThatIsMadeLater) {
+  const auto bank = open_bank();
+  const auto session = open(bank, {.name = "", .scope = {.name_spaces = {"work"}}});
+  const auto found = [&] {
+    session->add({"user", "Can you find me a restaurant in Napa for noon?"});
+    session->answer(greedy(2));
+    return session->reading().size();
+  };
+  EXPECT_EQ(found(), 0U);
+  const auto other = open(bank, {.name = "other", .name_space = "work"});
+  talk(*other, 40);
+  other->save();
+  EXPECT_GT(found(), 0U);
+}
+
 TEST_F(SessionTest, ASeedDecidesOneAnswer) {
   GenerateOptions seeded;
   seeded.sampling.temperature = 1.5F;
