@@ -78,12 +78,17 @@ class StageRunner {
 
 /// Documents of a name that was read, with another content: gone. What was met itself stays, so
 /// that several rows of one name do not drive each other out.
-int64_t forget_replaced(const IngestState& state, membank::Bank& bank) {
+int64_t forget_replaced(IngestState& state, membank::Bank& bank) {
+  const auto snapshot = bank.snapshot();
+  for (const IngestState::SameText& same : state.same_texts()) {
+    const auto document = snapshot->find_text(same.name_space, same.hash);
+    if (document && document->complete) state.met(document->id, same.name_space, same.name);
+  }
   std::vector<membank::DocumentId> old;
-  for (const membank::Document& document : bank.snapshot()->documents()) {
-    if (document.kind == membank::DocumentKind::text &&
-        state.met_name(document.name_space, document.name) && !state.met_document(document.id)) {
-      old.push_back(document.id);
+  for (const auto& [name_space, name] : state.met_names()) {
+    for (const membank::DocumentId id :
+         snapshot->documents_of(name_space, membank::DocumentKind::text, name)) {
+      if (!state.met_document(id)) old.push_back(id);
     }
   }
   for (const membank::DocumentId id : old) {

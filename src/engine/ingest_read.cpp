@@ -89,7 +89,11 @@ class Reader {
     const DocumentBegin begin = identify(name, space, size, open());
     const bool repeated = !seen_.emplace(space, begin.hash).second;
     if (repeated || complete_) {
-      if (begin.id != 0) state_.met(begin.id, space, name);
+      if (begin.id != 0) {
+        state_.met(begin.id, space, name);
+      } else {
+        state_.met_again(begin.hash, space, name);
+      }
       done_with(size);
       state_.report({DocumentOutcome::known, name, space, size, {}});
       return;

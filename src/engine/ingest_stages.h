@@ -86,11 +86,19 @@ class IngestState {
   void failed(const std::string& name, const std::string& problem, int64_t size);
   /// Notes that the document (complete in the bank) was met in this run: --replace keeps it.
   void met(membank::DocumentId id, const std::string& name_space, const std::string& name);
+  /// Notes that a name has the text of another document of this run.
+  void met_again(const Digest& hash, const std::string& name_space, const std::string& name);
 
   [[nodiscard]] IngestTotals totals() const;
   void committed(int64_t chunks, int64_t tokens, const membank::Removed& pruned);
-  /// Whether (name_space, name) was met, and with which documents.
-  [[nodiscard]] bool met_name(const std::string& name_space, const std::string& name) const;
+  struct SameText {
+    Digest hash{};
+    std::string name_space;
+    std::string name;
+  };
+  /// Names (with their namespaces) that were met, and with which documents.
+  [[nodiscard]] std::set<std::pair<std::string, std::string>> met_names() const;
+  [[nodiscard]] std::vector<SameText> same_texts() const;
   [[nodiscard]] bool met_document(membank::DocumentId id) const;
 
  private:
@@ -99,6 +107,7 @@ class IngestState {
   IngestTotals totals_;
   std::set<membank::DocumentId> met_;
   std::set<std::pair<std::string, std::string>> met_names_;
+  std::vector<SameText> same_texts_;
 };
 
 /// Stage 1. `bank` and `tokens` may be null: then documents are only looked up and reported, and

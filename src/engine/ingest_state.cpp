@@ -55,9 +55,21 @@ void IngestState::committed(int64_t chunks, int64_t tokens_stored, const membank
   totals_.pruned.tokens += pruned.tokens;
 }
 
-bool IngestState::met_name(const std::string& name_space, const std::string& name) const {
+void IngestState::met_again(const Digest& hash, const std::string& name_space,
+                            const std::string& name) {
+  if (!options.replace) return;
   const std::scoped_lock lock(mutex_);
-  return met_names_.contains({name_space, name});
+  same_texts_.push_back({hash, name_space, name});
+}
+
+std::set<std::pair<std::string, std::string>> IngestState::met_names() const {
+  const std::scoped_lock lock(mutex_);
+  return met_names_;
+}
+
+std::vector<IngestState::SameText> IngestState::same_texts() const {
+  const std::scoped_lock lock(mutex_);
+  return same_texts_;
 }
 
 bool IngestState::met_document(membank::DocumentId id) const {

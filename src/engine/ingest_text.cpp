@@ -12,7 +12,12 @@ namespace {
 constexpr size_t kBlockBytes = size_t{64} << 10;
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-bool is_space(uint8_t value) { return value == ' ' || (value >= '\t' && value <= '\r'); }
+/// Unicode's white space, and the byte order mark.
+bool is_space(uint32_t code) {
+  return code == ' ' || (code >= '\t' && code <= '\r') || code == 0x85 || code == 0xA0 ||
+         code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 ||
+         code == 0x202F || code == 0x205F || code == 0x3000 || code == 0xFEFF;
+}
 
 /// Eight plain ASCII bytes, none of them NUL?
 bool plain_eight(const char* at) {
@@ -35,17 +40,21 @@ void TextCheck::byte(uint8_t value, int64_t offset) {
     if (value < low_ || value > high_) refuse();
     low_ = 0x80;
     high_ = 0xBF;
-    --missing_;
+    code_ = (code_ << 6) | (value & 0x3FU);
+    if (--missing_ == 0) visible_ = visible_ || !is_space(code_);
     return;
   }
   start_ = offset;
   if (value == 0) {
     fail(ErrorKind::format, "a binary file: byte " + std::to_string(offset) + " is zero");
   }
-  visible_ = visible_ || !is_space(value);
-  if (value < 0x80) return;
+  if (value < 0x80) {
+    visible_ = visible_ || !is_space(value);
+    return;
+  }
   if (value < 0xC2 || value > 0xF4) refuse();
   missing_ = value < 0xE0 ? 1 : value < 0xF0 ? 2 : 3;
+  code_ = value & (0x3FU >> missing_);
   if (value == 0xE0) low_ = 0xA0;
   if (value == 0xED) high_ = 0x9F;
   if (value == 0xF0) low_ = 0x90;

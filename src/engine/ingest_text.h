@@ -27,6 +27,7 @@ class TextCheck {
   int64_t bytes_ = 0;
   int64_t start_ = 0;   ///< offset of the character that is being read
   int missing_ = 0;     ///< continuation bytes that it still needs
+  uint32_t code_ = 0;   ///< of it, as far as it was read
   uint8_t low_ = 0x80;  ///< bounds of the next one
   uint8_t high_ = 0xBF;
   bool visible_ = false;  ///< something other than white space was there

@@ -63,7 +63,12 @@ const char* db_name(Db db) { return kNames[static_cast<size_t>(db)]; }
 void fail_lmdb(int code, const std::string& what, const std::filesystem::path& path) {
   if (code == MDB_MAP_FULL) throw MapFull{};
   std::string message = "cannot " + what + " " + path.string() + ": " + mdb_strerror(code);
-  if (code == MDB_PANIC) message += "; open the bank again";
+  if (code == MDB_PANIC) {  // the library refuses everything from then on
+    message =
+        "cannot " + what + " " + path.string() +
+        ": a commit failed while it was being written, and this process can use the bank no more; "
+        "end it and start it again, what was committed before is kept";
+  }
   const ErrorKind kind = kind_of(code, path);
   if (kind == ErrorKind::capacity && code == EIO) message += " (no room left)";
   if (code == ENOSPC || code == EDQUOT || (kind == ErrorKind::capacity && code == EIO)) {

@@ -50,7 +50,14 @@ TEST(TextCheck, NamesTheFirstBadByte) {
 TEST(TextCheck, RefusesBinaryAndEmpty) {
   EXPECT_EQ(refused(std::string_view("some text\0more text", 19)), "a binary file: byte 9 is zero");
   EXPECT_EQ(refused(""), "empty");
-  EXPECT_EQ(refused(" \n\t \r\n"), "empty: nothing but white space");
+  for (const std::string text :
+       {" \n\t \r\n", "\xEF\xBB\xBF", "\xEF\xBB\xBF \r\n", "\xC2\xA0\xC2\xA0", "\xE3\x80\x80\n",
+        "\xE2\x80\x83\xE2\x80\xA8"}) {
+    EXPECT_EQ(refused(text), "empty: nothing but white space");
+  }
+  for (const std::string text : {"\xEF\xBB\xBFx", "\xC2\xA1", "\xF0\x9F\x98\x80", "\xE3\x80\x81"}) {
+    EXPECT_EQ(refused(text), "");
+  }
 }
 
 ReadBlock read_in_blocks(std::string_view text, size_t block) {

@@ -83,6 +83,16 @@ TEST(Refusals, WhatIsNewInALaterProgramIsIgnored) {
   EXPECT_EQ(findings(*open_writer(folder.path())), "");
 }
 
+TEST(Refusals, ABankThatOnlyARestartCanUseAgain) {
+  constexpr int kPanic = -30795;  // MDB_PANIC
+  const Error error = error_of([] { fail_lmdb(kPanic, "read", "bank/data.mdb"); });
+  EXPECT_EQ(error.kind(), ErrorKind::io);
+  EXPECT_EQ(
+      std::string(error.what()),
+      "cannot read bank/data.mdb: a commit failed while it was being written, and this process "
+      "can use the bank no more; end it and start it again, what was committed before is kept");
+}
+
 TEST(Refusals, EveryFieldOfTheFingerprint) {
   const TempFolder folder;
   { add_text(*open_writer(folder.path()), "a", 2); }

@@ -192,6 +192,46 @@ TEST_F(BankToolChange, KvMovesBetweenBanksWithoutEncoding) {
   EXPECT_THAT(same.err, HasSubstr("both banks are the same"));
 }
 
+/// Turns over the first byte of a pattern in the bank's data, wherever it stands.
+void damage(const std::string& bank, const std::string& pattern) {
+  const std::string content = slurp(bank + "/data.mdb");
+  std::fstream stream(bank + "/data.mdb", std::ios::in | std::ios::out | std::ios::binary);
+  size_t at = content.find(pattern);
+  ASSERT_NE(at, std::string::npos);
+  for (; at != std::string::npos; at = content.find(pattern, at + 1)) {
+    stream.seekp(static_cast<std::streamoff>(at));
+    stream.put(static_cast<char>(~content[at]));
+  }
+}
+
+TEST_F(BankToolChange, KvLeavesOutWhatIsDamagedAndNamesIt) {
+  damage(bank_, "On day 3 the ship");
+  const std::string copy = folder_ / "copy";
+  const ToolResult result =
+      run_tool("memlong-bank", {"export", "--bank", bank_, "--kv", copy, "--json"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("document 1 'ship.txt' in namespace 'books' is not copied: "
+                                    "record 1/0 of database texts is damaged"));
+  const json totals = json::parse(result.out);
+  EXPECT_EQ(totals["documents"], 2);
+  ASSERT_EQ(totals["left_out"].size(), 1U);
+  EXPECT_EQ(totals["left_out"][0]["document"], 1);
+  EXPECT_EQ(totals["left_out"][0]["name"], "ship.txt");
+  EXPECT_EQ(run_json(copy, {"list"}).size(), 2U);
+  EXPECT_EQ(run_json(copy, {"verify"})["ok"], true);
+}
+
+TEST_F(BankToolChange, ShowNamesTheDocumentOfADamagedChunk) {
+  const auto ids = run_json(bank_, {"show", "chunk:2"})["ids"].get<std::vector<int32_t>>();
+  damage(bank_, {reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(int32_t)});
+  const ToolResult shown = run_tool("memlong-bank", {"show", "chunk:2", "--bank", bank_});
+  EXPECT_EQ(shown.code, 1);
+  EXPECT_THAT(shown.err, HasSubstr("record 2 of database chunks is damaged"));
+  EXPECT_THAT(shown.err, HasSubstr("it is of document 1"));
+  const json verdict = run_json(bank_, {"verify"}, 1);
+  EXPECT_EQ(verdict["bad"][0]["what"], "checksum does not match (a chunk of document 1)");
+}
+
 TEST_F(BankToolChange, VerifyNamesDamage) {
   std::string file;
   for (const auto& entry : std::filesystem::directory_iterator(bank_)) {

@@ -191,6 +191,21 @@ TEST_F(IngestTool, ReplacesByName) {
   EXPECT_EQ(open()->snapshot()->text(all[0].id), "A third tale.\n");
 }
 
+TEST_F(IngestTool, TwoFilesThatBecomeTheSameTextLeaveNoOldOne) {
+  const std::string one = folder_.write("one.txt", kText);
+  const std::string two = folder_.write("two.txt", "Another tale.\n");
+  totals({one, two});
+  (void)folder_.write("one.txt", "The same tale.\n");
+  (void)folder_.write("two.txt", "The same tale.\n");
+  const json result = totals({one, two, "--replace"});
+  EXPECT_EQ(result["documents_new"], 1);
+  EXPECT_EQ(result["documents_known"], 1);
+  EXPECT_EQ(result["documents_replaced"], 2);
+  const auto all = documents();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(open()->snapshot()->text(all[0].id), "The same tale.\n");
+}
+
 TEST_F(IngestTool, DryRunChangesNothing) {
   const std::string file = folder_.write("story.txt", kText);
   const ToolResult before = ingest({file, "--dry-run"});
