@@ -31,7 +31,9 @@ void add_server(OptionSet& set, ServeArguments& a) {
   set.add("api-key", &a.api_keys, "key that clients must send (may be repeated)")
       .value("KEY")
       .verbatim();
-  set.add("api-key-file", &a.api_key_file, "file of such keys, one a line").value("FILE");
+  set.add("api-key-file", &a.api_key_file, "file of such keys, one a line")
+      .value("FILE")
+      .existing();
   set.add("cors-origin", &a.guard.origins,
           "web pages of this origin may ask, as https://a.example; *: all (may be repeated)")
       .value("ORIGIN");
@@ -47,7 +49,7 @@ void add_server(OptionSet& set, ServeArguments& a) {
           "so many answers are made side by side; no more than --open-dialogs")
       .range(1, 10'000);
   set.add("queue", &a.queue, "so many requests may wait for the model").range(1, 100'000);
-  set.add("max-body", &a.http.max_body, "most bytes of a request").range(1, 1e12);
+  set.add("max-body", &a.http.max_body, "most bytes of a request").size().range(1, 1e12);
   set.add("max-connections", &a.http.max_connections, "so many clients at once").range(1, 60'000);
 }
 
