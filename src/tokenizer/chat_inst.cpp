@@ -24,7 +24,8 @@ class InstTemplate final : public TemplateBase {
     if (byte_level && !style.bos_each_turn) space_ = "";
   }
 
-  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before,
+                                      std::string_view previous) const override {
     check_role(message, before, true);
     if (message.role == "assistant") {
       return builder(true).content(space_, message.content).text(style_.answer_end).id(eos_).take();
@@ -37,7 +38,7 @@ class InstTemplate final : public TemplateBase {
           .text(style_.system_end)
           .take();
     }
-    if (before == 1) {  // behind the system message, in the same [INST]
+    if (previous == "system") {  // in the same [INST]
       return builder(true).content("", message.content).mark("[/INST]", " [/INST]").take();
     }
     MessageBuilder turn = builder(false);

@@ -11,7 +11,8 @@ class PlainTemplate final : public TemplateBase {
   explicit PlainTemplate(std::shared_ptr<const Tokenizer> tokenizer)
       : TemplateBase("plain", std::move(tokenizer)) {}
 
-  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before,
+                                      std::string_view /*previous*/) const override {
     check_role(message, before, false);
     const char* mark = message.role == "user"     ? "User:"
                        : message.role == "system" ? "System:"
@@ -37,7 +38,8 @@ class ZephyrTemplate final : public TemplateBase {
   explicit ZephyrTemplate(std::shared_ptr<const Tokenizer> tokenizer)
       : TemplateBase("zephyr", std::move(tokenizer)), eos_(need_eos()) {}
 
-  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before,
+                                      std::string_view /*previous*/) const override {
     check_role(message, before, false);
     return builder(before > 0)
         .mark(std::string("<|").append(message.role).append("|>"))
@@ -63,16 +65,17 @@ class VicunaTemplate final : public TemplateBase {
   explicit VicunaTemplate(std::shared_ptr<const Tokenizer> tokenizer)
       : TemplateBase("vicuna", std::move(tokenizer)), eos_(need_eos()) {}
 
-  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before,
+                                      std::string_view previous) const override {
     check_role(message, before, true);
     if (message.role == "system") return builder(false).content("", message.content).take();
     if (message.role == "assistant") {
       return builder(before > 0).text(" ASSISTANT:").content(" ", message.content).id(eos_).take();
     }
-    const bool after_system =
-        before == 1;  // otherwise the dialog begins, or an answer's </s> ended
-    return builder(after_system)
-        .text(after_system ? " USER:" : "USER:")
+    // Otherwise the dialog begins, or an answer's </s> ended.
+    const bool behind_text = previous == "system" || previous == "user";
+    return builder(behind_text)
+        .text(behind_text ? " USER:" : "USER:")
         .content(" ", message.content)
         .take();
   }

@@ -14,7 +14,8 @@ class MemlongTemplate final : public TemplateBase {
         assistant_(need("<|assistant|>")),
         end_(need("<|end|>")) {}
 
-  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before,
+                                      std::string_view /*previous*/) const override {
     check_role(message, before, false);
     const int32_t mark = message.role == "user"     ? user_
                          : message.role == "system" ? system_
@@ -40,7 +41,8 @@ class ChatmlTemplate final : public TemplateBase {
         start_(need("<|im_start|>")),
         end_(need("<|im_end|>")) {}
 
-  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before,
+                                      std::string_view /*previous*/) const override {
     check_role(message, before, false);
     return builder(before > 0)
         .id(start_)
@@ -70,7 +72,8 @@ class Llama3Template final : public TemplateBase {
         end_header_(need("<|end_header_id|>")),
         end_(need("<|eot_id|>")) {}
 
-  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const override {
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before,
+                                      std::string_view /*previous*/) const override {
     check_role(message, before, false);
     return header(message.role).content("", message.content).id(end_).take();
   }

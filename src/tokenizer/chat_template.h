@@ -37,8 +37,14 @@ class ChatTemplate {
   [[nodiscard]] virtual std::string name() const = 0;
   /// Ids that open a dialog (BOS where the tokenizer adds one).
   [[nodiscard]] virtual Ids opening() const = 0;
-  /// One message after `before` earlier messages. An unknown role is Error{format}.
-  [[nodiscard]] virtual EncodedMessage encode(const Message& message, size_t before) const = 0;
+  /// One message after `before` earlier messages, the last of them of the role `previous`. An
+  /// unknown role is Error{format}.
+  [[nodiscard]] virtual EncodedMessage encode(const Message& message, size_t before,
+                                              std::string_view previous) const = 0;
+  /// The same where the role before is not known: of two messages the first is a system message.
+  [[nodiscard]] EncodedMessage encode(const Message& message, size_t before) const {
+    return encode(message, before, before == 1 ? "system" : "");
+  }
   /// What is put in front of an answer that the model is to write.
   [[nodiscard]] virtual Ids answer_prefix(size_t before) const = 0;
   /// What closes an answer after the stop id (ids that encode() puts behind the stop id).

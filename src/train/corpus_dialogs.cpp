@@ -77,7 +77,8 @@ class DialogParser {
   }
 
   void add_message(const tokenizer::Message& message) {
-    const tokenizer::EncodedMessage encoded = model_.chat->encode(message, turns_.size());
+    const std::string previous = turns_.empty() ? "" : turns_.back().role;
+    const tokenizer::EncodedMessage encoded = model_.chat->encode(message, turns_.size(), previous);
     const int64_t begin = document_.size();
     document_.ids.insert(document_.ids.end(), encoded.ids.begin(), encoded.ids.end());
     turns_.push_back({.role = message.role,

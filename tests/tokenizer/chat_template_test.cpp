@@ -28,7 +28,9 @@ std::shared_ptr<const Tokenizer> rich(const std::string& model_more = "") {
 Ids encode_dialog(const ChatTemplate& chat, const std::vector<Message>& dialog, bool answer) {
   Ids ids = chat.opening();
   const auto add = [&](const Ids& more) { ids.insert(ids.end(), more.begin(), more.end()); };
-  for (size_t i = 0; i < dialog.size(); ++i) add(chat.encode(dialog[i], i).ids);
+  for (size_t i = 0; i < dialog.size(); ++i) {
+    add(chat.encode(dialog[i], i, i == 0 ? "" : dialog[i - 1].role).ids);
+  }
   if (answer) add(chat.answer_prefix(dialog.size()));
   return ids;
 }
@@ -87,6 +89,20 @@ TEST(ChatTemplate, Goldens) {
     }
   }
   EXPECT_THAT(chat_template_names(), testing::UnorderedElementsAreArray(names));
+}
+
+TEST(ChatTemplate, OnlyASystemMessageSharesTheUsersInst) {
+  const std::vector<Message> two = {{"user", "Hi"}, {"user", "there"}};
+  const std::vector<Message> greeted = {{"assistant", "Hello!"}, {"user", "Hi"}};
+  EXPECT_EQ(spelled("mistral", two), "<s>[INST] Hi [/INST][INST] there [/INST]");
+  EXPECT_EQ(spelled("mistral", greeted), "<s> Hello!</s>[INST] Hi [/INST]");
+  EXPECT_EQ(spelled("llama2", greeted), "<s> Hello! </s><s>[INST] Hi [/INST]");
+  EXPECT_EQ(spelled("vicuna", two), "<s>USER: Hi USER: there ASSISTANT:");
+  EXPECT_EQ(spelled("vicuna", greeted), "<s> ASSISTANT: Hello!</s>USER: Hi ASSISTANT:");
+  // Who does not know the role before takes a first message for the system's.
+  const auto chat = make_chat_template("mistral", rich());
+  EXPECT_EQ(chat->encode(two[1], 1).ids, chat->encode(two[1], 1, "system").ids);
+  EXPECT_EQ(chat->encode(two[1], 2).ids, chat->encode(two[1], 2, "assistant").ids);
 }
 
 TEST(ChatTemplate, MistralSinceNemoHasNoSpaces) {

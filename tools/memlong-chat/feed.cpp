@@ -15,9 +15,12 @@ namespace {
 int64_t count_tokens(const Chat& chat, const std::vector<tokenizer::Message>& messages,
                      size_t first) {
   size_t tokens = 0;
-  const size_t before = chat.session().turns().size();
+  const auto& turns = chat.session().turns();
+  std::string previous = turns.empty() ? "" : turns.back().role;
   for (size_t i = first; i < messages.size(); ++i) {
-    tokens += chat.model().chat->encode(messages[i], before + i - first).ids.size();
+    const size_t before = turns.size() + i - first;
+    tokens += chat.model().chat->encode(messages[i], before, previous).ids.size();
+    previous = messages[i].role;
   }
   return static_cast<int64_t>(tokens);
 }

@@ -39,7 +39,9 @@ std::optional<size_t> turn_of(const json& probe, const char* key) {
 void add_turn(const json& item, const engine::LoadedModel& model, RecallDialog& dialog) {
   const tokenizer::Message message{.role = string_of(item, "role", "a turn"),
                                    .content = string_of(item, "content", "a turn")};
-  const tokenizer::EncodedMessage encoded = model.chat->encode(message, dialog.turns.size());
+  const std::string previous = dialog.turns.empty() ? "" : dialog.turns.back().role;
+  const tokenizer::EncodedMessage encoded =
+      model.chat->encode(message, dialog.turns.size(), previous);
   const auto begin = static_cast<int64_t>(dialog.ids.size());
   dialog.ids.insert(dialog.ids.end(), encoded.ids.begin(), encoded.ids.end());
   dialog.turns.push_back({.role = message.role,
