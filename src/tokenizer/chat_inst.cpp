@@ -8,7 +8,7 @@ namespace {
 /// What differs between the two.
 struct InstStyle {
   const char* name;
-  const char* system_begin;  ///< between "[INST]" and the system message
+  const char* system_begin;  ///< between "[INST]" and the system message; opens with a space
   const char* system_end;
   bool bos_each_turn;      ///< <s> in front of every [INST], not only the first
   const char* answer_end;  ///< between an answer and </s>
@@ -20,20 +20,24 @@ class InstTemplate final : public TemplateBase {
  public:
   InstTemplate(const InstStyle& style, std::shared_ptr<const Tokenizer> tokenizer)
       : TemplateBase(style.name, std::move(tokenizer)), style_(style), eos_(need_eos()) {
-    const bool byte_level = !tokenizer_->adds_dummy_prefix() && tokenizer_->special_id("[INST]");
-    if (byte_level && !style.bos_each_turn) space_ = "";
+    marked_ = tokenizer_->special_id("[INST]") && tokenizer_->special_id("[/INST]");
+    if (marked_ && (tokenizer_->adds_dummy_prefix() || !style.bos_each_turn)) space_ = "";
   }
 
   [[nodiscard]] EncodedMessage encode(const Message& message, size_t before,
                                       std::string_view previous) const override {
     check_role(message, before, true);
     if (message.role == "assistant") {
-      return builder(true).content(space_, message.content).text(style_.answer_end).id(eos_).take();
+      return builder(!marked_)
+          .content(space_, message.content)
+          .text(style_.answer_end)
+          .id(eos_)
+          .take();
     }
     if (message.role == "system") {
       return builder(false)
           .mark("[INST]")
-          .text(space_[0] == 0 ? "" : style_.system_begin)
+          .text(style_.system_begin + (space_[0] == 0 ? 1 : 0))
           .content("", message.content)
           .text(style_.system_end)
           .take();
@@ -51,7 +55,10 @@ class InstTemplate final : public TemplateBase {
 
  private:
   InstStyle style_;
-  const char* space_ = " ";  ///< before a content; none in Mistral's templates since Nemo (tekken)
+  /// Before a content. None where the tokenizer puts one there itself, behind a mark that is a
+  /// token (Mistral since v2), and none in Mistral's templates since Nemo (tekken).
+  const char* space_ = " ";
+  bool marked_ = false;  ///< [INST] and [/INST] are tokens
   int32_t eos_;
 };
 

@@ -117,6 +117,36 @@ TEST(ChatTemplate, MistralSinceNemoHasNoSpaces) {
             "<s>[INST]Hi there[/INST]Hello!</s>[INST]Bye[/INST]");
 }
 
+TEST(ChatTemplate, BehindAMarkThatIsATokenThereIsOneSpace) {
+  const TempFolder folder;
+  write_model(folder, kDummyPrefix);
+  folder.write("added_tokens.json", R"({"[INST]": 4096, "[/INST]": 4097})");
+  const auto tokenizer = load_tokenizer(folder.path());
+  const auto joined = [&](const std::vector<Ids>& parts) {
+    Ids ids;
+    for (const Ids& part : parts) ids.insert(ids.end(), part.begin(), part.end());
+    return ids;
+  };
+  const Ids hi = tokenizer->encode("Hi there");  // the space is the tokenizer's own
+  const Ids hello = tokenizer->encode("Hello!");
+  const Ids bye = tokenizer->encode("Bye");
+  ASSERT_EQ(tokenizer->piece_bytes(hi.front()).front(), ' ');
+  const auto mistral = make_chat_template("mistral", tokenizer);
+  EXPECT_EQ(encode_dialog(*mistral, kNoSystem, true),
+            joined({{1, 4096}, hi, {4097}, hello, {2, 4096}, bye, {4097}}));
+  EXPECT_EQ(encode_dialog(*mistral, {kDialog.begin(), kDialog.begin() + 2}, true),
+            joined({{1, 4096},
+                    tokenizer->encode("Be brief."),
+                    tokenizer->encode("\n\n", true),
+                    tokenizer->encode("Hi there", true),
+                    {4097}}));
+  const auto llama2 = make_chat_template("llama2", tokenizer);
+  EXPECT_EQ(
+      encode_dialog(*llama2, kNoSystem, true),
+      joined(
+          {{1, 4096}, hi, {4097}, hello, tokenizer->encode(" ", true), {2, 1, 4096}, bye, {4097}}));
+}
+
 TEST(ChatTemplate, TextBehindASpecialTokenIsANewText) {
   EXPECT_EQ(spelled("llama2", kNoSystem, kDummyPrefix),
             "<s>[INST] Hi there [/INST] Hello! </s><s> [INST] Bye [/INST]");
