@@ -26,7 +26,7 @@ void load_text_side(const ModelOptions& options, LoadedModel& loaded) {
   check_vocabulary(options.folder.string(), loaded.tokens->vocab_size(), loaded.config.vocab);
   std::string name = loaded.settings.chat_template;
   if (name.empty()) name = tokenizer::recognise_chat_template(options.folder);
-  loaded.chat = tokenizer::make_chat_template(name, loaded.tokens);
+  loaded.chat = tokenizer::make_chat_template(name, loaded.tokens, loaded.config.eos);
 }
 
 /// The folder's weights with the adapter over them, or those that were handed in.

@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "common/file.h"
+#include "common/log.h"
 #include "model/json_fields.h"
 
 namespace memlong::model {
@@ -158,12 +159,20 @@ void read_token_ids(const JsonFields& fields, ModelConfig& config) {
   // -1 is how old configs say "none".
   const std::vector<int32_t> bos = fields.ids("bos_token_id", -1, config.vocab - 1);
   if (!bos.empty()) config.bos = bos.front();
-  const std::vector<int32_t> eos = fields.ids("eos_token_id", -1, config.vocab - 1);
-  if (eos.empty()) return;
-  config.eos.clear();
-  for (const int32_t id : eos) {
-    if (id >= 0) config.eos.push_back(id);
+  const std::vector<int32_t> named = fields.ids("eos_token_id", INT32_MIN, INT32_MAX);
+  std::vector<int32_t> eos;
+  bool odd = false;
+  for (const int32_t id : named) {
+    if (id == -1) continue;
+    if (id >= 0 && id < config.vocab) {
+      eos.push_back(id);
+      continue;
+    }
+    odd = true;
+    log::warn(fields.origin() + ": eos_token_id " + std::to_string(id) + " is no id below " +
+              std::to_string(config.vocab) + "; it is left out");
   }
+  if (!eos.empty() || (!named.empty() && !odd)) config.eos = std::move(eos);
 }
 
 }  // namespace

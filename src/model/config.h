@@ -28,7 +28,7 @@ struct ModelConfig {
   bool o_bias = false;
   bool mlp_bias = false;
   int32_t bos = -1;          ///< -1: none
-  std::vector<int32_t> eos;  ///< from generation_config.json where it is there
+  std::vector<int32_t> eos;  ///< generation_config.json's where it has some; all below `vocab`
 };
 
 /// Reads `folder`/config.json (old and new spelling of rope and dtype) and generation_config.json.

@@ -17,6 +17,7 @@ class JsonFields {
   JsonFields(const nlohmann::json& object, std::string origin)
       : object_(object), origin_(std::move(origin)) {}
 
+  [[nodiscard]] const std::string& origin() const { return origin_; }
   [[nodiscard]] bool has(const std::string& key) const;
   [[nodiscard]] const nlohmann::json& at(const std::string& key) const;
   /// A whole number in [low, high]; must be there.

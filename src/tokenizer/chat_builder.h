@@ -34,10 +34,18 @@ class MessageBuilder {
   bool continues_;
 };
 
+/// What a template is made of.
+struct TemplateParts {
+  std::shared_ptr<const Tokenizer> tokenizer;
+  Ids ends;  ///< what ends a sequence according to the model's own files
+};
+
 class TemplateBase : public ChatTemplate {
  public:
-  TemplateBase(std::string name, std::shared_ptr<const Tokenizer> tokenizer)
-      : tokenizer_(std::move(tokenizer)), name_(std::move(name)) {}
+  TemplateBase(std::string name, TemplateParts parts)
+      : tokenizer_(std::move(parts.tokenizer)),
+        ends_(std::move(parts.ends)),
+        name_(std::move(name)) {}
   [[nodiscard]] std::string name() const override { return name_; }
   [[nodiscard]] Ids opening() const override;
   [[nodiscard]] std::vector<std::string> stop_texts() const override { return {}; }
@@ -45,9 +53,10 @@ class TemplateBase : public ChatTemplate {
  protected:
   /// The id of a special token that this template cannot do without. Errors: config.
   [[nodiscard]] int32_t need(std::string_view special) const;
+  /// The end of a sequence: the tokenizer's, else the model's first. Errors: config.
   [[nodiscard]] int32_t need_eos() const;
-  /// `end`, and the end of a sequence where the tokenizer has another one.
-  [[nodiscard]] Ids or_eos(int32_t end) const;
+  /// `end` (-1: none), then the ends of a sequence that tokenizer and model name, each once.
+  [[nodiscard]] Ids or_ends(int32_t end) const;
   /// Refuses a role that is not system, user or assistant, and, with `system_first`, a system
   /// message that is not the first. Errors: format.
   void check_role(const Message& message, size_t before, bool system_first) const;
@@ -58,22 +67,22 @@ class TemplateBase : public ChatTemplate {
   std::shared_ptr<const Tokenizer> tokenizer_;
 
  private:
+  Ids ends_;
   std::string name_;
 };
 
-using TemplateMaker =
-    std::shared_ptr<const ChatTemplate> (*)(std::shared_ptr<const Tokenizer> tokenizer);
+using TemplateMaker = std::shared_ptr<const ChatTemplate> (*)(TemplateParts parts);
 
 // Templates whose marks are special tokens (chat_marked.cpp).
-std::shared_ptr<const ChatTemplate> make_memlong(std::shared_ptr<const Tokenizer> tokenizer);
-std::shared_ptr<const ChatTemplate> make_chatml(std::shared_ptr<const Tokenizer> tokenizer);
-std::shared_ptr<const ChatTemplate> make_llama3(std::shared_ptr<const Tokenizer> tokenizer);
+std::shared_ptr<const ChatTemplate> make_memlong(TemplateParts parts);
+std::shared_ptr<const ChatTemplate> make_chatml(TemplateParts parts);
+std::shared_ptr<const ChatTemplate> make_llama3(TemplateParts parts);
 // Templates whose marks are text on lines (chat_lines.cpp).
-std::shared_ptr<const ChatTemplate> make_plain(std::shared_ptr<const Tokenizer> tokenizer);
-std::shared_ptr<const ChatTemplate> make_zephyr(std::shared_ptr<const Tokenizer> tokenizer);
-std::shared_ptr<const ChatTemplate> make_vicuna(std::shared_ptr<const Tokenizer> tokenizer);
+std::shared_ptr<const ChatTemplate> make_plain(TemplateParts parts);
+std::shared_ptr<const ChatTemplate> make_zephyr(TemplateParts parts);
+std::shared_ptr<const ChatTemplate> make_vicuna(TemplateParts parts);
 // Templates with [INST] (chat_inst.cpp).
-std::shared_ptr<const ChatTemplate> make_llama2(std::shared_ptr<const Tokenizer> tokenizer);
-std::shared_ptr<const ChatTemplate> make_mistral(std::shared_ptr<const Tokenizer> tokenizer);
+std::shared_ptr<const ChatTemplate> make_llama2(TemplateParts parts);
+std::shared_ptr<const ChatTemplate> make_mistral(TemplateParts parts);
 
 }  // namespace memlong::tokenizer

@@ -18,8 +18,8 @@ constexpr InstStyle kMistral = {"mistral", " ", "\n\n", false, ""};
 
 class InstTemplate final : public TemplateBase {
  public:
-  InstTemplate(const InstStyle& style, std::shared_ptr<const Tokenizer> tokenizer)
-      : TemplateBase(style.name, std::move(tokenizer)), style_(style), eos_(need_eos()) {
+  InstTemplate(const InstStyle& style, TemplateParts parts)
+      : TemplateBase(style.name, std::move(parts)), style_(style), eos_(need_eos()) {
     marked_ = tokenizer_->special_id("[INST]") && tokenizer_->special_id("[/INST]");
     if (marked_ && (tokenizer_->adds_dummy_prefix() || !style.bos_each_turn)) space_ = "";
   }
@@ -51,7 +51,7 @@ class InstTemplate final : public TemplateBase {
   }
   [[nodiscard]] Ids answer_prefix(size_t /*before*/) const override { return {}; }
   [[nodiscard]] Ids answer_suffix() const override { return {}; }
-  [[nodiscard]] Ids stop_ids() const override { return {eos_}; }
+  [[nodiscard]] Ids stop_ids() const override { return or_ends(eos_); }
 
  private:
   InstStyle style_;
@@ -64,12 +64,12 @@ class InstTemplate final : public TemplateBase {
 
 }  // namespace
 
-std::shared_ptr<const ChatTemplate> make_llama2(std::shared_ptr<const Tokenizer> tokenizer) {
-  return std::make_shared<InstTemplate>(kLlama2, std::move(tokenizer));
+std::shared_ptr<const ChatTemplate> make_llama2(TemplateParts parts) {
+  return std::make_shared<InstTemplate>(kLlama2, std::move(parts));
 }
 
-std::shared_ptr<const ChatTemplate> make_mistral(std::shared_ptr<const Tokenizer> tokenizer) {
-  return std::make_shared<InstTemplate>(kMistral, std::move(tokenizer));
+std::shared_ptr<const ChatTemplate> make_mistral(TemplateParts parts) {
+  return std::make_shared<InstTemplate>(kMistral, std::move(parts));
 }
 
 }  // namespace memlong::tokenizer

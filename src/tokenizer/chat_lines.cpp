@@ -8,8 +8,7 @@ namespace {
 /// For base models that know no template: "User: content\n".
 class PlainTemplate final : public TemplateBase {
  public:
-  explicit PlainTemplate(std::shared_ptr<const Tokenizer> tokenizer)
-      : TemplateBase("plain", std::move(tokenizer)) {}
+  explicit PlainTemplate(TemplateParts parts) : TemplateBase("plain", std::move(parts)) {}
 
   [[nodiscard]] EncodedMessage encode(const Message& message, size_t before,
                                       std::string_view /*previous*/) const override {
@@ -23,9 +22,7 @@ class PlainTemplate final : public TemplateBase {
     return builder(before > 0).text("Assistant:").take_ids();
   }
   [[nodiscard]] Ids answer_suffix() const override { return builder(true).text("\n").take_ids(); }
-  [[nodiscard]] Ids stop_ids() const override {
-    return tokenizer_->eos() >= 0 ? Ids{tokenizer_->eos()} : Ids{};
-  }
+  [[nodiscard]] Ids stop_ids() const override { return or_ends(-1); }
   [[nodiscard]] std::vector<std::string> stop_texts() const override {
     return {"\nUser:", "\nSystem:", "\nAssistant:"};
   }
@@ -35,8 +32,8 @@ class PlainTemplate final : public TemplateBase {
 /// special tokens of that name.
 class ZephyrTemplate final : public TemplateBase {
  public:
-  explicit ZephyrTemplate(std::shared_ptr<const Tokenizer> tokenizer)
-      : TemplateBase("zephyr", std::move(tokenizer)), eos_(need_eos()) {}
+  explicit ZephyrTemplate(TemplateParts parts)
+      : TemplateBase("zephyr", std::move(parts)), eos_(need_eos()) {}
 
   [[nodiscard]] EncodedMessage encode(const Message& message, size_t before,
                                       std::string_view /*previous*/) const override {
@@ -53,7 +50,7 @@ class ZephyrTemplate final : public TemplateBase {
     return builder(before > 0).mark("<|assistant|>").text("\n").take_ids();
   }
   [[nodiscard]] Ids answer_suffix() const override { return builder(false).text("\n").take_ids(); }
-  [[nodiscard]] Ids stop_ids() const override { return {eos_}; }
+  [[nodiscard]] Ids stop_ids() const override { return or_ends(eos_); }
 
  private:
   int32_t eos_;
@@ -62,8 +59,8 @@ class ZephyrTemplate final : public TemplateBase {
 /// "system USER: content ASSISTANT: content</s>USER: ..." (Vicuna 1.1).
 class VicunaTemplate final : public TemplateBase {
  public:
-  explicit VicunaTemplate(std::shared_ptr<const Tokenizer> tokenizer)
-      : TemplateBase("vicuna", std::move(tokenizer)), eos_(need_eos()) {}
+  explicit VicunaTemplate(TemplateParts parts)
+      : TemplateBase("vicuna", std::move(parts)), eos_(need_eos()) {}
 
   [[nodiscard]] EncodedMessage encode(const Message& message, size_t before,
                                       std::string_view previous) const override {
@@ -83,7 +80,7 @@ class VicunaTemplate final : public TemplateBase {
     return builder(before > 0).text(" ASSISTANT:").take_ids();
   }
   [[nodiscard]] Ids answer_suffix() const override { return {}; }
-  [[nodiscard]] Ids stop_ids() const override { return {eos_}; }
+  [[nodiscard]] Ids stop_ids() const override { return or_ends(eos_); }
   [[nodiscard]] std::vector<std::string> stop_texts() const override { return {"USER:"}; }
 
  private:
@@ -92,16 +89,16 @@ class VicunaTemplate final : public TemplateBase {
 
 }  // namespace
 
-std::shared_ptr<const ChatTemplate> make_plain(std::shared_ptr<const Tokenizer> tokenizer) {
-  return std::make_shared<PlainTemplate>(std::move(tokenizer));
+std::shared_ptr<const ChatTemplate> make_plain(TemplateParts parts) {
+  return std::make_shared<PlainTemplate>(std::move(parts));
 }
 
-std::shared_ptr<const ChatTemplate> make_zephyr(std::shared_ptr<const Tokenizer> tokenizer) {
-  return std::make_shared<ZephyrTemplate>(std::move(tokenizer));
+std::shared_ptr<const ChatTemplate> make_zephyr(TemplateParts parts) {
+  return std::make_shared<ZephyrTemplate>(std::move(parts));
 }
 
-std::shared_ptr<const ChatTemplate> make_vicuna(std::shared_ptr<const Tokenizer> tokenizer) {
-  return std::make_shared<VicunaTemplate>(std::move(tokenizer));
+std::shared_ptr<const ChatTemplate> make_vicuna(TemplateParts parts) {
+  return std::make_shared<VicunaTemplate>(std::move(parts));
 }
 
 }  // namespace memlong::tokenizer

@@ -7,8 +7,8 @@ namespace {
 /// The reference model's: <|user|>content<|end|>, and <|assistant|> in front of an answer.
 class MemlongTemplate final : public TemplateBase {
  public:
-  explicit MemlongTemplate(std::shared_ptr<const Tokenizer> tokenizer)
-      : TemplateBase("memlong", std::move(tokenizer)),
+  explicit MemlongTemplate(TemplateParts parts)
+      : TemplateBase("memlong", std::move(parts)),
         system_(need("<|system|>")),
         user_(need("<|user|>")),
         assistant_(need("<|assistant|>")),
@@ -24,7 +24,7 @@ class MemlongTemplate final : public TemplateBase {
   }
   [[nodiscard]] Ids answer_prefix(size_t /*before*/) const override { return {assistant_}; }
   [[nodiscard]] Ids answer_suffix() const override { return {}; }
-  [[nodiscard]] Ids stop_ids() const override { return or_eos(end_); }
+  [[nodiscard]] Ids stop_ids() const override { return or_ends(end_); }
 
  private:
   int32_t system_;
@@ -36,8 +36,8 @@ class MemlongTemplate final : public TemplateBase {
 /// <|im_start|>user\ncontent<|im_end|>\n
 class ChatmlTemplate final : public TemplateBase {
  public:
-  explicit ChatmlTemplate(std::shared_ptr<const Tokenizer> tokenizer)
-      : TemplateBase("chatml", std::move(tokenizer)),
+  explicit ChatmlTemplate(TemplateParts parts)
+      : TemplateBase("chatml", std::move(parts)),
         start_(need("<|im_start|>")),
         end_(need("<|im_end|>")) {}
 
@@ -56,7 +56,7 @@ class ChatmlTemplate final : public TemplateBase {
     return builder(before > 0).id(start_).text("assistant\n").take_ids();
   }
   [[nodiscard]] Ids answer_suffix() const override { return builder(false).text("\n").take_ids(); }
-  [[nodiscard]] Ids stop_ids() const override { return or_eos(end_); }
+  [[nodiscard]] Ids stop_ids() const override { return or_ends(end_); }
 
  private:
   int32_t start_;
@@ -66,8 +66,8 @@ class ChatmlTemplate final : public TemplateBase {
 /// <|start_header_id|>user<|end_header_id|>\n\ncontent<|eot_id|>
 class Llama3Template final : public TemplateBase {
  public:
-  explicit Llama3Template(std::shared_ptr<const Tokenizer> tokenizer)
-      : TemplateBase("llama3", std::move(tokenizer)),
+  explicit Llama3Template(TemplateParts parts)
+      : TemplateBase("llama3", std::move(parts)),
         start_(need("<|start_header_id|>")),
         end_header_(need("<|end_header_id|>")),
         end_(need("<|eot_id|>")) {}
@@ -81,7 +81,7 @@ class Llama3Template final : public TemplateBase {
     return header("assistant").take_ids();
   }
   [[nodiscard]] Ids answer_suffix() const override { return {}; }
-  [[nodiscard]] Ids stop_ids() const override { return or_eos(end_); }
+  [[nodiscard]] Ids stop_ids() const override { return or_ends(end_); }
 
  private:
   [[nodiscard]] MessageBuilder header(const std::string& role) const {
@@ -95,16 +95,16 @@ class Llama3Template final : public TemplateBase {
 
 }  // namespace
 
-std::shared_ptr<const ChatTemplate> make_memlong(std::shared_ptr<const Tokenizer> tokenizer) {
-  return std::make_shared<MemlongTemplate>(std::move(tokenizer));
+std::shared_ptr<const ChatTemplate> make_memlong(TemplateParts parts) {
+  return std::make_shared<MemlongTemplate>(std::move(parts));
 }
 
-std::shared_ptr<const ChatTemplate> make_chatml(std::shared_ptr<const Tokenizer> tokenizer) {
-  return std::make_shared<ChatmlTemplate>(std::move(tokenizer));
+std::shared_ptr<const ChatTemplate> make_chatml(TemplateParts parts) {
+  return std::make_shared<ChatmlTemplate>(std::move(parts));
 }
 
-std::shared_ptr<const ChatTemplate> make_llama3(std::shared_ptr<const Tokenizer> tokenizer) {
-  return std::make_shared<Llama3Template>(std::move(tokenizer));
+std::shared_ptr<const ChatTemplate> make_llama3(TemplateParts parts) {
+  return std::make_shared<Llama3Template>(std::move(parts));
 }
 
 }  // namespace memlong::tokenizer

@@ -1,5 +1,6 @@
 #include "tokenizer/chat_template.h"
 
+#include <algorithm>
 #include <array>
 
 #include "common/error.h"
@@ -60,17 +61,24 @@ int32_t TemplateBase::need(std::string_view special) const {
 }
 
 int32_t TemplateBase::need_eos() const {
-  if (tokenizer_->eos() < 0) {
+  if (tokenizer_->eos() >= 0) return tokenizer_->eos();
+  if (ends_.empty()) {
     fail(ErrorKind::config, "chat template " + name_ +
                                 " needs an end-of-sequence token, which this tokenizer lacks; "
                                 "choose another template");
   }
-  return tokenizer_->eos();
+  return ends_.front();
 }
 
-Ids TemplateBase::or_eos(int32_t end) const {
-  const int32_t eos = tokenizer_->eos();
-  return eos >= 0 && eos != end ? Ids{end, eos} : Ids{end};
+Ids TemplateBase::or_ends(int32_t end) const {
+  Ids all;
+  const auto add = [&all](int32_t id) {
+    if (id >= 0 && std::find(all.begin(), all.end(), id) == all.end()) all.push_back(id);
+  };
+  add(end);
+  add(tokenizer_->eos());
+  for (const int32_t id : ends_) add(id);
+  return all;
 }
 
 void TemplateBase::check_role(const Message& message, size_t before, bool system_first) const {
@@ -86,9 +94,10 @@ void TemplateBase::check_role(const Message& message, size_t before, bool system
 }
 
 std::shared_ptr<const ChatTemplate> make_chat_template(const std::string& name,
-                                                       std::shared_ptr<const Tokenizer> tokenizer) {
+                                                       std::shared_ptr<const Tokenizer> tokenizer,
+                                                       Ids ends) {
   for (const auto& [known, make] : kTemplates) {
-    if (name == known) return make(std::move(tokenizer));
+    if (name == known) return make({std::move(tokenizer), std::move(ends)});
   }
   std::string all;
   for (const std::string& known : chat_template_names()) all += (all.empty() ? "" : ", ") + known;

@@ -49,16 +49,18 @@ class ChatTemplate {
   [[nodiscard]] virtual Ids answer_prefix(size_t before) const = 0;
   /// What closes an answer after the stop id (ids that encode() puts behind the stop id).
   [[nodiscard]] virtual Ids answer_suffix() const = 0;
-  /// An answer ends with any of these ids ...
+  /// An answer ends with any of these ids: the template's, the tokenizer's, the model's ...
   [[nodiscard]] virtual Ids stop_ids() const = 0;
   /// ... or when its text contains any of these (templates whose marks are plain text).
   [[nodiscard]] virtual std::vector<std::string> stop_texts() const = 0;
 };
 
-/// Names: plain, llama2, llama3, mistral, zephyr, chatml, vicuna, memlong. Errors: usage for
+/// Names: plain, llama2, llama3, mistral, zephyr, chatml, vicuna, memlong. `ends`: ids that end a
+/// sequence according to the model's config files; answers stop at them too. Errors: usage for
 /// another name, config when the tokenizer lacks a special token that the template needs.
 std::shared_ptr<const ChatTemplate> make_chat_template(const std::string& name,
-                                                       std::shared_ptr<const Tokenizer> tokenizer);
+                                                       std::shared_ptr<const Tokenizer> tokenizer,
+                                                       Ids ends = {});
 
 /// The name that tokenizer_config.json's chat_template (or chat_template.jinja) is recognised as;
 /// "plain" when there is none or it is not known.

@@ -170,7 +170,7 @@ TEST(Config, AbsurdValuesAreRefusedByName) {
       {"partial_rotary_factor", 0.5, "partial_rotary_factor"},
       {"hidden_act", "gelu", "hidden_act"},
       {"tie_word_embeddings", "yes", "tie_word_embeddings"},
-      {"eos_token_id", 32000, "eos_token_id"},
+      {"bos_token_id", 32000, "bos_token_id"},
       {"eos_token_id", {2, "x"}, "eos_token_id"},
       {"max_position_embeddings", 0, "max_position_embeddings"},
       {"architectures", {"GPT2LMHeadModel"}, "GPT2LMHeadModel"},
@@ -210,6 +210,18 @@ TEST(Config, GenerationConfigNamesMoreEnds) {
   folder.write("generation_config.json", R"({"eos_token_id": [2, 6]})");
   EXPECT_THAT(load_config(folder.path()).eos, ElementsAre(2, 6));
   EXPECT_EQ(load_config(folder.path()).bos, 1);
+}
+
+TEST(Config, AnEndThatTheModelHasNoRowForIsLeftOut) {
+  json root = llama();
+  root["eos_token_id"] = {2, 32000, -7};
+  EXPECT_THAT(parse(root).eos, ElementsAre(2));
+  const TempFolder folder;
+  folder.write("config.json", llama().dump());
+  folder.write("generation_config.json", R"({"eos_token_id": [32000, 128009]})");
+  EXPECT_THAT(load_config(folder.path()).eos, ElementsAre(2)) << "those of config.json stay";
+  folder.write("generation_config.json", R"({"eos_token_id": -1})");
+  EXPECT_THAT(load_config(folder.path()).eos, ElementsAre()) << "-1 says: none";
 }
 
 TEST(Config, AMissingFileIsAnIoError) {

@@ -174,6 +174,30 @@ TEST(ChatTemplate, AnEndOfSequenceThatEndsMessagesStopsOnce) {
   EXPECT_EQ(make_chat_template("memlong", load_tokenizer(folder.path()))->stop_ids(), (Ids{6}));
 }
 
+TEST(ChatTemplate, AnswersStopAtTheEndsThatTheModelNames) {
+  // As Llama 3.1 Instruct: <|eot_id|> ends a message, two more ids of generation_config.json stop.
+  const auto tokenizer = rich();
+  EXPECT_EQ(make_chat_template("llama3", tokenizer, {4090, 2, 4091, 4100})->stop_ids(),
+            (Ids{4100, 2, 4090, 4091}));
+  for (const std::string& name : chat_template_names()) {
+    const Ids own = make_chat_template(name, tokenizer)->stop_ids();
+    Ids all = own;
+    all.push_back(4090);
+    EXPECT_EQ(make_chat_template(name, tokenizer, {own.back(), 4090})->stop_ids(), all) << name;
+  }
+  const TempFolder folder;
+  write_model(folder);
+  folder.write("tokenizer_config.json", R"({"eos_token": null})");
+  const auto endless = load_tokenizer(folder.path());
+  EXPECT_EQ(make_chat_template("plain", endless, {7, 8})->stop_ids(), (Ids{7, 8}));
+  for (const char* name : {"llama2", "mistral", "zephyr", "vicuna"}) {
+    const auto chat = make_chat_template(name, endless, {7, 8});
+    EXPECT_EQ(chat->stop_ids(), (Ids{7, 8})) << name;
+    const EncodedMessage answer = chat->encode({"assistant", "x"}, 1);
+    EXPECT_THAT(answer.ids, testing::Contains(7)) << name;
+  }
+}
+
 TEST(ChatTemplate, ContentStandsWhereItIsSaidToStand) {
   const auto tokenizer = rich(kDummyPrefix);
   for (const std::string& name : chat_template_names()) {
