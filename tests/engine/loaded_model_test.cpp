@@ -1,10 +1,11 @@
 // What the files of a model folder beside its weights decide.
+#include "engine/loaded_model.h"
+
 #include <map>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/loaded_model.h"
 #include "engine/session.h"
 #include "support/reference_model.h"
 

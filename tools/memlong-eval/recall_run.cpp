@@ -49,6 +49,19 @@ void note_retrieved(const engine::RetrievedSet* set, int64_t window_start, int64
   }
 }
 
+/// Where a template has no mark for answers, the token before opens one (as for a session): its
+/// logits give the first of the answer.
+int64_t lent_marks(const membank::Turn& answer) {
+  return answer.content_begin > answer.begin ? 0 : 1;
+}
+
+/// Takes the likeliest ids and the log-probability of rows [T, V] that predict `wanted`.
+void add_rows(const TensorView& rows, std::span<const int32_t> wanted, Outcome& outcome) {
+  const std::vector<int32_t> likeliest = argmax_rows(rows);
+  outcome.argmax.insert(outcome.argmax.end(), likeliest.begin(), likeliest.end());
+  outcome.log_probability += log_probability(rows, wanted);
+}
+
 /// Reads the true answer turn but for its last token, and judges every prediction.
 void judge(engine::Stream& stream, int64_t chunk, Outcome& outcome) {
   const membank::Turn& answer = outcome.dialog->turns[outcome.probe->turn];
@@ -60,13 +73,21 @@ void judge(engine::Stream& stream, int64_t chunk, Outcome& outcome) {
     window_start = segment.window_start;
   });
   const Ids& ids = outcome.dialog->ids;
-  stream.read(Ids(ids.begin() + answer.begin, ids.begin() + answer.end - 1), engine::Want::all);
+  const std::span wanted(outcome.wanted);
+  const auto lent = static_cast<size_t>(lent_marks(answer));
+  if (lent > 0) {
+    stream.read_last_again();
+    add_rows(stream.logits().reshape({1, stream.logits().dim(0)}), wanted.first(lent), outcome);
+  }
+  const Ids turn(ids.begin() + answer.begin, ids.begin() + answer.end - 1);
+  stream.read(turn, engine::Want::all);
   stream.on_segment({});
   note_retrieved(set.get(), window_start, chunk, outcome);
-  const int64_t first = answer.content_begin - answer.begin - 1;
-  const TensorView rows = stream.logits().slice(0, first, stream.logits().dim(0));
-  outcome.argmax = argmax_rows(rows);
-  outcome.log_probability = log_probability(rows, outcome.wanted);
+  if (!turn.empty()) {
+    const int64_t first = lent > 0 ? 0 : answer.content_begin - answer.begin - 1;
+    add_rows(stream.logits().slice(0, first, stream.logits().dim(0)), wanted.subspan(lent),
+             outcome);
+  }
   outcome.exact = outcome.argmax == outcome.wanted;
 }
 
@@ -89,7 +110,8 @@ class Questions {
 
   Outcome ask(const Probe& probe) {
     Outcome outcome = start_outcome(dialog_, probe);
-    if (outcome.answer_end - outcome.answer_begin > model_->window_capacity()) {
+    const int64_t lent = lent_marks(dialog_.turns[probe.turn]);
+    if (outcome.answer_end - outcome.answer_begin + lent > model_->window_capacity()) {
       fail(ErrorKind::format, "an answer of " +
                                   std::to_string(outcome.answer_end - outcome.answer_begin) +
                                   " tokens fits into no window; try --protocol session");
@@ -102,7 +124,8 @@ class Questions {
     }
     const int64_t tau = model_->settings.chunk;
     const int64_t before = std::min<int64_t>(256, model_->window_capacity() - tau);
-    const int64_t start = std::max<int64_t>(0, (outcome.answer_end - before) / tau * tau);
+    const int64_t start = std::clamp<int64_t>((outcome.answer_end - before) / tau * tau, 0,
+                                              outcome.answer_begin - lent);
     {
       const auto stream = open(start, outcome.answer_begin, probe);
       judge(*stream, tau, outcome);
@@ -130,15 +153,16 @@ class Questions {
     auto stream = std::make_unique<engine::Stream>(
         context_, model_, embedder_, memory_,
         engine::StreamOptions{.use_memory = options_.use_memory, .first_window = start});
+    const int64_t lent = lent_marks(dialog_.turns[probe.turn]);
     std::vector<engine::AnswerSpan> spans;
     for (const engine::AnswerSpan& span : spans_) {
-      if (span.begin < answer_begin) spans.push_back(span);
+      if (span.begin < answer_begin - lent) spans.push_back(span);
     }
     stream->restore({dialog_.ids.begin(), dialog_.ids.begin() + answer_begin}, std::move(spans),
                     answer_begin);
     const size_t asked = asked_before(dialog_, probe.turn);
     if (asked == probe.turn) return stream;  // nobody asked: it is not its own question
-    stream->begin_answer(dialog_.turns[asked].begin, dialog_.turns[asked].end);
+    stream->begin_answer(dialog_.turns[asked].begin, dialog_.turns[asked].end, lent);
     return stream;
   }
 
@@ -147,7 +171,11 @@ class Questions {
     const auto longest = static_cast<size_t>(std::min<int64_t>(64, room));
     const Ids stop = model_->chat->stop_ids();
     Context host({.threads = context_.threads()});
-    stream.read(prefix(probe), engine::Want::last);
+    if (const Ids mark = prefix(probe); mark.empty()) {
+      stream.read_last_again();
+    } else {
+      stream.read(mark, engine::Want::last);
+    }
     Ids ids;
     while (ids.size() < longest) {
       const auto id = static_cast<int32_t>(ops::argmax(host, stream.logits()));
@@ -200,7 +228,7 @@ std::vector<Outcome> read_session(Context& context,
     if (turn.role == "user") stream.end_answer();
     if (turn.role == "assistant" && asked_before(dialog, t) != t) {
       const membank::Turn& question = dialog.turns[asked_before(dialog, t)];
-      stream.begin_answer(question.begin, question.end);
+      stream.begin_answer(question.begin, question.end, lent_marks(turn));
     }
     const auto probe = std::find_if(dialog.probes.begin(), dialog.probes.end(),
                                     [t](const Probe& candidate) { return candidate.turn == t; });
