@@ -65,7 +65,7 @@ std::shared_ptr<Env> Env::open(const std::filesystem::path& folder, bool write, 
   const bool there = std::filesystem::exists(env->file_, none);
   if (there) check_meta_pages(env->file_);
   try {
-    if (write && !there) env->make_file(lock, map_bytes);
+    if (write && !there) env->make_file(*lock, map_bytes);
     env->open_environment(map_bytes);
   } catch (...) {
     // A half-made file, for which there was no room, must not stand in the way of the next try.
