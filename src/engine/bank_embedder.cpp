@@ -17,7 +17,7 @@ std::shared_ptr<const retriever::Embedder> settle_embedder(
   const bool store = bank != nullptr && bank->writable() && model.settings.embedder == "sif" &&
                      bank->snapshot()->blob("sif").empty();
   if (known != nullptr && !store) return known;
-  std::string blob = make_sif_blob(context, model, model.tokens->encode(text));
+  std::string blob = make_sif_blob(model, model.tokens->encode(text));
   if (store) {
     bank->update([&](membank::Transaction& change) {
       const std::string first = change.blob("sif");  // another thread was quicker

@@ -17,8 +17,9 @@ namespace memlong::engine {
 std::shared_ptr<const retriever::Embedder> bank_embedder(Context& context, const LoadedModel& model,
                                                          const membank::Bank* bank);
 
-/// `known` where it is settled; else one for the language of `text`, kept in the bank where that is
-/// open for writing and has none. Errors: those of make_sif_blob and of the bank.
+/// `known` where it is settled; else one for the language of `text` (make_sif_blob), kept in the
+/// bank where that is open for writing and has none. Errors: those of make_sif_blob and of the
+/// bank.
 std::shared_ptr<const retriever::Embedder> settle_embedder(
     Context& context, const LoadedModel& model, membank::Bank* bank,
     std::shared_ptr<const retriever::Embedder> known, std::string_view text);

@@ -57,7 +57,7 @@ class EncodeStage {
     if (known && (embedder->name() != "sif" || !blob.empty())) return embedder;
     const tokenizer::Ids ids = known ? tokenizer::Ids{} : look_ahead();
     if (!known && ids.empty()) return nullptr;
-    blob = make_sif_blob(context_, *model_, ids);
+    blob = make_sif_blob(*model_, ids);
     send_blob(bank, "sif", blob);
     return make_embedder(context_, *model_, blob);
   }

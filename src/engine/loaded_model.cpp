@@ -164,7 +164,8 @@ std::shared_ptr<const retriever::SentenceEncoder> load_encoder(
       {.folder = settings.encoder, .dtype = dtype, .threads = context.threads()});
 }
 
-std::shared_ptr<const retriever::Embedder> make_embedder(Context& context, const LoadedModel& model,
+std::shared_ptr<const retriever::Embedder> make_embedder(Context& /*context*/,
+                                                         const LoadedModel& model,
                                                          const std::string& sif_blob) {
   if (model.settings.embedder == "pooled") {
     return retriever::make_pooled_embedder(model.config.hidden);
@@ -173,25 +174,14 @@ std::shared_ptr<const retriever::Embedder> make_embedder(Context& context, const
     MEMLONG_CHECK(model.encoder != nullptr, "a model that was loaded without its encoder");
     return retriever::make_encoder_embedder(model.encoder, model.tokens);
   }
-  Context host({.threads = context.threads()});  // the embedder reads its table there
   if (!sif_blob.empty()) {
     const auto parameters = retriever::SifParameters::deserialize(sif_blob);
-    return retriever::make_sif_embedder(host, model.weights->embedding, parameters);
+    return retriever::make_sif_embedder(model.weights->embedding, parameters, model.weights);
   }
   const auto parameters =
       retriever::load_sif(model.folder, model.config.vocab, model.config.hidden);
   if (!parameters) return nullptr;
-  return retriever::make_sif_embedder(host, model.weights->embedding, *parameters);
-}
-
-std::string make_sif_blob(Context& context, const LoadedModel& model,
-                          std::span<const int32_t> ids) {
-  auto parameters = retriever::load_sif(model.folder, model.config.vocab, model.config.hidden);
-  if (!parameters) {
-    Context host({.threads = context.threads()});
-    parameters = retriever::estimate_sif(host, model.weights->embedding, ids, model.settings.chunk);
-  }
-  return parameters->serialize();
+  return retriever::make_sif_embedder(model.weights->embedding, *parameters, model.weights);
 }
 
 }  // namespace memlong::engine

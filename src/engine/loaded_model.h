@@ -80,12 +80,14 @@ std::shared_ptr<const retriever::SentenceEncoder> load_encoder(
     const Context& context, const model::MemorySettings& settings, DType dtype);
 
 /// The embedder for this model. `sif_blob`: the parameters stored with the bank (blob "sif"), may
-/// be empty; else the model folder's sif.safetensors; else null, and the caller estimates them from
-/// the first text (retriever::estimate_sif) and stores them.
+/// be empty; else the model folder's sif.safetensors; else null, and the caller has make_sif_blob()
+/// make them, and stores them where there is a bank.
 std::shared_ptr<const retriever::Embedder> make_embedder(Context& context, const LoadedModel& model,
                                                          const std::string& sif_blob = {});
 
-/// Parameters of `sif` as a blob for the bank: from sif.safetensors, else estimated from `ids`.
-std::string make_sif_blob(Context& context, const LoadedModel& model, std::span<const int32_t> ids);
+/// Parameters of `sif` as a blob for the bank: from sif.safetensors; else from `ids`, the text that
+/// the bank is made for, where those are 16,384 or more; else (a first message decides nothing)
+/// what the model's tokenizer and embedding say alone, the same for every bank of a model.
+std::string make_sif_blob(const LoadedModel& model, std::span<const int32_t> ids);
 
 }  // namespace memlong::engine

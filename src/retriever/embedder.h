@@ -55,12 +55,31 @@ void save_sif(const std::filesystem::path& file, const SifParameters& parameters
 SifParameters estimate_sif(Context& context, const TensorView& table, std::span<const int32_t> ids,
                            int64_t chunk);
 
+/// The component of that for given probabilities.
+std::vector<float> sif_component(const TensorView& table, std::span<const float> probability,
+                                 std::span<const int32_t> ids, int64_t chunk);
+
+/// What can be said of a language by its tokenizer alone: probabilities [V] after Zipf, where
+/// tokenizers number tokens by how often they were met; the characters, which some of them put
+/// last, have a law of their own. Special tokens have what the least likely one has. Deterministic.
+std::vector<float> prior_probability(const tokenizer::Tokenizer& tokens, int64_t vocab);
+
+/// The component where there is no text: the direction of the mean row, each weighted as the
+/// embedder does it and by its probability, over the 16,384 likeliest tokens. Deterministic.
+std::vector<float> prior_component(const TensorView& table, std::span<const float> probability);
+
 /// Smooth inverse frequency (Arora et al., ICLR 2017): the mean of token embeddings, each row of
 /// `table` [V, C] normalised to length 1 first, weighted a / (a + p(token)), less its projection on
-/// the component, normalised. Where the parameters have vectors, the mean is that of these. Copies
-/// the table (f32).
-std::shared_ptr<const Embedder> make_sif_embedder(Context& context, const TensorView& table,
-                                                  const SifParameters& parameters);
+/// the component, normalised. Where the parameters have vectors, the mean is that of these, and
+/// they are copied; else the table, in main memory, is read where it lies, and `owner` keeps it.
+std::shared_ptr<const Embedder> make_sif_embedder(const TensorView& table,
+                                                  const SifParameters& parameters,
+                                                  std::shared_ptr<const void> owner = nullptr);
+inline std::shared_ptr<const Embedder> make_sif_embedder(Context& /*context*/,
+                                                         const TensorView& table,
+                                                         const SifParameters& parameters) {
+  return make_sif_embedder(table, parameters);
+}
 
 /// The mean of the memory layer's input, normalised to length 1.
 std::shared_ptr<const Embedder> make_pooled_embedder(int64_t hidden);

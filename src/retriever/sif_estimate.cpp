@@ -3,7 +3,7 @@
 
 #include "common/error.h"
 #include "retriever/embedder.h"
-#include "retriever/sif_table.h"
+#include "retriever/sif_rows.h"
 #include "retriever/unit_vector.h"
 
 namespace memlong::retriever {
@@ -27,13 +27,12 @@ std::vector<float> smoothed_probability(std::span<const int32_t> ids, int64_t vo
 }
 
 /// means [N, C] of the chunks, the last of them perhaps shorter.
-std::vector<float> chunk_means(const TensorView& table, std::span<const int32_t> ids,
-                               int64_t chunk) {
+std::vector<float> chunk_means(const SifRows& rows, std::span<const int32_t> ids, int64_t chunk) {
   std::vector<float> means;
-  std::vector<double> mean(static_cast<size_t>(table.dim(1)));
+  std::vector<double> mean(static_cast<size_t>(rows.width()));
   for (size_t begin = 0; begin < ids.size(); begin += static_cast<size_t>(chunk)) {
     const size_t count = std::min(ids.size() - begin, static_cast<size_t>(chunk));
-    mean_of_rows(table, ids.subspan(begin, count), mean);
+    rows.mean(ids.subspan(begin, count), mean);
     means.insert(means.end(), mean.begin(), mean.end());
   }
   return means;
@@ -91,14 +90,19 @@ std::vector<float> first_component(std::span<const float> rows, size_t width) {
 
 }  // namespace
 
-SifParameters estimate_sif(Context& context, const TensorView& table, std::span<const int32_t> ids,
-                           int64_t chunk) {
-  MEMLONG_CHECK(table.rank() == 2 && chunk > 0, "estimate_sif needs a table and a chunk size");
+std::vector<float> sif_component(const TensorView& table, std::span<const float> probability,
+                                 std::span<const int32_t> ids, int64_t chunk) {
+  MEMLONG_CHECK(table.rank() == 2 && chunk > 0, "sif_component needs a table and a chunk size");
+  const SifRows rows(table, probability, SifParameters().a);
+  return first_component(chunk_means(rows, ids, chunk), static_cast<size_t>(table.dim(1)));
+}
+
+SifParameters estimate_sif(Context& /*context*/, const TensorView& table,
+                           std::span<const int32_t> ids, int64_t chunk) {
+  MEMLONG_CHECK(table.rank() == 2, "estimate_sif needs a table [V, C]");
   SifParameters parameters;
   parameters.token_probability = smoothed_probability(ids, table.dim(0));
-  const Tensor weighted = sif_table(context, table, parameters.token_probability, parameters.a);
-  const std::vector<float> means = chunk_means(weighted, ids, chunk);
-  parameters.component = first_component(means, static_cast<size_t>(table.dim(1)));
+  parameters.component = sif_component(table, parameters.token_probability, ids, chunk);
   return parameters;
 }
 

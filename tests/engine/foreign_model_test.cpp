@@ -54,7 +54,7 @@ TEST_F(ForeignModelRun, IsIngestedWithAndTellsAStory) {
   std::string text;
   for (int i = 0; i < 40; ++i) text += story;
   const std::vector<int32_t> ids = model_->tokens->encode(text);
-  const std::string blob = make_sif_blob(context_, *model_, ids);
+  const std::string blob = make_sif_blob(*model_, ids);
   const auto embedder = make_embedder(context_, *model_, blob);
 
   const test::TempFolder folder;

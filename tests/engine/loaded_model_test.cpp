@@ -60,5 +60,34 @@ TEST_F(LoadedModelTest, AnswersStopAtTheEndsOfTheConfigFiles) {
   EXPECT_EQ(reason_, StopReason::end);
 }
 
+TEST_F(LoadedModelTest, ALanguageThatIsNotKnownIsThatOfTheTokenizerUntilThereIsMuchText) {
+  const auto model = with({{"sif.safetensors", ""}});
+  fs::remove(model->folder / "sif.safetensors");
+  ASSERT_EQ(make_embedder(context_, *model), nullptr);
+  const std::vector<int32_t> few = model->tokens->encode("My glasses are in the car.");
+  std::vector<int32_t> many;
+  for (int i = 0; many.size() < 16384; ++i) {
+    const auto ids = model->tokens->encode("Line " + std::to_string(i) + " of a long text.\n");
+    many.insert(many.end(), ids.begin(), ids.end());
+  }
+  const std::string prior = make_sif_blob(*model, {});
+  EXPECT_EQ(make_sif_blob(*model, few), prior) << "a first message decides nothing";
+  EXPECT_EQ(make_sif_blob(*model, std::span(many).first(16383)), prior);
+  const std::string estimated = make_sif_blob(*model, many);
+  EXPECT_NE(estimated, prior);
+  const auto likely = [&](const std::string& blob, const std::string& word) {
+    const auto id = static_cast<size_t>(model->tokens->encode(word).back());
+    return retriever::SifParameters::deserialize(blob).token_probability[id];
+  };
+  EXPECT_GT(likely(estimated, "a long"), 5 * likely(prior, "a long"));
+  EXPECT_LT(likely(estimated, "the cat"), likely(prior, "the cat"));
+  for (const std::string& blob : {prior, estimated}) {
+    const auto parameters = retriever::SifParameters::deserialize(blob);
+    for (const size_t mark : {3, 4, 5, 6}) EXPECT_EQ(parameters.token_probability[mark], 1.0F);
+    EXPECT_NE(make_embedder(context_, *model, blob), nullptr);
+  }
+  EXPECT_EQ(make_sif_blob(*with({}), few), make_sif_blob(*with({}), many)) << "the file's";
+}
+
 }  // namespace
 }  // namespace memlong::engine

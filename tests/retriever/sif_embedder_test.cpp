@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 #include <random>
 
@@ -112,6 +113,66 @@ TEST(SifEmbedder, EqualsTheFormulaInDoublePrecision) {
     const std::vector<float> got = embed(*embedder, ids);
     for (size_t i = 0; i < kWidth; ++i) EXPECT_NEAR(got[i], wanted[i], 2e-7) << count;
   }
+}
+
+/// As it was when the weighted table was held in f32.
+std::vector<double> mean_of_a_weighted_table(const std::vector<float>& table, size_t width,
+                                             const SifParameters& parameters,
+                                             const std::vector<int32_t>& ids) {
+  std::vector<float> weighted = table;
+  for (size_t token = 0; token < parameters.token_probability.size(); ++token) {
+    const std::span<float> row(weighted.data() + token * width, width);
+    const double norm = std::sqrt(std::inner_product(row.begin(), row.end(), row.begin(), 0.0));
+    const double weight = static_cast<double>(parameters.a) /
+                          (static_cast<double>(parameters.a) + parameters.token_probability[token]);
+    const double factor = norm > 0.0 ? weight / norm : 0.0;
+    for (float& value : row) value = static_cast<float>(value * factor);
+  }
+  std::vector<double> mean(width, 0.0);
+  for (const int32_t id : ids) {
+    for (size_t i = 0; i < width; ++i) {
+      mean[i] += static_cast<double>(weighted[static_cast<size_t>(id) * width + i]);
+    }
+  }
+  for (double& value : mean) value /= static_cast<double>(ids.size());
+  return mean;
+}
+
+TEST(SifEmbedder, GivesTheBitsOfAWeightedTable) {
+  Context context;
+  constexpr size_t kWidth = 48;
+  std::vector<float> table = random_directions(200, kWidth, 4);
+  std::vector<bf16> narrow;
+  for (size_t i = 0; i < table.size(); ++i) {
+    narrow.emplace_back(table[i] * (0.2F + static_cast<float>(i % 5)));
+    table[i] = static_cast<float>(narrow.back());
+  }
+  std::vector<std::byte> unaligned(1 + narrow.size() * sizeof(bf16));
+  std::memcpy(unaligned.data() + 1, narrow.data(), narrow.size() * sizeof(bf16));
+  SifParameters parameters;
+  parameters.component.assign(kWidth, 0.0F);
+  for (int i = 0; i < 200; ++i) parameters.token_probability.push_back(1.0F / (9.0F + 80.0F * i));
+  const auto wide = make_sif_embedder(view_of(table, 200), parameters);
+  const auto mapped =
+      make_sif_embedder({unaligned.data() + 1, DType::bf16, {200, kWidth}}, parameters);
+  const std::vector<int32_t> ids{3, 199, 3, 57, 0, 120, 64};
+  const std::vector<double> mean = mean_of_a_weighted_table(table, kWidth, parameters, ids);
+  double squares = 0.0;
+  for (const double value : mean) squares += value * value;
+  std::vector<float> wanted(kWidth);
+  for (size_t i = 0; i < kWidth; ++i) wanted[i] = static_cast<float>(mean[i] / std::sqrt(squares));
+  EXPECT_EQ(embed(*wide, ids), wanted);
+  EXPECT_EQ(embed(*mapped, ids), wanted);
+}
+
+TEST(SifEmbedder, KeepsTheOwnerOfItsTable) {
+  auto table = std::make_shared<std::vector<float>>(std::vector<float>{1, 0, 0, 1});
+  const std::weak_ptr<std::vector<float>> watched = table;
+  auto embedder = make_sif_embedder(view_of(*table, 2), {1.0F, {0, 0}, {0, 0}}, table);
+  table.reset();
+  EXPECT_EQ(embed(*embedder, {1}), (std::vector<float>{0, 1}));
+  embedder.reset();
+  EXPECT_TRUE(watched.expired());
 }
 
 TEST(SifEmbedder, ReadsEveryDtypeOfTable) {

@@ -8,6 +8,7 @@
 
 #include "model/safetensors.h"
 #include "support/golden.h"
+#include "tools/doctored_model.h"
 #include "tools/run_tool.h"
 
 namespace memlong {
@@ -164,6 +165,22 @@ TEST_F(EvalTool, PerplexityOfTheSameTokensForEveryLength) {
   EXPECT_EQ((ppl[{"512", "on"}]), (ppl[{"512", "off"}]));
   EXPECT_NE((ppl[{"2048", "on"}]), (ppl[{"2048", "off"}]));
   EXPECT_NE((ppl[{"\"all\"", "on"}]), (ppl[{"\"all\"", "random"}]));
+}
+
+/// Without sif.safetensors: what a session gets, and not what the scored text would give.
+TEST_F(EvalTool, AModelThatDoesNotKnowItsLanguageFindsMostFactsAllTheSame) {
+  const std::string model =
+      tools_test::doctored_model(folder_, {{"sif.safetensors", std::nullopt}});
+  for (const std::string& folder : {model, kReference}) {
+    const auto run = tools_test::run_tool(
+        "memlong-eval",
+        {"recall", "--model", folder, "--dialogs", kData + "/recall-held/held-wordings-8k.jsonl",
+         "--protocol", "session", "--limit", "1", "--json", "--quiet"});
+    ASSERT_EQ(run.code, 0) << run.err;
+    const json result = json::parse(run.out);
+    EXPECT_EQ(result["embedder"], folder == model ? "sif (tokenizer)" : "sif (sif.safetensors)");
+    EXPECT_GE(result["retrieved"].get<double>(), folder == model ? 0.65 : 0.9);
+  }
 }
 
 TEST_F(EvalTool, SelfQueriesAreCalledWhatTheyAre) {

@@ -29,8 +29,7 @@ std::shared_ptr<const retriever::Embedder> bench_embedder(const Bench& bench,
   auto embedder = engine::make_embedder(bench.context, model);
   if (embedder != nullptr) return embedder;
   const std::vector<int32_t> ids = random_ids(bench.network, kEstimateTokens);
-  return engine::make_embedder(bench.context, model,
-                               engine::make_sif_blob(bench.context, model, ids));
+  return engine::make_embedder(bench.context, model, engine::make_sif_blob(model, ids));
 }
 
 namespace {

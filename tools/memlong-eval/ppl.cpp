@@ -59,7 +59,7 @@ class Measurement {
       : arguments_(arguments),
         context_(context),
         model_(std::move(model)),
-        embedder_(engine::make_embedder(context, *model_)),
+        embedder_(text_embedder(context, *model_)),
         lengths_(std::move(lengths)) {}
 
   void read(const std::filesystem::path& path) {
@@ -68,11 +68,7 @@ class Measurement {
     if (model_->tokens->adds_bos() && !model_->settings.window_bos) {
       ids.insert(ids.begin(), model_->tokens->bos());
     }
-    std::shared_ptr<const retriever::Embedder> embedder = embedder_;
-    if (embedder == nullptr) {
-      embedder =
-          engine::make_embedder(context_, *model_, engine::make_sif_blob(context_, *model_, ids));
-    }
+    const std::shared_ptr<const retriever::Embedder>& embedder = embedder_.embedder;
     tools::Progress progress("encode " + path.filename().string(), "tokens",
                              static_cast<int64_t>(ids.size()), style());
     const auto chunks = encode_text(context_, model_, embedder, ids, [&](int64_t tokens) {
@@ -87,6 +83,7 @@ class Measurement {
   }
 
   [[nodiscard]] const Rows& rows() const { return rows_; }
+  [[nodiscard]] const std::string& embedder_source() const { return embedder_.source; }
   [[nodiscard]] const std::vector<int64_t>& lengths() const { return lengths_; }
 
  private:
@@ -170,7 +167,7 @@ class Measurement {
   const Arguments& arguments_;
   Context& context_;
   std::shared_ptr<const engine::LoadedModel> model_;
-  std::shared_ptr<const retriever::Embedder> embedder_;
+  TextEmbedder embedder_;
   std::vector<int64_t> lengths_;
   Rows rows_;
 };
@@ -254,7 +251,7 @@ int run_ppl(const Arguments& arguments) {
   if (measurement.rows().empty()) fail(ErrorKind::usage, "no text is long enough for --lengths");
   const nlohmann::ordered_json rows = to_json(arguments, measurement);
   if (arguments.common.json) {
-    tools::print_json({{"rows", rows}});
+    tools::print_json({{"rows", rows}, {"embedder", measurement.embedder_source()}});
     return 0;
   }
   tools::Table table({">context", "memory", "query", ">ppl", ">nats/token", ">gain over off", ">+-",

@@ -12,6 +12,7 @@
 #include "tools/common/text.h"
 #include "tools/memlong-eval/arguments.h"
 #include "tools/memlong-eval/recall_run.h"
+#include "tools/memlong-eval/text_memory.h"
 
 namespace memlong::eval_tool {
 namespace {
@@ -142,7 +143,7 @@ int run_recall(const Arguments& arguments) {
   }
   Context context(tools::context_options(arguments.common));
   const auto model = tools::open_model(context, arguments.common);
-  std::shared_ptr<const retriever::Embedder> embedder = engine::make_embedder(context, *model);
+  const TextEmbedder embedder = text_embedder(context, *model);
   std::ofstream rows;
   if (!arguments.rows.empty()) {
     rows.open(arguments.rows);
@@ -158,13 +159,8 @@ int run_recall(const Arguments& arguments) {
         arguments.common.quiet ? tools::ProgressStyle::none : tools::ProgressStyle::automatic);
     int64_t before = 0;
     for (const RecallDialog& dialog : dialogs) {
-      if (embedder == nullptr) {
-        embedder = engine::make_embedder(context, *model,
-                                         engine::make_sif_blob(context, *model, dialog.ids));
-      }
       const auto protocol = arguments.protocol == "session" ? read_session : ask_questions;
-      const auto outcomes = protocol(context, model, embedder, dialog,
-
+      const auto outcomes = protocol(context, model, embedder.embedder, dialog,
                                      {.use_memory = !arguments.no_memory,
                                       .dense = arguments.dense,
                                       .oracle = arguments.oracle},
@@ -185,6 +181,7 @@ int run_recall(const Arguments& arguments) {
   result["memory"] = !arguments.no_memory;
   result["oracle"] = arguments.oracle;
   result["dense"] = arguments.dense;
+  result["embedder"] = embedder.source;
   result["dtype"] = arguments.common.dtype;
   if (arguments.common.json) {
     tools::print_json(result);

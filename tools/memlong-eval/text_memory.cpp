@@ -12,6 +12,17 @@
 
 namespace memlong::eval_tool {
 
+TextEmbedder text_embedder(Context& context, const engine::LoadedModel& model) {
+  auto embedder = engine::make_embedder(context, model);
+  if (embedder == nullptr) {
+    embedder = engine::make_embedder(context, model, engine::make_sif_blob(model, {}));
+    return {.embedder = std::move(embedder), .source = "sif (tokenizer)"};
+  }
+  const std::string name = embedder->name();
+  return {.embedder = std::move(embedder),
+          .source = name == "sif" ? "sif (sif.safetensors)" : name};
+}
+
 std::vector<engine::EncodedChunk> encode_text(
     Context& context, const std::shared_ptr<const engine::LoadedModel>& model,
     const std::shared_ptr<const retriever::Embedder>& embedder, std::span<const int32_t> ids,

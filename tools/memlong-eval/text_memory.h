@@ -5,6 +5,7 @@
 #include <memory>
 #include <random>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "engine/encoder.h"
@@ -12,6 +13,14 @@
 #include "engine/stream.h"
 
 namespace memlong::eval_tool {
+
+struct TextEmbedder {
+  std::shared_ptr<const retriever::Embedder> embedder;
+  std::string source;  ///< its name; of `sif` also where its parameters are from
+};
+
+/// What a session with this model and an empty bank gets: nothing of the text that is scored.
+TextEmbedder text_embedder(Context& context, const engine::LoadedModel& model);
 
 /// Encodes all of `ids` (one document) through the writer. `progress` gets tokens done, and may
 /// throw.

@@ -19,7 +19,9 @@ std::shared_ptr<const retriever::Embedder> open_embedder(Context& context,
                                                          const train::Corpus& corpus) {
   if (auto embedder = engine::make_embedder(context, model)) return embedder;
   const std::vector<int32_t> ids = sample_tokens(corpus, kSifTokens);
-  return engine::make_embedder(context, model, engine::make_sif_blob(context, model, ids));
+  const retriever::SifParameters estimated =
+      retriever::estimate_sif(context, model.weights->embedding, ids, model.settings.chunk);
+  return retriever::make_sif_embedder(model.weights->embedding, estimated, model.weights);
 }
 
 }  // namespace
