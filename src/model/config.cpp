@@ -1,5 +1,6 @@
 #include "model/config.h"
 
+#include <algorithm>
 #include <array>
 
 #include "common/error.h"
@@ -95,16 +96,19 @@ ops::RopeParameters read_rope(const JsonFields& fields, int64_t positions,
   if (fields.number_or("partial_rotary_factor", 0.0, 1.0, 1.0) != 1.0) {
     fields.refuse("partial_rotary_factor", "is not 1; heads that rotate in part are not read");
   }
+  // Where both are there, the old one counts, and nothing of the new (as in transformers).
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     if (!fields.has(key)) continue;
     const nlohmann::json& object = fields.at(key);
     if (!object.is_object()) fields.refuse(key, "must be an object or null");
+    if (object.empty()) continue;
     for (const auto& item : object.items()) {
       if (item.value().is_object()) fields.refuse(key, "differs between layers; that is not read");
     }
     const JsonFields inner(object, origin + ": " + key);
     rope.theta = inner.number_or("rope_theta", 1.0, 1e12, rope.theta);
     read_scaling_numbers(inner, positions, rope);
+    break;
   }
   return rope;
 }
@@ -135,6 +139,19 @@ void read_shape(const JsonFields& fields, ModelConfig& config) {
   }
 }
 
+/// Whether any layer attends to `sliding_window` rows alone. Newer files name the kind of each
+/// layer, older ones of Qwen2 the number of layers that do not slide.
+bool any_layer_slides(const JsonFields& fields, const ModelConfig& config) {
+  if (config.sliding_window == 0) return false;
+  if (fields.has("layer_types")) {
+    const nlohmann::json& kinds = fields.at("layer_types");
+    if (!kinds.is_array()) fields.refuse("layer_types", "must be a list of names");
+    return std::find(kinds.begin(), kinds.end(), "sliding_attention") != kinds.end();
+  }
+  if (config.architecture != "Qwen2ForCausalLM") return true;
+  return fields.integer_or("max_window_layers", 0, INT32_MAX, 28) < config.layers;
+}
+
 /// What differs between the families: biases, and windows of attention.
 void read_family(const JsonFields& fields, ModelConfig& config) {
   const bool qwen = config.architecture == "Qwen2ForCausalLM";
@@ -145,6 +162,7 @@ void read_family(const JsonFields& fields, ModelConfig& config) {
   config.mlp_bias = llama && fields.flag_or("mlp_bias", false);
   const bool slides = !llama && (!qwen || fields.flag_or("use_sliding_window", false));
   if (slides) config.sliding_window = fields.integer_or("sliding_window", 1, kMaxPositions, 0);
+  if (any_layer_slides(fields, config)) config.attention_rows = config.sliding_window;
   const std::string act = fields.text_or("hidden_act", "silu");
   if (act != "silu" && act != "swish")
     fields.refuse("hidden_act", std::string("is \"") + act + "\", not silu");

@@ -20,7 +20,8 @@ struct ModelConfig {
   int64_t head_dim = 0;      ///< D
   int64_t vocab = 0;         ///< V
   int64_t max_positions = 0;
-  int64_t sliding_window = 0;  ///< 0: none
+  int64_t sliding_window = 0;  ///< as the file has it; 0: none
+  int64_t attention_rows = 0;  ///< some layer attends to so many rows; 0: all layers to all rows
   float rms_eps = 1e-6F;
   ops::RopeParameters rope;
   bool tied_head = false;

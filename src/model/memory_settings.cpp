@@ -13,15 +13,6 @@ std::string text(int64_t number) { return std::to_string(number); }
   fail(ErrorKind::config, settings.origin + ": " + what);
 }
 
-/// The longest window whose positions the model can tell apart.
-int64_t longest_window(const ModelConfig& config) {
-  const bool stretches = config.rope.scaling == ops::RopeScaling::dynamic ||
-                         config.rope.scaling == ops::RopeScaling::linear ||
-                         config.rope.scaling == ops::RopeScaling::yarn;
-  const double factor = stretches ? std::max(1.0, config.rope.factor) : 1.0;
-  return static_cast<int64_t>(static_cast<double>(config.max_positions) * factor);
-}
-
 void check_embedder(const MemorySettings& settings) {
   const std::string& name = settings.embedder;
   if (name != "sif" && name != "pooled" && name != "encoder") {
@@ -55,6 +46,18 @@ void check_layers(const MemorySettings& settings, const ModelConfig& config) {
 
 }  // namespace
 
+int64_t longest_window(const ModelConfig& config) {
+  int64_t longest = config.max_positions;
+  const bool stretches = config.rope.scaling == ops::RopeScaling::dynamic ||
+                         config.rope.scaling == ops::RopeScaling::yarn;
+  if (stretches) {
+    const double stretched =
+        static_cast<double>(config.rope.original_positions) * std::max(1.0, config.rope.factor);
+    longest = std::max(longest, static_cast<int64_t>(stretched));
+  }
+  return config.attention_rows > 0 ? std::min(longest, config.attention_rows) : longest;
+}
+
 void check_settings(const MemorySettings& settings, const ModelConfig& config) {
   check_layers(settings, config);
   if (settings.chunk < 1)
@@ -82,7 +85,10 @@ void check_settings(const MemorySettings& settings, const ModelConfig& config) {
   if (settings.window < 2 || settings.window > longest_window(config)) {
     refuse(settings, "[window] size is " + text(settings.window) +
                          "; this model reads windows of 2 to " + text(longest_window(config)) +
-                         " tokens");
+                         " tokens" +
+                         (longest_window(config) == config.attention_rows
+                              ? ", which is what its layers with sliding attention see"
+                              : ""));
   }
   if (settings.overlap < settings.chunk) {
     refuse(settings, "[window] overlap is " + text(settings.overlap) +

@@ -47,6 +47,12 @@ std::string settings_text(const MemorySettings& settings);
 MemorySettings find_settings(const std::filesystem::path& folder, const ModelConfig& config,
                              const std::filesystem::path& configs);
 
+/// The longest window that is computed right: as many positions as the model tells apart, and no
+/// more than its layers with sliding attention see. Frequencies that are stretched reach `factor`
+/// times their original positions, where the file says those (else max_position_embeddings); of
+/// `linear`, whose files name either length, what max_position_embeddings says.
+int64_t longest_window(const ModelConfig& config);
+
 /// Checks them against the model and each other: m < L, reading layers in [m, L), chunk <= overlap
 /// < window, top_k >= 1, neighbours <= top_k, query_chunks >= 1, recent_chunks >= 0, 0 <= recency
 /// <= 1, window a whole number of tokens that leaves room to advance ... Errors: config, naming the

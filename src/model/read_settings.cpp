@@ -154,7 +154,7 @@ MemorySettings defaults_for(const ModelConfig& config) {
   for (int64_t i = settings.memory_layer; i < config.layers; ++i) {
     settings.reading_layers.push_back(i);
   }
-  settings.window = std::min<int64_t>(config.max_positions, 2048);
+  settings.window = std::min({config.max_positions, longest_window(config), int64_t{2048}});
   settings.chunk = std::clamp<int64_t>(settings.window / 8, 1, 128);
   settings.overlap = std::max(settings.window / 4, settings.chunk);
   settings.window_bos = config.bos >= 0;

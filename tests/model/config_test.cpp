@@ -77,6 +77,28 @@ TEST(Config, MistralSlidesUnlessNull) {
   EXPECT_EQ(parse(root).sliding_window, 0);
 }
 
+TEST(Config, OnlyLayersThatSlideLimitWhatIsSeen) {
+  json root = llama();
+  root["sliding_window"] = 1024;
+  EXPECT_EQ(parse(root).attention_rows, 0) << "Llama has none";
+  root["architectures"] = {"MistralForCausalLM"};
+  EXPECT_EQ(parse(root).attention_rows, 1024);
+  root["layer_types"] = json::array({"full_attention", "full_attention"});
+  EXPECT_EQ(parse(root).attention_rows, 0);
+  EXPECT_EQ(parse(root).sliding_window, 1024) << "a bank's fingerprint has it";
+  root["layer_types"] = json::array({"full_attention", "sliding_attention"});
+  EXPECT_EQ(parse(root).attention_rows, 1024);
+  root.erase("layer_types");
+  root["architectures"] = {"Qwen2ForCausalLM"};
+  EXPECT_EQ(parse(root).attention_rows, 0);
+  root["use_sliding_window"] = true;
+  EXPECT_EQ(parse(root).attention_rows, 0) << "of 26 layers the first 28 do not slide";
+  root["max_window_layers"] = 25;
+  EXPECT_EQ(parse(root).attention_rows, 1024);
+  root["max_window_layers"] = 26;
+  EXPECT_EQ(parse(root).attention_rows, 0);
+}
+
 TEST(Config, ModelTypeStandsInForArchitectures) {
   json root = llama();
   root.erase("architectures");
@@ -132,6 +154,23 @@ TEST(Config, RopeInTheNewSpelling) {
   root["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 5e5}};
   EXPECT_EQ(parse(root).rope.theta, 5e5);
   EXPECT_EQ(parse(root).rope.scaling, ops::RopeScaling::none);
+}
+
+TEST(Config, OfTwoSpellingsOfRopeTheOldOneCounts) {  // as in transformers
+  json root = llama();
+  root["rope_theta"] = 2e4;
+  root["rope_scaling"] = {{"type", "linear"}, {"factor", 2.0}};
+  root["rope_parameters"] = {
+      {"rope_type", "yarn"}, {"rope_theta", 1e6}, {"factor", 4.0}, {"beta_fast", 16.0}};
+  const ops::RopeParameters rope = parse(root).rope;
+  EXPECT_EQ(rope.scaling, ops::RopeScaling::linear);
+  EXPECT_EQ(rope.factor, 2.0);
+  EXPECT_EQ(rope.theta, 2e4);
+  for (const json& none : {json(nullptr), json::object()}) {
+    root["rope_scaling"] = none;
+    EXPECT_EQ(parse(root).rope.scaling, ops::RopeScaling::yarn);
+    EXPECT_EQ(parse(root).rope.theta, 1e6);
+  }
 }
 
 struct BadValue {

@@ -284,5 +284,43 @@ TEST(Settings, WhatDoesNotFitTheModelIsRefused) {
   EXPECT_THAT(refused([](S& s) { s.overlap = 2047; }), HasSubstr("would not get on"));
 }
 
+TEST(Settings, AWindowIsNoLongerThanSlidingAttentionSees) {
+  const TempFolder folder;  // no memlong.toml
+  ModelConfig config = shape("MistralForCausalLM", 4, 256, 4, 2, 4096);
+  config.sliding_window = 100;
+  EXPECT_EQ(find_settings(folder.path(), config, {}).window, 2048) << "no layer of it slides";
+  config.attention_rows = 100;
+  MemorySettings settings = find_settings(folder.path(), config, {});
+  EXPECT_EQ(settings.window, 100);
+  check_settings(settings, config);
+  settings.window = 101;
+  try {
+    check_settings(settings, config);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::config);
+    EXPECT_THAT(error.what(), HasSubstr("2 to 100 tokens, which is what its layers with sliding"));
+  }
+}
+
+TEST(Settings, StretchedPositionsAreNotStretchedTwice) {
+  ModelConfig config = open_llama();
+  config.max_positions = 32768;
+  EXPECT_EQ(longest_window(config), 32768);
+  config.rope.scaling = ops::RopeScaling::yarn;
+  config.rope.factor = 4.0;
+  config.rope.original_positions = 32768;  // Qwen2.5, as its page says to write it
+  EXPECT_EQ(longest_window(config), 131072);
+  config.max_positions = 131072;  // the same, written the other way
+  EXPECT_EQ(longest_window(config), 131072);
+  config.rope.scaling = ops::RopeScaling::dynamic;
+  EXPECT_EQ(longest_window(config), 131072);
+  config.rope.scaling = ops::RopeScaling::linear;  // which of the two lengths it is nobody says
+  EXPECT_EQ(longest_window(config), 131072);
+  config.rope.scaling = ops::RopeScaling::llama3;
+  config.rope.original_positions = 8192;
+  EXPECT_EQ(longest_window(config), 131072);
+}
+
 }  // namespace
 }  // namespace memlong::model

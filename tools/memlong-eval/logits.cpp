@@ -46,6 +46,12 @@ int run_logits(const Arguments& arguments) {
   const model::MemorySettings settings = tools::resolve_settings(arguments.common, config);
   const std::vector<int32_t> ids = read_ids(arguments.ids, config.vocab);
   const auto count = static_cast<int64_t>(ids.size());
+  if (config.attention_rows > 0 && count > config.attention_rows) {
+    fail(ErrorKind::config, arguments.ids.string() + " has " + std::to_string(count) +
+                                " ids; layers with sliding attention see " +
+                                std::to_string(config.attention_rows) +
+                                " of this model, and more is not computed");
+  }
 
   auto store =
       std::make_shared<model::WeightStore>(model::WeightStore::open(arguments.common.model));

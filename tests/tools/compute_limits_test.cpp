@@ -1,0 +1,53 @@
+// What is not computed rather than computed wrong: rows that
+// sliding attention does not see.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tools/doctored_model.h"
+#include "tools/run_tool.h"
+
+namespace memlong::tools_test {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+class ComputeLimits : public testing::Test {
+ protected:
+  ToolResult logits(const std::string& model, int ids, std::vector<std::string> more,
+                    const ToolCall& call = {}) {
+    std::string text;
+    for (int i = 0; i < ids; ++i) text += std::to_string(300 + i) + "\n";
+    std::vector<std::string> args = {"logits",
+                                     "--model",
+                                     model,
+                                     "--ids",
+                                     folder_.write("ids", text),
+                                     "--out",
+                                     folder_ / "out.safetensors",
+                                     "--json"};
+    args.insert(args.end(), more.begin(), more.end());
+    return run_tool("memlong-eval", args, call);
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(ComputeLimits, RowsThatSlidingAttentionDoesNotSeeAreRefused) {
+  const std::string model = doctored_model(
+      folder_, {{"config.json", config_with({{"architectures", {"MistralForCausalLM"}},
+                                             {"model_type", "mistral"},
+                                             {"sliding_window", 16}})}});
+  const std::vector<std::string> fits = {"--window", "16", "--chunk", "4", "--overlap", "4"};
+  EXPECT_EQ(logits(model, 16, fits).code, 0);
+  const ToolResult more = logits(model, 17, fits);
+  EXPECT_EQ(more.code, 1);
+  EXPECT_THAT(more.err, HasSubstr("has 17 ids; layers with sliding attention see 16"));
+  const ToolResult wide = logits(model, 16, {});
+  EXPECT_EQ(wide.code, 1);
+  EXPECT_THAT(wide.err, HasSubstr("[window] size is 320; this model reads windows of 2 to 16"));
+}
+
+}  // namespace
+}  // namespace memlong::tools_test
