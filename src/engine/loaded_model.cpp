@@ -7,6 +7,7 @@
 #include "common/error.h"
 #include "common/hash.h"
 #include "common/log.h"
+#include "ops/matmul.h"
 
 namespace memlong::engine {
 namespace {
@@ -160,8 +161,10 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
 std::shared_ptr<const retriever::SentenceEncoder> load_encoder(
     const Context& context, const model::MemorySettings& settings, DType dtype) {
   if (settings.embedder != "encoder") return nullptr;
+  // It computes on the CPU, whatever the network does.
+  const DType own = ops::cpu_multiplies(dtype) ? dtype : DType::f32;
   return retriever::load_sentence_encoder(
-      {.folder = settings.encoder, .dtype = dtype, .threads = context.threads()});
+      {.folder = settings.encoder, .dtype = own, .threads = context.threads()});
 }
 
 std::shared_ptr<const retriever::Embedder> make_embedder(Context& /*context*/,

@@ -1,4 +1,4 @@
-// What is not computed rather than computed wrong: rows that
+// What is not computed rather than computed wrong: bf16 without the instructions for it, rows that
 // sliding attention does not see.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -33,6 +33,22 @@ class ComputeLimits : public testing::Test {
 
   TempFolder folder_;
 };
+
+TEST_F(ComputeLimits, WithoutBf16ProductsF32IsTaken) {
+  const ToolCall old{.environment = {{"ONEDNN_MAX_CPU_ISA", "AVX2"}}};
+  const ToolResult automatic = logits(reference_model(), 8, {}, old);
+  EXPECT_EQ(automatic.code, 0) << automatic.err;
+  EXPECT_THAT(automatic.err, HasSubstr("this processor does not multiply bf16: computing in f32"));
+  const std::string values = slurp(folder_ / "out.safetensors");
+  const ToolResult wide = logits(reference_model(), 8, {"--dtype", "f32"}, old);
+  EXPECT_EQ(wide.code, 0) << wide.err;
+  EXPECT_EQ(wide.err, "");
+  EXPECT_EQ(slurp(folder_ / "out.safetensors"), values);
+  const ToolResult named = logits(reference_model(), 8, {"--dtype", "bf16"}, old);
+  EXPECT_EQ(named.code, 1);
+  EXPECT_THAT(named.err, HasSubstr("use --dtype f32"));
+  EXPECT_EQ(std::count(named.err.begin(), named.err.end(), '\n'), 1) << named.err;
+}
 
 TEST_F(ComputeLimits, RowsThatSlidingAttentionDoesNotSeeAreRefused) {
   const std::string model = doctored_model(

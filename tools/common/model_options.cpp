@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
+#include "ops/matmul.h"
 #include "tools/common/device_option.h"
 #include "tools/common/size.h"
 
@@ -29,9 +30,11 @@ void add_model_options(OptionSet& options, CommonOptions& common) {
       .add("max-gpu-memory", &common.max_gpu_memory,
            "most memory of a GPU to take, as 8GiB; default: all that is free")
       .value("SIZE");
-  options.add("dtype", &common.dtype, "precision of computation")
+  options
+      .add("dtype", &common.dtype,
+           "precision of computation; auto: bf16 where the processor or GPU multiplies it, else f32")
       .value("TYPE")
-      .choices({"bf16", "f32"});
+      .choices({"auto", "bf16", "f32"});
   options.add("threads", &common.threads, "threads to compute with; 0: all")
       .range(0, 4096)
       .short_name('t');
@@ -105,6 +108,9 @@ void apply_output_options(const CommonOptions& common) {
   // What was asked for by name and is not there is said before anything else is done.
   if (!parse_device(common.device).automatic) (void)choose_device(common.device);
   (void)max_gpu_memory(common);
+  if (common.dtype == "auto" && compute_dtype(common) == DType::f32) {
+    log::info("this processor does not multiply bf16: computing in f32");
+  }
   (void)compute_dtype(common);
 }
 
@@ -155,9 +161,17 @@ int64_t max_gpu_memory(const CommonOptions& common) {
 }
 
 DType compute_dtype(const CommonOptions& common) {
+  const auto multiplies_bf16 = [&common] {
+    return choose_device(common.device).device == Device::cuda || ops::cpu_multiplies(DType::bf16);
+  };
+  if (common.dtype == "auto") return multiplies_bf16() ? DType::bf16 : DType::f32;
   const DType dtype = parse_dtype(common.dtype);
+  if (dtype == DType::bf16 && !multiplies_bf16()) {
+    fail(ErrorKind::device,
+         "--dtype bf16: this processor does not multiply bf16 (it takes AVX-512); use --dtype f32");
+  }
   if (dtype != DType::f32 && dtype != DType::bf16) {
-    fail(ErrorKind::usage, "--dtype: '" + common.dtype + "' is none of bf16, f32");
+    fail(ErrorKind::usage, "--dtype: '" + common.dtype + "' is none of auto, bf16, f32");
   }
   return dtype;
 }

@@ -75,7 +75,8 @@ std::string banner(const Chat& chat) {
   const engine::LoadedModel& model = chat.model();
   const CommonOptions& common = chat.options().common;
   return key_values(
-      {{"model", model.folder.string() + " (" + common.dtype + ", " + model.chat->name() + ")"},
+      {{"model", model.folder.string() + " (" + std::string(dtype_name(compute_dtype(common))) +
+                     ", " + model.chat->name() + ")"},
        {"adapter", model.adapter.empty() ? "none" : model.adapter.string()},
        {"device", choose_device(common.device).name},
        {"bank", bank_line(chat)},

@@ -182,7 +182,7 @@ int run_recall(const Arguments& arguments) {
   result["oracle"] = arguments.oracle;
   result["dense"] = arguments.dense;
   result["embedder"] = embedder.source;
-  result["dtype"] = arguments.common.dtype;
+  result["dtype"] = dtype_name(tools::compute_dtype(arguments.common));
   if (arguments.common.json) {
     tools::print_json(result);
   } else {

@@ -94,7 +94,7 @@ void say_start(Reporter& reporter, const Arguments& arguments, const engine::Loa
                (recipe.network.part == train::TrainPart::all ? ", which this run changes" : ""));
   if (peak > 0) {
     reporter.say("matmul peak: " + tools::human_count(peak) + "FLOP/s in " +
-                 arguments.common.dtype);
+                 std::string(dtype_name(tools::compute_dtype(arguments.common))));
   }
 }
 

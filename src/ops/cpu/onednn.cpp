@@ -4,6 +4,7 @@
 
 #include "common/error.h"
 #include "ops/copy.h"
+#include "ops/matmul.h"
 #include "tensor/parallel.h"
 
 namespace memlong::ops::cpu {
@@ -63,6 +64,19 @@ double nanoseconds(const ProductKey& key) {
   const bool wide = key.dtype == DType::f32;
   const auto rows = static_cast<double>(key.rows);
   return elements * ((wide ? 0.08 : 0.04) + (wide ? 0.02 : 0.0025) * rows);
+}
+
+/// A product as those of a network, packed and run-time parts.
+bool makes_product(DType dtype) {
+  try {
+    const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+    const memory::desc layout = choose_layout(engine, 64, 64, dtype);
+    const ProductKey key{1, 64, 64, dtype, DType::f32, WeightForm::blocked, false, false, 1};
+    (void)make_product(engine, key, layout);
+    return true;
+  } catch (const dnnl::error&) {
+    return false;
+  }
 }
 
 }  // namespace
@@ -158,3 +172,13 @@ ThreadCount::~ThreadCount() {
 }
 
 }  // namespace memlong::ops::cpu
+
+namespace memlong::ops {
+
+bool cpu_multiplies(DType dtype) {
+  static const bool f32 = cpu::makes_product(DType::f32);
+  static const bool bf16 = cpu::makes_product(DType::bf16);
+  return dtype == DType::bf16 ? bf16 : dtype == DType::f32 && f32;
+}
+
+}  // namespace memlong::ops
