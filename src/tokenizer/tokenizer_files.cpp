@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "common/log.h"
 #include "tokenizer/json_values.h"
 
 namespace memlong::tokenizer {
@@ -41,6 +42,7 @@ void add_token(int64_t id, const std::string& text, bool special, const std::str
     fail(ErrorKind::format,
          origin + ": added token " + text + " has the impossible id " + std::to_string(id));
   }
+  if (!has_row(files, id, text, origin)) return;
   files.added[static_cast<int32_t>(id)] = {text, special};
   if (special) files.specials.insert(text);
 }
@@ -85,8 +87,19 @@ std::optional<bool> flag_in(const json& root, const char* key) {
 
 }  // namespace
 
+bool has_row(const TokenizerFiles& files, int64_t id, const std::string& text,
+             const std::string& origin) {
+  if (id < files.rows) return true;
+  log::warn(origin + ": added token " + text + " has the id " + std::to_string(id) +
+            ", and the model has rows for " + std::to_string(files.rows) + "; it is left out");
+  return false;
+}
+
 TokenizerFiles read_tokenizer_files(const std::filesystem::path& folder) {
   TokenizerFiles files;
+  const json model = read_json_object(folder / "config.json");
+  const auto rows = model.find("vocab_size");
+  if (rows != model.end() && rows->is_number_unsigned()) files.rows = rows->get<int64_t>();
   const std::filesystem::path added = folder / "added_tokens.json";
   const std::filesystem::path config = folder / "tokenizer_config.json";
   read_added_tokens(read_json_object(added), added.string(), files);

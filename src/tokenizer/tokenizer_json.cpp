@@ -171,9 +171,10 @@ void Reader::read_added(const json& list) {
     const std::string text = string_of(item, "content", origin_ + ": an added token");
     if (text.empty()) bad("an added token has no content");
     const size_t id = id_of(part_of(item, "id"), text);
+    const auto size = static_cast<size_t>(out_.tokens.size());
+    if (id >= size && !has_row(files_, static_cast<int64_t>(id), text, origin_)) continue;
     const bool special =
         flag_of(item, "special", false, origin_) || is_mark(text) || files_.specials.contains(text);
-    const auto size = static_cast<size_t>(out_.tokens.size());
     if (id < size && !out_.tokens.at(id).text.empty() && out_.tokens.at(id).text != text) {
       bad("added token " + text + " has the id of " + out_.tokens.at(id).text);
     }

@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/error.h"
+#include "common/file.h"
 #include "engine/session.h"
 #include "support/reference_model.h"
 
@@ -58,6 +60,12 @@ TEST_F(LoadedModelTest, AnswersStopAtTheEndsOfTheConfigFiles) {
   EXPECT_EQ(model->chat->stop_ids(), (std::vector<int32_t>{6, 2, end}));
   EXPECT_EQ(answer(model), cut);
   EXPECT_EQ(reason_, StopReason::end);
+}
+
+TEST_F(LoadedModelTest, ATokenWithoutARowIsNoReasonToRefuseAModel) {
+  const auto model = with({{"added_tokens.json", R"({"<pad>": 4096})"}});
+  EXPECT_EQ(model->tokens->vocab_size(), 4096);
+  EXPECT_EQ(model->fingerprint(), with({})->fingerprint());
 }
 
 TEST_F(LoadedModelTest, ALanguageThatIsNotKnownIsThatOfTheTokenizerUntilThereIsMuchText) {

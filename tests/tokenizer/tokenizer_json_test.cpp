@@ -110,6 +110,23 @@ TEST(TokenizerJson, MarksOfTemplatesAreSpecialWhateverTheFileSays) {
   }
 }
 
+TEST(TokenizerJson, AddedTokensThatTheModelHasNoRowForAreLeftOut) {
+  const TempFolder folder;
+  json root = file_of("llama3");
+  const int32_t own = of_kind("llama3")->vocab_size();
+  root["added_tokens"].push_back({{"id", own}, {"content", "<pad>"}, {"special", true}});
+  root["added_tokens"].push_back({{"id", own + 1}, {"content", "zebra"}, {"special", false}});
+  folder.write("tokenizer.json", root.dump());
+  const auto whole = load_tokenizer(folder.path());
+  EXPECT_EQ(whole->vocab_size(), own + 2);
+  EXPECT_EQ(whole->encode("a zebra").back(), own + 1);
+  folder.write("config.json", json{{"vocab_size", own}}.dump());
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_EQ(tokenizer->vocab_size(), own);
+  EXPECT_FALSE(tokenizer->special_id("<pad>").has_value());
+  EXPECT_EQ(tokenizer->encode("a zebra"), of_kind("llama3")->encode("a zebra"));
+}
+
 TEST(TokenizerJson, AnUnknownTokenThatCannotOccurMayBeTheEnd) {
   const auto tokenizer = changed(
       "gpt2",

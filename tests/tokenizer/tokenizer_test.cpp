@@ -196,6 +196,23 @@ TEST(Tokenizer, ConfigFilesSayWhatIsSpecial) {
   EXPECT_EQ(tokenizer->decode(Ids{4096, 4097}, true), "<|im_start|><|tool|>");
 }
 
+TEST(Tokenizer, AddedTokensThatTheModelHasNoRowForAreLeftOut) {
+  const TempFolder folder;
+  write_model(folder);
+  folder.write("added_tokens.json", R"({"<pad>": 4096, "<more>": 5000})");
+  EXPECT_EQ(load_tokenizer(folder.path())->vocab_size(), 5001) << "nobody says how many there are";
+  folder.write("config.json", R"({"vocab_size": 4097})");
+  EXPECT_EQ(load_tokenizer(folder.path())->vocab_size(), 4097);
+  EXPECT_EQ(load_tokenizer(folder.path())->special_id("<pad>"), 4096);
+  folder.write("config.json", R"({"vocab_size": 4096})");
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_EQ(tokenizer->vocab_size(), 4096);
+  EXPECT_FALSE(tokenizer->special_id("<pad>").has_value());
+  EXPECT_EQ(tokenizer->hash(), reference()->hash());
+  folder.write("config.json", R"({"vocab_size": 100})");
+  EXPECT_EQ(load_tokenizer(folder.path())->vocab_size(), 4096) << "the model file's own stay";
+}
+
 TEST(Tokenizer, FoldersThatCannotBeReadSayWhy) {
   const TempFolder folder;
   EXPECT_THAT(error_of(ErrorKind::io, folder.path()), HasSubstr("has no tokenizer.model"));
