@@ -26,8 +26,16 @@ void load_text_side(const ModelOptions& options, LoadedModel& loaded) {
   loaded.tokens = tokenizer::load_tokenizer(options.folder);
   check_vocabulary(options.folder.string(), loaded.tokens->vocab_size(), loaded.config.vocab);
   std::string name = loaded.settings.chat_template;
-  if (name.empty()) name = tokenizer::recognise_chat_template(options.folder);
-  loaded.chat = tokenizer::make_chat_template(name, loaded.tokens, loaded.config.eos);
+  const bool asked = !name.empty();
+  if (!asked) name = tokenizer::recognise_chat_template(options.folder);
+  try {
+    loaded.chat = tokenizer::make_chat_template(name, loaded.tokens, loaded.config.eos);
+  } catch (const Error& error) {
+    const bool text_only = options.text_only || options.writer_only;
+    if (asked || !text_only || error.kind() != ErrorKind::config) throw;
+    log::warn(std::string(error.what()) + "; plain is taken, as no dialog is read");
+    loaded.chat = tokenizer::make_chat_template("plain", loaded.tokens, loaded.config.eos);
+  }
 }
 
 /// The folder's weights with the adapter over them, or those that were handed in.

@@ -30,6 +30,9 @@ struct ModelOptions {
   std::optional<model::MemorySettings> settings = std::nullopt;
   DType dtype = DType::bf16;  ///< f32 or bf16
   bool writer_only = false;   ///< ingest: load nothing above the memory layer's K and V
+  /// No dialog is spelled (as with writer_only): `plain` will do where the folder's own chat
+  /// template needs tokens that its tokenizer lacks.
+  bool text_only = false;
   /// Weights to take instead of the folder's (and no adapter is laid over them).
   std::shared_ptr<const model::WeightStore> store = nullptr;
   /// Training packs its own weights: `weights` has config, store and embedding alone, `writer` and

@@ -1,5 +1,6 @@
 // The tokenizer of models with a sentencepiece file (tokenizer.model).
 #include <charconv>
+#include <set>
 
 #include <sentencepiece_processor.h>
 
@@ -74,6 +75,7 @@ class SentencePieceTokenizer final : public TableTokenizer {
   [[nodiscard]] Digest make_hash(const std::string& bytes) const;
 
   std::string origin_;
+  std::set<std::string> by_look_;      ///< special, though added_tokens_decoder calls them ordinary
   SentencePieceProcessor opening_;     ///< the beginning of a text
   SentencePieceProcessor continuing_;  ///< the rest: no dummy prefix, spaces at its ends kept
   bool removes_spaces_ = false;
@@ -109,7 +111,12 @@ void SentencePieceTokenizer::add_tokens(const SpmModel& model, const TokenizerFi
   for (const auto& [id, added] : files.added) {
     const auto index = static_cast<size_t>(id);
     if (index < own) continue;  // the model file says what it is
-    tokens_.put(index, {added.text, added.text, added.special});
+    // Text never yields an added token, so that one which a file calls ordinary, and which looks
+    // like a mark, is of use to a template alone.
+    const bool mark = added.text.starts_with("<|") && added.text.ends_with("|>");
+    const bool special = added.special || mark || files.specials.contains(added.text);
+    if (special && !added.special) by_look_.insert(added.text);
+    tokens_.put(index, {added.text, added.text, special});
   }
   special_ids_ = tokens_.specials();
 }
@@ -133,7 +140,10 @@ Digest SentencePieceTokenizer::make_hash(const std::string& bytes) const {
   hash.update(to_hex(sha256(bytes)));
   for (const bool flag : {dummy_prefix_, adds_bos_}) hash.update(flag ? " yes" : " no");
   hash.update(" " + std::to_string(bos_) + "\n");
-  for (const auto& [text, id] : special_ids_) hash.update(std::to_string(id) + " " + text + "\n");
+  for (const auto& [text, id] : special_ids_) {
+    if (by_look_.contains(text)) continue;  // banks were made when these were ordinary
+    hash.update(std::to_string(id) + " " + text + "\n");
+  }
   return hash.finish();
 }
 

@@ -68,6 +68,28 @@ TEST_F(LoadedModelTest, ATokenWithoutARowIsNoReasonToRefuseAModel) {
   EXPECT_EQ(model->fingerprint(), with({})->fingerprint());
 }
 
+TEST_F(LoadedModelTest, TextNeedsNoMarksOfDialogs) {
+  const auto folder = [&] {
+    return with({{"tokenizer_config.json", R"({"chat_template": "<|end|>", "bos_token": "<s>"})"}})
+        ->folder;
+  }();
+  folder_.write(folder.filename().string() + "/tokenizer_config.json",
+                R"({"chat_template": "<|im_start|>", "bos_token": "<s>"})");
+  EXPECT_THROW(load_model(context_, {.folder = folder, .dtype = DType::f32}), Error);
+  const auto text =
+      load_model(context_, {.folder = folder, .dtype = DType::f32, .text_only = true});
+  EXPECT_EQ(text->chat->name(), "plain");
+  EXPECT_EQ(load_model(context_, {.folder = folder, .dtype = DType::f32, .writer_only = true})
+                ->chat->name(),
+            "plain");
+  model::MemorySettings asked = text->settings;
+  asked.chat_template = "chatml";
+  EXPECT_THROW(
+      load_model(context_,
+                 {.folder = folder, .settings = asked, .dtype = DType::f32, .text_only = true}),
+      Error);
+}
+
 TEST_F(LoadedModelTest, ALanguageThatIsNotKnownIsThatOfTheTokenizerUntilThereIsMuchText) {
   const auto model = with({{"sif.safetensors", ""}});
   fs::remove(model->folder / "sif.safetensors");

@@ -7,6 +7,7 @@
 
 #include "common/error.h"
 #include "fixtures.h"
+#include "tokenizer/chat_template.h"
 
 namespace memlong::tokenizer {
 namespace {
@@ -211,6 +212,25 @@ TEST(Tokenizer, AddedTokensThatTheModelHasNoRowForAreLeftOut) {
   EXPECT_EQ(tokenizer->hash(), reference()->hash());
   folder.write("config.json", R"({"vocab_size": 100})");
   EXPECT_EQ(load_tokenizer(folder.path())->vocab_size(), 4096) << "the model file's own stay";
+}
+
+TEST(Tokenizer, MarksAreSpecialWhateverTheFilesSay) {
+  const TempFolder folder;
+  write_model(folder);
+  const std::string decoder =
+      R"({"added_tokens_decoder": {"4096": {"content": "<|im_start|>", "special": false},
+          "4097": {"content": "<|im_end|>", "special": true},
+          "4098": {"content": "<tool>", "special": false}}})";
+  folder.write("tokenizer_config.json", decoder);
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_EQ(tokenizer->special_id("<|im_start|>"), 4096);
+  EXPECT_FALSE(tokenizer->special_id("<tool>").has_value());
+  EXPECT_EQ(make_chat_template("chatml", tokenizer)->answer_prefix(0).front(), 4096);
+  std::string ordinary = decoder;
+  ordinary.replace(ordinary.find("<|im_start|>"), 12, "im start");
+  folder.write("tokenizer_config.json", ordinary);
+  EXPECT_EQ(tokenizer->hash(), load_tokenizer(folder.path())->hash())
+      << "banks that were made when it was ordinary still open";
 }
 
 TEST(Tokenizer, FoldersThatCannotBeReadSayWhy) {

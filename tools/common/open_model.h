@@ -9,8 +9,10 @@
 
 namespace memlong::tools {
 
-/// `writer_only`: nothing above the memory layer's keys and values. Errors: those of load_model.
+/// `writer_only`: nothing above the memory layer's keys and values; `text_only`: no dialog will be
+/// spelled. Errors: those of load_model.
 std::shared_ptr<const engine::LoadedModel> open_model(Context& context, const CommonOptions& common,
-                                                      bool writer_only = false);
+                                                      bool writer_only = false,
+                                                      bool text_only = false);
 
 }  // namespace memlong::tools

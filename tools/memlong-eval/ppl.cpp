@@ -240,8 +240,8 @@ int run_ppl(const Arguments& arguments) {
   }
   const std::vector<int64_t> lengths = parse_lengths(arguments);
   Context context(tools::context_options(arguments.common));
-  Measurement measurement(arguments, context, tools::open_model(context, arguments.common),
-                          lengths);
+  Measurement measurement(arguments, context,
+                          tools::open_model(context, arguments.common, false, true), lengths);
   if (arguments.query == "self") {
     log::warn(
         "--query self: the text that is scored chooses its own memory, so the figures see the "
