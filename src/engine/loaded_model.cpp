@@ -22,9 +22,31 @@ void check_vocabulary(const std::string& folder, int64_t tokens, int64_t rows) {
                                 std::to_string(rows) + "; they do not belong together");
 }
 
+/// Which token opens a text, and whether one does, the tokenizer knows better than config.json.
+void take_bos(const std::string& folder, LoadedModel& loaded) {
+  const int32_t bos = loaded.tokens->bos();
+  int32_t& named = loaded.config.bos;
+  if (bos >= 0 && bos != named) {
+    if (named >= 0) {
+      log::warn(folder + ": config.json names " + std::to_string(named) +
+                " as bos_token_id, the tokenizer " + std::to_string(bos) + ", which is taken");
+    }
+    named = bos;
+  }
+  bool& opens = loaded.settings.window_bos;
+  if (named < 0) {
+    opens = false;
+  } else if (!loaded.settings.window_bos_said && opens != loaded.tokens->adds_bos()) {
+    opens = !opens;
+    log::info(folder + ": the tokenizer puts " + (opens ? "BOS" : "no BOS") +
+              " before a text, and so do windows (--window-bos or [window] bos say otherwise)");
+  }
+}
+
 void load_text_side(const ModelOptions& options, LoadedModel& loaded) {
   loaded.tokens = tokenizer::load_tokenizer(options.folder);
   check_vocabulary(options.folder.string(), loaded.tokens->vocab_size(), loaded.config.vocab);
+  take_bos(options.folder.string(), loaded);
   std::string name = loaded.settings.chat_template;
   const bool asked = !name.empty();
   if (!asked) name = tokenizer::recognise_chat_template(options.folder);
@@ -143,7 +165,6 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
   loaded->settings = options.settings ? *options.settings
                                       : model::find_settings(options.folder, loaded->config, {});
   model::check_settings(loaded->settings, loaded->config);
-  if (loaded->config.bos < 0) loaded->settings.window_bos = false;
 
   const bool kept = options.pack && options.store == nullptr && context.device() == Device::cpu;
   // Before the files are opened: what they are packed from is what they were then, or nothing.

@@ -25,6 +25,7 @@ struct MemorySettings {
   int64_t window = 2048;                ///< W, tokens
   int64_t overlap = 512;                ///< tokens of a window that the next one reads again
   bool window_bos = true;               ///< every window starts with BOS, which is in no chunk
+  bool window_bos_said = false;         ///< by a file or a flag; else the tokenizer decides
   std::filesystem::path adapter;        ///< default adapter, absolute; empty: none
   std::string chat_template;            ///< empty: recognised from tokenizer_config.json
   std::string origin;                   ///< the file they come from, for messages and --dump-config

@@ -190,7 +190,7 @@ MemorySettings read_settings(const fs::path& file, const MemorySettings& base) {
   Section window(root, "window", origin);
   window.take_integer("size", settings.window);
   window.take_integer("overlap", settings.overlap);
-  window.take("bos", settings.window_bos, "true or false");
+  if (window.take("bos", settings.window_bos, "true or false")) settings.window_bos_said = true;
   window.finish();
   Section adapter(root, "adapter", origin);
   adapter.take_path("path", file.parent_path(), settings.adapter);

@@ -68,6 +68,27 @@ TEST_F(LoadedModelTest, ATokenWithoutARowIsNoReasonToRefuseAModel) {
   EXPECT_EQ(model->fingerprint(), with({})->fingerprint());
 }
 
+/// What the tokenizer says of BOS wins over config.json, and what memlong.toml says over both.
+TEST_F(LoadedModelTest, WindowsOpenWithTheTokenizersBos) {
+  const std::string config = read_file(MEMLONG_SOURCE_DIR "/models/reference/config.json");
+  std::string other = config;
+  other.replace(other.find("\"bos_token_id\": 1"), 17, "\"bos_token_id\": 9");
+  const std::string settings =
+      "[memory]\nlayer = 4\nchunk = 64\n[window]\nsize = 320\noverlap = 64\n";
+  const std::string tokens = R"({"bos_token": "<s>", "eos_token": "</s>")";
+  const auto model = with({{"config.json", other},
+                           {"memlong.toml", settings},
+                           {"tokenizer_config.json", tokens + R"(, "add_bos_token": true})"}});
+  EXPECT_EQ(model->config.bos, 1);
+  EXPECT_TRUE(model->settings.window_bos);
+  const std::string none = tokens + R"(, "add_bos_token": false})";
+  EXPECT_FALSE(
+      with({{"memlong.toml", settings}, {"tokenizer_config.json", none}})->settings.window_bos);
+  EXPECT_TRUE(with({{"memlong.toml", settings + "bos = true\n"}, {"tokenizer_config.json", none}})
+                  ->settings.window_bos);
+  EXPECT_FALSE(with({})->settings.window_bos) << "memlong.toml of the reference model says so";
+}
+
 TEST_F(LoadedModelTest, TextNeedsNoMarksOfDialogs) {
   const auto folder = [&] {
     return with({{"tokenizer_config.json", R"({"chat_template": "<|end|>", "bos_token": "<s>"})"}})

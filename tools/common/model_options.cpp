@@ -232,7 +232,10 @@ model::MemorySettings resolve_settings(const CommonOptions& common,
   if (common.window) settings.window = *common.window;
   if (common.overlap) settings.overlap = *common.overlap;
   choose_embedder(common, settings);
-  if (common.window_bos) settings.window_bos = *common.window_bos;
+  if (common.window_bos) {
+    settings.window_bos = *common.window_bos;
+    settings.window_bos_said = true;
+  }
   if (!common.chat_template.empty()) settings.chat_template = common.chat_template;
   const bool changed = common.memory_layer || !common.reading_layers.empty() || common.chunk ||
                        common.top_k || common.neighbours || common.query_chunks ||
