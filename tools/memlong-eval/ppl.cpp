@@ -144,8 +144,9 @@ class Measurement {
     }
   }
 
-  /// Nats of the last tokens before `end`, in a window that ends there; nothing is known of what
-  /// lies more than `length` tokens before.
+  /// Nats of the last tokens before `end`, in a window that ends there; nothing is read of what
+  /// lies more than `length` tokens before (the first chunks were written in windows that saw
+  /// more).
   double score(const std::vector<int32_t>& ids, int64_t end, int64_t length, bool use_memory,
                const std::shared_ptr<const retriever::Embedder>& embedder, TextMemory& memory) {
     const int64_t window = std::min(length, model_->window_capacity());
