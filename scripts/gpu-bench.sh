@@ -7,6 +7,8 @@
 #   --out DIR          gets report.md, report.json, log.txt, and of each section NAME.json and
 #                      NAME.command, also NAME.failed where that is not complete; default
 #                      build/gpu-bench
+#   --archive FILE     the folder --out as a tar.gz, again after each section and at the end, also when
+#                      the script was stopped: one file to copy back
 #   --minutes N        what has not begun by then is not run; default 9
 #   --only NAME,...    sections, which are run in this order: network train ingest dialog peers-2k
 #                      peers-16k peers-80k peers-train dialog-1m profile kernels no-overlap
@@ -29,12 +31,12 @@ usage() {
   exit 2
 }
 
-bin='' pack='' out=$root/build/gpu-bench minutes=9 only='' python='' shape='' page='' quick=0 device=cuda require=0
+bin='' pack='' out=$root/build/gpu-bench archive='' minutes=9 only='' python='' shape='' page='' quick=0 device=cuda require=0
 while (($#)); do
   case $1 in
     --quick) quick=1 && shift && continue ;;
     --require-gpu) require=1 && shift && continue ;;
-    --bin | --pack | --out | --minutes | --only | --python | --shape | --page | --device) ;;
+    --bin | --pack | --out | --archive | --minutes | --only | --python | --shape | --page | --device) ;;
     *) usage "unknown option $1" ;;
   esac
   (($# > 1)) || usage "$1 needs a value"
@@ -42,6 +44,7 @@ while (($#)); do
     --bin) bin=$(realpath -m "$2") ;;
     --pack) pack=$(realpath -m "$2") ;;
     --out) out=$(realpath -m "$2") ;;
+    --archive) archive=$(realpath -m "$2") ;;
     --page) page=$(realpath -m "$2") ;;
     --minutes) minutes=$2 ;;
     --only) only=$2 ;;
@@ -60,6 +63,9 @@ done
 [[ -z $bin || -z $pack ]] || usage '--bin or --pack, not both'
 [[ -z $bin || -d $bin ]] || usage "$bin: no folder with programs"
 [[ -z $pack || -f $pack ]] || usage "$pack: no file"
+[[ $archive != "$out"/* ]] || usage '--archive must not lie in --out'
+[[ -z $archive ]] || { rm -f "$archive" && mkdir -p "${archive%/*}/" && [[ -w ${archive%/*}/ ]]; } ||
+  usage "$archive cannot be written"
 [[ -z $page || -w $page ]] || usage "$page is not there, or may not be written"
 for each in ${only//,/ }; do
   [[ " ${sections[*]} " == *" $each "* ]] || usage "--only: there is no section $each"
@@ -70,7 +76,15 @@ cd "$root" || exit
 [[ $device == cpu ]] || need_gpu MEASURED $require
 begin_report "$minutes"
 shm=''
-trap 'rm -rf "$work" ${shm:+"$shm"}' EXIT
+trap 'write_archive; rm -rf "$work" ${shm:+"$shm"}' EXIT
+
+# The last whole one stays until the next is.
+write_archive() {
+  [[ -n $archive ]] || return 0
+  rm -f "$archive.part"
+  tar -czf "$archive.part" -C "${out%/*}" "${out##*/}" 2>>"$log" && mv "$archive.part" "$archive" ||
+    { say "gpu-bench.sh: $archive: cannot be written"; return 1; }
+}
 
 # The tables of all that is done; again after each section.
 write_report() {
@@ -79,6 +93,7 @@ write_report() {
   write_json "${facts[@]}" >"$out/report.json"
   python3 bench/write_tables.py --print "$out" >"$tables" 2>>"$log"
   write_markdown 'GPU speed' "$tables" "${facts[@]}" >"$out/report.md"
+  write_archive
 }
 
 get_programs 0 memlong-bench
@@ -99,5 +114,5 @@ if [[ -n $page ]]; then
   step "tables in ${page#"$root/"}" 30 python3 bench/write_tables.py --prefix gpu- "$page" "$out"
 fi
 write_report
-say "$(whole_result): $out/report.md"
-[[ $(whole_result) == passed ]]
+say "$(whole_result): $out/report.md${archive:+, $archive}"
+[[ $(whole_result) == passed && (-z $archive || -s $archive) ]]

@@ -20,6 +20,10 @@ check 2 --only network,nothing
 reports stderr 'there is no section nothing'
 check 2 --pack "$made/stdout"
 check 2 --page
+check 2 --archive "$made/out/all.tar.gz"
+reports stderr '--archive must not lie in --out'
+touch "$made/file"
+check 2 --archive "$made/file/all.tar.gz"
 
 program path/nvidia-smi <<'END'
 case $* in
@@ -111,6 +115,34 @@ check 1 --quick --only profile,gather --minutes 0.1
 reports out/report.md '| profile | failed |' 'was stopped after' ' s: 1 rows |' '## A pass, operator by operator' \
   '| profile,attention | 5.000 |' 'It failed: was stopped after'
 rm "$made/late"
+
+# All of --out in one file, also of a run that is stopped.
+archive=$made/sent/all.tar.gz
+archived() {
+  tar -xOzf "$archive" "out/$1" >"$made/archived" || wrong "no $1 in $archive"
+  reports archived "${@:2}"
+}
+check 0 --quick --only network --archive "$archive"
+reports stderr ", $archive"
+archived report.md '# GPU speed: passed' '## Prompts and tokens'
+archived network.json '"value": 5'
+archived log.txt '===== network'
+touch "$made/hang"
+rm -rf "$made/out"
+PATH=$made/path:$PATH "$root/scripts/$script" "${given[@]}" --out "$made/out" --quick --only network,profile \
+  --archive "$archive" >"$made/stdout" 2>"$made/stderr" </dev/null &
+stopped=$!
+for _ in {1..200}; do # until the section that hangs has begun
+  [[ ! -e $made/out/network.json ]] || break
+  sleep 0.1
+done
+sleep 1
+kill -TERM "$stopped"
+wait "$stopped" && wrong 'a run that was stopped is well'
+rm "$made/hang"
+archived network.json '"value": 5'
+archived report.md '| network | passed |'
+[[ ! -e $archive.part ]] || wrong 'a part of an archive is left'
 
 # A path with a slash is that of the folder from which the script was started.
 given=(--bin "$made/bin" --python path/torch-python)
