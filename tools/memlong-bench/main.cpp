@@ -61,12 +61,12 @@ int run(int argc, char** argv) {
   const Network network =
       open_network(context, arguments.common, arguments.shape, longest_window(arguments));
   Bench bench{context, arguments, network, progress, std::move(rows)};
-  // Who stops it gets what there is.
+  // Who stops it gets what there is, and so does who meets an error in the middle.
   std::optional<Error> stopped;
   try {
     run_tests(bench);
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::stopped || bench.rows.empty()) throw;
+    if (bench.rows.empty()) throw;
     stopped = error;
   }
   progress.finish();

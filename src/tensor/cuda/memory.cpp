@@ -69,13 +69,27 @@ std::string room_text(int device, cudaMemPool_t pool) {
                                 "--device cpu");
 }
 
-/// Frees on the device it was allocated on, behind all work that may still use it.
+/// Frees on the device it was allocated on, behind all work that may still use it. What this thread
+/// records meanwhile may use it too.
 void release(void* memory, int device) {
+  break_recording();
   int before = 0;
   cudaGetDevice(&before);
   if (before != device) cudaSetDevice(device);
   cudaFreeAsync(memory, cudaStreamLegacy);
   if (before != device) cudaSetDevice(before);
+}
+
+bool on_device(const void* memory) {
+  cudaPointerAttributes attributes{};
+  check(cudaPointerGetAttributes(&attributes, memory), "copy");
+  return attributes.type == cudaMemoryTypeDevice;
+}
+
+bool records(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(stream, &status), "copy");
+  return status != cudaStreamCaptureStatusNone;
 }
 
 }  // namespace
@@ -85,6 +99,7 @@ std::shared_ptr<void> allocate(size_t bytes, const std::string& what) {
 }
 
 std::shared_ptr<void> allocate(size_t bytes, const std::string& what, void* stream) {
+  refuse_in_recording("memory is asked for");
   int device = 0;
   check(cudaGetDevice(&device), "allocation");
   const cudaMemPool_t pool = pool_of(device);
@@ -99,6 +114,7 @@ std::shared_ptr<void> allocate(size_t bytes, const std::string& what, void* stre
 }
 
 std::shared_ptr<void> allocate_pinned(size_t bytes) {
+  refuse_in_recording("page-locked memory is asked for");
   void* memory = nullptr;
   const cudaError_t status = cudaHostAlloc(&memory, bytes == 0 ? 1 : bytes, cudaHostAllocPortable);
   if (status == cudaErrorMemoryAllocation) {
@@ -108,7 +124,10 @@ std::shared_ptr<void> allocate_pinned(size_t bytes) {
                                   "the window or the top-k");
   }
   check(status, "page-locked memory");
-  return {memory, [](void* freed) { cudaFreeHost(freed); }};
+  return {memory, [](void* freed) {
+            break_recording();
+            cudaFreeHost(freed);
+          }};
 }
 
 void limit_memory(int device_index, size_t bytes) {
@@ -136,6 +155,9 @@ void gather_rows(void* to, const void* from, size_t row, size_t pitch, size_t ro
 void copy_bytes(Context& context, void* to, const void* from, size_t bytes) {
   if (bytes == 0) return;
   context.activate();
+  if (records(stream_of(context)) && !(on_device(to) && on_device(from))) {
+    fail(ErrorKind::device, "a copy from or to the host cannot be recorded");
+  }
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream_of(context)), "copy");
 }
 

@@ -35,8 +35,8 @@ void refuse_recording(bool refuse) { refuses() = refuse; }
 
 bool records(cudaStream_t stream) { return stream != nullptr && recording().stream == stream; }
 
-bool refused_in_recording() {
-  if (recording().stream == nullptr) return false;
+bool refused_in_recording(cudaStream_t stream) {
+  if (!records(stream)) return false;
   recording().broken = true;
   return true;
 }
@@ -46,8 +46,6 @@ cudaError_t queue(cudaStream_t stream, std::function<void()> work) {
     recording().graph.work.push_back(std::move(work));
     return recording().broken ? cudaErrorStreamCaptureInvalidated : cudaSuccess;
   }
-  // It would be done now, in no order with what is recorded.
-  if (refused_in_recording()) return cudaErrorStreamCaptureUnsupported;
   work();
   return cudaSuccess;
 }
@@ -60,6 +58,11 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   const bool refused = cuda_emulation::refuses() || recording().stream != nullptr;
   if (stream == nullptr || refused) return cudaErrorStreamCaptureUnsupported;
   recording() = {.stream = stream};
+  return cudaSuccess;
+}
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  const bool active = cuda_emulation::records(stream);
+  *status = active ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {

@@ -1,5 +1,7 @@
 // Recording of work (stream capture) as the emulated runtime has it: one stream at a time. What is
-// recorded is kept as functions, which a launch calls in their order.
+// recorded is kept as functions, which a launch calls in their order. As on a device, a copy from
+// the host keeps the address and reads it at each launch, memory may be asked for and freed
+// meanwhile, and other streams do their work at once.
 #pragma once
 
 #include "support/cuda_emulation/include/cuda_api.h"
@@ -7,9 +9,8 @@
 namespace cuda_emulation {
 
 bool records(cudaStream_t stream);
-/// For calls that wait, allocate, free, or look at the host's memory: whether some stream records,
-/// whose recording then fails. (A device bears some of them; memlong's recordings do without.)
-bool refused_in_recording();
+/// For calls that wait for the stream: whether it records. The recording then fails.
+bool refused_in_recording(cudaStream_t stream);
 /// While true, no recording can be started, as on a device that cannot.
 void refuse_recording(bool refuse);
 

@@ -101,17 +101,20 @@ cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value)
 }
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }  // it holds nothing
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
-  if (cuda_emulation::refused_in_recording()) return cudaErrorStreamCaptureUnsupported;
   *memory = cuda_emulation::allocate(bytes);
   return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
-  (void)cuda_emulation::refused_in_recording();
   cuda_emulation::release(memory);
   return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   cuda_emulation::memory_left(free, total);
+  return cudaSuccess;
+}
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
+  const bool on_device = cuda_emulation::is_device_pointer(pointer);
+  attributes->type = on_device ? cudaMemoryTypeDevice : cudaMemoryTypeUnregistered;
   return cudaSuccess;
 }
 
@@ -135,10 +138,6 @@ cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_
   if (kind == cudaMemcpyDeviceToDevice && !on_device) return cudaErrorInvalidValue;
   if (to_pitch < width || pitch < width) return cudaErrorInvalidValue;
   const bool recorded = cuda_emulation::records(stream);
-  if (recorded && !on_device) {  // what lies on the host then is not what lies there now
-    (void)cuda_emulation::refused_in_recording();
-    return cudaErrorStreamCaptureUnsupported;
-  }
   if (cuda_emulation::is_late(stream) && !recorded) {
     if (height != 1) return cudaErrorInvalidValue;
     return cuda_emulation::copy_later(stream, to, from, width);

@@ -89,7 +89,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  if (cuda_emulation::refused_in_recording()) return cudaErrorStreamCaptureUnsupported;
+  if (cuda_emulation::refused_in_recording(stream)) return cudaErrorStreamCaptureUnsupported;
   if (cuda_emulation::is_late(stream)) {
     cuda_emulation::run_until(*cuda_emulation::stream_of(stream), UINT64_MAX);
   } else {
