@@ -31,8 +31,9 @@ void add_model_options(OptionSet& options, CommonOptions& common) {
            "most memory of a GPU to take, as 8GiB; default: all that is free")
       .value("SIZE");
   options
-      .add("dtype", &common.dtype,
-           "precision of computation; auto: bf16 where the processor or GPU multiplies it, else f32")
+      .add(
+          "dtype", &common.dtype,
+          "precision of computation; auto: bf16 where the processor or GPU multiplies it, else f32")
       .value("TYPE")
       .choices({"auto", "bf16", "f32"});
   options.add("threads", &common.threads, "threads to compute with; 0: all")
