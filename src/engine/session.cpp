@@ -163,7 +163,9 @@ void Session::Impl::take_back_message() {
 
 void Session::Impl::begin_add(const tokenizer::Message& message) {
   MEMLONG_CHECK(work == Work::none, "one thing at a time");
-  const tokenizer::EncodedMessage encoded = model->chat->encode(message, store.turns().size());
+  const std::vector<membank::Turn>& turns = store.turns();
+  const std::string previous = turns.empty() ? std::string() : turns.back().role;
+  const tokenizer::EncodedMessage encoded = model->chat->encode(message, turns.size(), previous);
   open_dialog();
   begin_turn(message.role);
   const int64_t begin = stream.size();

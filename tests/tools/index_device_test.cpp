@@ -101,7 +101,8 @@ TEST(IndexDevice, AGraphIsSearchedByTheProcessor) {
 
 TEST(IndexDevice, TheChatRefusesWhatCannotBe) {
   const tools_test::ToolResult graph = tools_test::run_tool(
-      "memlong-chat", {"--model", "x", "--index", "hnsw", "--index-device", "cuda"});
+      "memlong-chat",
+      {"--model", tools_test::reference_model(), "--index", "hnsw", "--index-device", "cuda"});
   EXPECT_EQ(graph.code, 2);
   EXPECT_THAT(graph.err, HasSubstr("--index-device cuda needs --index flat"));
 }
