@@ -41,7 +41,7 @@ void gemm_kernel<Device::cuda>(Context& context, const TensorView& a, const Tens
   call.dtype = a.dtype();
   call.out_dtype = out.dtype();
   call.accumulate = options.accumulate;
-  library_gemm(context, call);
+  (void)library_gemm(context, call);  // it has no bias
 }
 
 }  // namespace memlong::ops

@@ -70,6 +70,7 @@ struct Plan {
   Description description;
   Layout left, right, out;
   cublasLtMatmulAlgo_t algorithm{};
+  bool adds_bias = false;
 };
 
 /// Kept with a context. Windows have few lengths; where they have many, all is chosen anew.
@@ -116,6 +117,7 @@ void set_bias(const Description& description, const float* bias) {
   set(description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
 }
 
+/// `bias`: null where none is added.
 Description describe(const CallKey& key, const float* bias) {
   cublasLtMatmulDesc_t made = nullptr;
   check_blas(cublasLtMatmulDescCreate(&made, CUBLAS_COMPUTE_32F, CUDA_R_32F), "product");
@@ -154,23 +156,38 @@ std::string name_of(const CallKey& key) {
          std::string(dtype_name(key.out_dtype));
 }
 
-Plan make_plan(const Blas& blas, const CallKey& key, const float* bias) {
-  Plan plan;
-  plan.description = describe(key, bias);
-  plan.left = layout_of(key.left, key.dtype);
-  plan.right = layout_of(key.right, key.dtype);
-  plan.out = layout_of(key.out, key.out_dtype);
+/// Whether the library has an algorithm for the plan's product, which is then the plan's.
+bool choose(const Blas& blas, const CallKey& key, Plan& plan) {
   const Preference preference = preference_for(key);
   cublasLtMatmulHeuristicResult_t found{};
   int count = 0;
-  check_blas(cublasLtMatmulAlgoGetHeuristic(blas.handle(), plan.description.get(), plan.left.get(),
-                                            plan.right.get(), plan.out.get(), plan.out.get(),
-                                            preference.get(), 1, &found, &count),
-             name_of(key));
-  if (count == 0) fail(ErrorKind::device, "cuBLASLt has no algorithm for the " + name_of(key));
+  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+      blas.handle(), plan.description.get(), plan.left.get(), plan.right.get(), plan.out.get(),
+      plan.out.get(), preference.get(), 1, &found, &count);
+  const bool none =
+      status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && count == 0);
+  if (none || found.state == CUBLAS_STATUS_NOT_SUPPORTED) return false;
+  check_blas(status, name_of(key));
   check_blas(found.state, name_of(key));
   plan.algorithm = found.algo;
-  return plan;
+  return true;
+}
+
+/// There are products, of extents of 1 or narrow alignment, with which the library adds no bias.
+Plan make_plan(const Blas& blas, const CallKey& key, const float* bias) {
+  Plan plan;
+  plan.left = layout_of(key.left, key.dtype);
+  plan.right = layout_of(key.right, key.dtype);
+  plan.out = layout_of(key.out, key.out_dtype);
+  plan.description = describe(key, bias);
+  plan.adds_bias = bias != nullptr;
+  if (choose(blas, key, plan)) return plan;
+  if (bias != nullptr) {
+    plan.description = describe(key, nullptr);
+    plan.adds_bias = false;
+    if (choose(blas, key, plan)) return plan;
+  }
+  fail(ErrorKind::device, "cuBLASLt has no algorithm for the " + name_of(key));
 }
 
 const Plan& plan_for(Context& context, const Blas& blas, const CallKey& key, const float* bias) {
@@ -183,7 +200,7 @@ const Plan& plan_for(Context& context, const Blas& blas, const CallKey& key, con
 
 }  // namespace
 
-void library_gemm(Context& context, const GemmCall& call) {
+bool library_gemm(Context& context, const GemmCall& call) {
   MEMLONG_CHECK(
       call.bias == nullptr || (call.out_dtype == DType::f32 && alignment_of(call.bias) >= 16),
       "a bias needs f32, and 16 bytes' alignment");
@@ -192,7 +209,7 @@ void library_gemm(Context& context, const GemmCall& call) {
   const CallKey key{part_of(call.left), part_of(call.right), part_of(call.out),
                     call.dtype,         call.out_dtype,      call.bias != nullptr};
   const Plan& plan = plan_for(context, blas, key, call.bias);
-  if (call.bias != nullptr) set_bias(plan.description, call.bias);
+  if (plan.adds_bias) set_bias(plan.description, call.bias);
   const float one = 1.0F;
   const float before = call.accumulate ? 1.0F : 0.0F;
   check_blas(
@@ -201,6 +218,7 @@ void library_gemm(Context& context, const GemmCall& call) {
                      call.out.data, plan.out.get(), &plan.algorithm, blas.workspace(),
                      Blas::kWorkspaceBytes, cuda::stream_of(context)),
       name_of(key));
+  return call.bias == nullptr || plan.adds_bias;
 }
 
 }  // namespace memlong::ops

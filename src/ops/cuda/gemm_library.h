@@ -34,8 +34,13 @@ struct GemmCall {
   bool accumulate = false;
 };
 
-/// Queued on the context's stream. No extent is 0. The same bits in every run on one device.
-void library_gemm(Context& context, const GemmCall& call);
+/// Queued on the context's stream. No extent is 0. The same bits in every run on one device. False
+/// where the library does not add the call's bias (extents of 1, narrow alignment): the rest is
+/// done.
+[[nodiscard]] bool library_gemm(Context& context, const GemmCall& call);
+
+/// out[row, column] += bias[row], out in f32.
+void add_bias(Context& context, const GemmMatrix& out, const float* bias);
 
 /// A view with contiguous rows, as the library sees it.
 inline GemmMatrix gemm_matrix(const TensorView& view, bool transposed) {

@@ -38,7 +38,7 @@ void multiply(Context& context, const TensorView& x, const DeviceWeight& weight,
   call.out_dtype = out.dtype();
   call.bias = aligned_bias(context, options.bias);
   call.accumulate = options.accumulate;
-  library_gemm(context, call);
+  if (!library_gemm(context, call)) add_bias(context, call.out, call.bias);
 }
 
 }  // namespace

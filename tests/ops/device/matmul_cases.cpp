@@ -82,7 +82,7 @@ std::vector<OpCase> cases() {
   std::vector<OpCase> all;
   for (const Form& form : forms()) {
     for (const Shape& e : {Shape{1, 1, 1}, Shape{1, 300, 64}, Shape{1, 5, 2504}, Shape{7, 33, 100},
-                           Shape{64, 20, 16}}) {
+                           Shape{5, 1, 64}, Shape{64, 20, 16}}) {
       all.push_back({name_of(form) + "_" + std::to_string(e[0]) + "x" + std::to_string(e[1]) + "x" +
                          std::to_string(e[2]),
                      [form, e](OpRun& run) { product(run, form, e[0], e[1], e[2]); }});
