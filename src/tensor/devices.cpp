@@ -13,6 +13,12 @@ CudaDevices cuda_devices() {
   }
 }
 
+size_t free_device_bytes([[maybe_unused]] int device_index) {
+  size_t bytes = 0;
+  if constexpr (kHasCuda) bytes = cuda::free_bytes(device_index);
+  return bytes;
+}
+
 void release_unused_memory([[maybe_unused]] int device_index) {
   if constexpr (kHasCuda) cuda::release_unused(device_index);
 }

@@ -32,7 +32,7 @@ engine::MemoryPlanOptions show_memory_plan(const CommonOptions& common, const Co
     const CudaDevices found = cuda_devices();
     const CudaDevice& device = found.devices.at(static_cast<size_t>(context.device_index()));
     name = "cuda:" + std::to_string(device.index) + " (" + device.name + ")";
-    free = static_cast<int64_t>(device.free_bytes);
+    free = static_cast<int64_t>(free_device_bytes(device.index));
   }
   wanted = engine::choose_open(config, settings, wanted, limit > 0 ? std::min(free, limit) : free);
   const engine::MemoryPlan plan = engine::plan_memory(config, settings, wanted);

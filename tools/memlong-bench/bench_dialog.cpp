@@ -38,7 +38,7 @@ double device_mib(const Context& context) {
   release_unused_memory(context.device_index());
   const CudaDevices found = cuda_devices();
   const CudaDevice& device = found.devices.at(static_cast<size_t>(context.device_index()));
-  return static_cast<double>(device.total_bytes - device.free_bytes) / kMiB;
+  return static_cast<double>(device.total_bytes - free_device_bytes(device.index)) / kMiB;
 }
 
 /// A dialog of random tokens in a bank of its own.

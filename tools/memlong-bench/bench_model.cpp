@@ -41,8 +41,7 @@ engine::MemoryPlanOptions choose(const Bench& bench, engine::MemoryPlanOptions o
   if (open.device == Device::cuda) {
     bench.context.synchronize();
     release_unused_memory(bench.context.device_index());
-    const auto device = static_cast<size_t>(bench.context.device_index());
-    const auto free = static_cast<int64_t>(cuda_devices().devices.at(device).free_bytes);
+    const auto free = static_cast<int64_t>(free_device_bytes(bench.context.device_index()));
     const int64_t limit = tools::max_gpu_memory(bench.arguments.common);
     room = limit > 0 ? std::min(free, limit) : free;
   }

@@ -27,7 +27,7 @@ void show_training_plan(const Context& context, const Arguments& arguments,
     const CudaDevices found = cuda_devices();
     const CudaDevice& device = found.devices.at(static_cast<size_t>(context.device_index()));
     name = "cuda:" + std::to_string(device.index) + " (" + device.name + ")";
-    free = static_cast<int64_t>(device.free_bytes);
+    free = static_cast<int64_t>(free_device_bytes(device.index));
   }
   std::string text = tools::plan_text(plan, name);
   if (on_gpu) text += tools::human_bytes(static_cast<double>(free)) + " are free there\n";

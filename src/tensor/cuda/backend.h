@@ -19,7 +19,9 @@ std::shared_ptr<void> allocate(size_t bytes, const std::string& what);
 /// Error{capacity}.
 std::shared_ptr<void> allocate_pinned(size_t bytes);
 
-/// From now on the process gets at most that much at a time of a device's memory. Thread-safe.
+/// From now on the process gets at most that much at a time of a device's memory, what was freed
+/// and is still held included. (The driver hands memory out in large pieces: up to one more may be
+/// held.) Thread-safe.
 void limit_memory(int device_index, size_t bytes);
 
 /// What nothing uses goes back to the driver.
@@ -33,6 +35,8 @@ void gather_rows(void* to, const void* from, size_t row, size_t pitch, size_t ro
 /// How many devices there are; where none, `why` says so in one line.
 int count_devices(std::string& why);
 CudaDevices list_devices();
+/// 0 where the device does not say.
+size_t free_bytes(int device_index);
 
 /// A stream of that device, which becomes the calling thread's. Error{device} where there is none.
 std::shared_ptr<void> make_stream(int device_index);

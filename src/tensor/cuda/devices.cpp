@@ -21,7 +21,8 @@ std::string why_none(cudaError_t status) {
   return std::string("no CUDA device: ") + cudaGetErrorString(status);
 }
 
-/// What a device does not say (one in exclusive use by another process: its memory) stays 0.
+/// What a device does not say stays 0. It is not made the thread's: that would make a context
+/// there.
 CudaDevice describe(int index) {
   CudaDevice device;
   device.index = index;
@@ -31,9 +32,7 @@ CudaDevice describe(int index) {
     device.capability = properties.major * 10 + properties.minor;
     device.multiprocessors = properties.multiProcessorCount;
     device.block_shared_bytes = properties.sharedMemPerBlockOptin;
-  }
-  if (cudaSetDevice(index) == cudaSuccess) {
-    cudaMemGetInfo(&device.free_bytes, &device.total_bytes);
+    device.total_bytes = properties.totalGlobalMem;
   }
   cudaGetLastError();
   return device;
@@ -60,11 +59,19 @@ CudaDevices list_devices() {
     found.no_driver = driver == 0;
     return found;
   }
+  for (int index = 0; index < count; ++index) found.devices.push_back(describe(index));
+  return found;
+}
+
+size_t free_bytes(int device_index) {
+  size_t free = 0;
+  size_t total = 0;
   int before = 0;
   cudaGetDevice(&before);
-  for (int index = 0; index < count; ++index) found.devices.push_back(describe(index));
+  if (cudaSetDevice(device_index) == cudaSuccess) cudaMemGetInfo(&free, &total);
   cudaSetDevice(before);
-  return found;
+  cudaGetLastError();  // one in exclusive use by another process
+  return free;
 }
 
 }  // namespace memlong::cuda

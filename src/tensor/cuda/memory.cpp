@@ -24,7 +24,7 @@ std::string gibibytes(size_t bytes) {
   return text;
 }
 
-/// By device, as the driver's pools are: what may be in use at a time; 0: no limit. Devices beyond
+/// By device, as the driver's pools are: what may be held at a time; 0: no limit. Devices beyond
 /// the last have none.
 std::array<std::atomic<size_t>, 64>& limits() {
   static std::array<std::atomic<size_t>, 64> of_device{};
@@ -37,10 +37,20 @@ size_t limit_of(int device) {
              : 0;
 }
 
-size_t used_of(cudaMemPool_t pool) {
-  uint64_t used = 0;
-  check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used), "memory pool");
-  return used;
+size_t bytes_of(cudaMemPool_t pool, cudaMemPoolAttr which) {
+  uint64_t bytes = 0;
+  check(cudaMemPoolGetAttribute(pool, which, &bytes), "memory pool");
+  return bytes;
+}
+
+/// What is freed and still held counts: it is given back where there would be too much of it.
+/// False where more is used than would leave the limit so many bytes.
+bool make_room(cudaMemPool_t pool, size_t limit, size_t bytes) {
+  if (bytes > limit || bytes_of(pool, cudaMemPoolAttrUsedMemCurrent) > limit - bytes) return false;
+  if (bytes_of(pool, cudaMemPoolAttrReservedMemCurrent) > limit - bytes) {
+    check(cudaMemPoolTrimTo(pool, limit - bytes), "memory pool");
+  }
+  return true;
 }
 
 /// "1.20 GiB of 23.69 GiB are free", or what the limit leaves.
@@ -104,7 +114,7 @@ std::shared_ptr<void> allocate(size_t bytes, const std::string& what, void* stre
   check(cudaGetDevice(&device), "allocation");
   const cudaMemPool_t pool = pool_of(device);
   const size_t limit = limit_of(device);
-  if (limit > 0 && used_of(pool) + bytes > limit) out_of_memory(device, pool, bytes, what);
+  if (limit > 0 && !make_room(pool, limit, bytes)) out_of_memory(device, pool, bytes, what);
   void* memory = nullptr;
   const cudaError_t status =
       cudaMallocAsync(&memory, bytes == 0 ? 1 : bytes, static_cast<cudaStream_t>(stream));

@@ -5,6 +5,7 @@
 #include "common/error.h"
 #include "ops/copy.h"
 #include "ops/reference.h"
+#include "support/cuda_emulation/include/cuda_api.h"
 #include "tensor/devices.h"
 
 namespace memlong {
@@ -39,11 +40,32 @@ TEST_F(DeviceTensor, ZerosAndCopies) {
   EXPECT_EQ(values(to_host(copied)), values(Tensor::copy_of(part(host))));
 }
 
+TEST_F(DeviceTensor, CopiesOfAnyLengthAndPlace) {
+  Tensor host({64}, DType::u8);
+  for (int i = 0; i < 64; ++i) host.data<uint8_t>()[i] = static_cast<uint8_t>(200 - i);
+  const Tensor device({64}, DType::u8, Device::cuda);
+  ops::copy(context_, host, device);
+  for (const int64_t begin : {0, 1, 2, 4, 16}) {
+    for (const int64_t count : {1, 2, 12, 16, 30, 32}) {
+      const Tensor out = Tensor::zeros({64}, DType::u8, Device::cuda);
+      ops::copy(context_, device.view().slice(0, 16, 16 + count),
+                out.view().slice(0, begin, begin + count));
+      const Tensor found = to_host(out);
+      for (int64_t i = 0; i < 64; ++i) {
+        const bool inside = begin <= i && i < begin + count;
+        const int want = inside ? host.data<uint8_t>()[16 + i - begin] : 0;
+        ASSERT_EQ(int{found.data<uint8_t>()[i]}, want) << begin << ", " << count << ", " << i;
+      }
+    }
+  }
+}
+
 TEST_F(DeviceTensor, ScratchLiesOnTheDevice) {
   EXPECT_EQ(context_.scratch("x", {4}, DType::f32).device(), Device::cuda);
 }
 
 TEST_F(DeviceTensor, TooLargeSaysWhatIsFree) {
+  release_unused_memory(0);
   try {
     const Tensor tensor({int64_t{3} << 28}, DType::f32, Device::cuda);
     FAIL() << "was allocated";
@@ -72,12 +94,24 @@ TEST_F(DeviceTensor, ALimitHoldsForTheWholeProcess) {
   EXPECT_NO_THROW(Tensor({3 << 19}, DType::u8, Device::cuda));
 }
 
+TEST_F(DeviceTensor, FreedMemoryThatIsHeldCountsToo) {
+  const Context limited({.device = Device::cuda, .max_device_bytes = size_t{4} << 20});
+  release_unused_memory(0);
+  cuda_emulation::most_reserved() = 0;
+  for (int i = 0; i < 8; ++i) const Tensor tensor({3 << 19}, DType::u8, Device::cuda);
+  EXPECT_GT(cuda_emulation::most_reserved(), size_t{3} << 20) << "it is held as long as it may be";
+  EXPECT_LE(cuda_emulation::most_reserved(), size_t{4} << 20);
+  const Context unlimited({.device = Device::cuda, .max_device_bytes = SIZE_MAX});
+}
+
 TEST_F(DeviceTensor, DevicesAreListedAndChosen) {
   const CudaDevices found = cuda_devices();
   ASSERT_EQ(found.devices.size(), 1U);
   EXPECT_EQ(found.devices[0].name, "emulated");
   EXPECT_EQ(found.devices[0].capability, 86);
   EXPECT_EQ(found.devices[0].total_bytes, size_t{1} << 30);
+  EXPECT_LE(free_device_bytes(0), size_t{1} << 30);
+  EXPECT_GT(free_device_bytes(0), size_t{1} << 29);
   EXPECT_EQ(found.why_none, "");
   try {
     const Context second({.device = Device::cuda, .device_index = 1});

@@ -1,4 +1,5 @@
 // The emulated runtime: one device, on which everything is done at once.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <unordered_map>
@@ -18,6 +19,25 @@ std::unordered_map<const void*, size_t>& raised_limits() {
 }
 
 }  // namespace
+
+size_t used_bytes() {
+  size_t free = 0;
+  size_t total = 0;
+  memory_left(&free, &total);
+  return total - free;
+}
+
+/// What was freed and the pool has not given back. None of it is given out again, as where it is in
+/// pieces that are too small.
+size_t& held_bytes() {
+  static size_t bytes = 0;
+  return bytes;
+}
+
+size_t& most_reserved() {
+  static size_t bytes = 0;
+  return bytes;
+}
 
 cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel) {
   const dim3& grid = config.gridDim;
@@ -79,6 +99,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   properties->major = 8;
   properties->minor = 6;
   properties->multiProcessorCount = 4;
+  size_t free = 0;
+  cuda_emulation::memory_left(&free, &properties->totalGlobalMem);
   properties->sharedMemPerBlockOptin = cuda_emulation::kBlockSharedBytes;
   return cudaSetDevice(device);
 }
@@ -92,20 +114,28 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
-cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
-  size_t free = 0;
-  size_t total = 0;
-  cuda_emulation::memory_left(&free, &total);
-  *static_cast<uint64_t*>(value) = total - free;  // nothing is held that is not in use
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr which, void* value) {
+  const bool used = which == cudaMemPoolAttrUsedMemCurrent;
+  *static_cast<uint64_t*>(value) =
+      cuda_emulation::used_bytes() + (used ? 0 : cuda_emulation::held_bytes());
   return cudaSuccess;
 }
-cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }  // it holds nothing
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t bytes_to_keep) {
+  const size_t used = cuda_emulation::used_bytes();
+  const size_t keep = bytes_to_keep > used ? bytes_to_keep - used : 0;
+  cuda_emulation::held_bytes() = std::min(cuda_emulation::held_bytes(), keep);
+  return cudaSuccess;
+}
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
   *memory = cuda_emulation::allocate(bytes);
+  cuda_emulation::most_reserved() = std::max(
+      cuda_emulation::most_reserved(), cuda_emulation::used_bytes() + cuda_emulation::held_bytes());
   return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
+  const size_t before = cuda_emulation::used_bytes();
   cuda_emulation::release(memory);
+  cuda_emulation::held_bytes() += before - cuda_emulation::used_bytes();
   return cudaSuccess;
 }
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {

@@ -28,7 +28,7 @@ inline constexpr int CUDART_VERSION = 13000;
 struct cudaDeviceProp {
   char name[256];
   int major, minor, multiProcessorCount;
-  size_t sharedMemPerBlockOptin;
+  size_t sharedMemPerBlockOptin, totalGlobalMem;
 };
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaGetDevice(int* device);
@@ -122,6 +122,8 @@ enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute which, int value);
 
 namespace cuda_emulation {
+/// The most that the pool has had of the device, used or not.
+size_t& most_reserved();
 /// What the driver would say to such a launch.
 cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel);
 /// Does the work, or keeps it for later where the stream records.
