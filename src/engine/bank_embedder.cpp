@@ -31,6 +31,13 @@ std::shared_ptr<const retriever::Embedder> settle_embedder(
   return make_embedder(context, model, blob);
 }
 
+std::shared_ptr<const retriever::Embedder> settle_embedder(Context& context,
+                                                           const LoadedModel& model,
+                                                           membank::Bank* bank,
+                                                           std::string_view text) {
+  return settle_embedder(context, model, bank, bank_embedder(context, model, bank), text);
+}
+
 std::vector<std::vector<float>> text_vectors(
     Context& context, const std::shared_ptr<const LoadedModel>& model,
     const std::shared_ptr<const retriever::Embedder>& embedder, std::string_view text) {

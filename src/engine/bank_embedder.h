@@ -24,6 +24,12 @@ std::shared_ptr<const retriever::Embedder> settle_embedder(
     Context& context, const LoadedModel& model, membank::Bank* bank,
     std::shared_ptr<const retriever::Embedder> known, std::string_view text);
 
+/// The same, from what bank and model know.
+std::shared_ptr<const retriever::Embedder> settle_embedder(Context& context,
+                                                           const LoadedModel& model,
+                                                           membank::Bank* bank,
+                                                           std::string_view text);
+
 /// What a text is searched with, as documents are cut and embedded: a vector [E] a chunk.
 std::vector<std::vector<float>> text_vectors(
     Context& context, const std::shared_ptr<const LoadedModel>& model,

@@ -44,7 +44,7 @@ class Memory {
   /// Loads or builds the index. An hnsw index is kept in the bank's folder (where the bank is open
   /// for writing) and reused; a snapshot that is damaged, older than a removal, or of another
   /// history of the bank (a backup that was put back) is built anew.
-  Memory(std::shared_ptr<membank::Bank> bank, const retriever::IndexOptions& options);
+  explicit Memory(std::shared_ptr<membank::Bank> bank, const retriever::IndexOptions& options = {});
 
   [[nodiscard]] membank::Bank& bank() const { return *bank_; }
   [[nodiscard]] std::shared_ptr<membank::Bank> shared_bank() const { return bank_; }

@@ -53,9 +53,7 @@ http::Response Intake::memorize(NewText text, const Stop& stop) {
   check.feed(text.text);
   check.finish();
   // Before the pipeline does it: a dialog may begin at this moment.
-  (void)engine::settle_embedder(*parts_.context, *parts_.model, &bank,
-                                engine::bank_embedder(*parts_.context, *parts_.model, &bank),
-                                text.text);
+  (void)engine::settle_embedder(*parts_.context, *parts_.model, &bank, text.text);
   const Digest hash = sha256(text.text);
   engine::IngestOptions how;
   how.name_space = text.name_space;

@@ -7,7 +7,7 @@
 
 #include "common/error.h"
 #include "common/log.h"
-#include "ops/matmul.h"
+#include "engine/loaded_model.h"
 #include "tools/common/device_option.h"
 #include "tools/common/size.h"
 
@@ -162,12 +162,10 @@ int64_t max_gpu_memory(const CommonOptions& common) {
 }
 
 DType compute_dtype(const CommonOptions& common) {
-  const auto multiplies_bf16 = [&common] {
-    return choose_device(common.device).device == Device::cuda || ops::cpu_multiplies(DType::bf16);
-  };
-  if (common.dtype == "auto") return multiplies_bf16() ? DType::bf16 : DType::f32;
+  const auto best = [&common] { return engine::best_dtype(choose_device(common.device).device); };
+  if (common.dtype == "auto") return best();
   const DType dtype = parse_dtype(common.dtype);
-  if (dtype == DType::bf16 && !multiplies_bf16()) {
+  if (dtype == DType::bf16 && best() != DType::bf16) {
     fail(ErrorKind::device,
          "--dtype bf16: this processor does not multiply bf16 (it takes AVX-512); use --dtype f32");
   }

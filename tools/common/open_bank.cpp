@@ -1,6 +1,7 @@
 #include "tools/common/open_bank.h"
 
 #include "common/error.h"
+#include "engine/open_bank.h"
 #include "tools/common/bank_model.h"
 
 namespace memlong::tools {
@@ -14,21 +15,6 @@ std::filesystem::path model_folder(const TalkOptions& options) {
 
 namespace {
 
-/// The dtype of a bank that is there is the bank's choice, not the model's.
-DType kv_dtype(const std::filesystem::path& folder) {
-  return Bank::exists(folder) ? Bank::open(folder, {})->fingerprint().kv_dtype : DType::bf16;
-}
-
-/// Also where the one who made the bank was killed before he had noted it, or it has moved since.
-void note_folder(Bank& bank, const std::string& key, const std::filesystem::path& folder) {
-  std::error_code ignored;
-  const std::string stored = bank.snapshot()->blob(key);
-  const bool known = !stored.empty() && std::filesystem::is_directory(stored, ignored);
-  if (!bank.writable() || known) return;
-  const std::string path = std::filesystem::absolute(folder).lexically_normal().string();
-  bank.update([&](membank::Transaction& change) { change.set_blob(key, path); });
-}
-
 std::string list_names(const std::map<std::string, uint32_t>& spaces) {
   std::string text;
   for (const auto& [name, id] : spaces) text += (text.empty() ? "" : ", ") + name;
@@ -40,27 +26,19 @@ std::string list_names(const std::map<std::string, uint32_t>& spaces) {
 std::shared_ptr<Bank> open_bank(const TalkOptions& options, bool keeps,
                                 const engine::LoadedModel& model) {
   if (options.bank.empty()) return nullptr;
-  membank::BankOptions wanted;
-  wanted.mode = keeps ? OpenMode::write : OpenMode::read;
-  const bool is_new = !Bank::exists(options.bank);
-  if (is_new && !keeps) {
+  if (!keeps && !Bank::exists(options.bank)) {
     fail(ErrorKind::usage,
          "there is no bank in " + options.bank.string() +
              "; memlong-ingest makes one, and so do dialogs that are kept: memlong-chat "
              "--session NAME, or memlong-serve without --no-save");
   }
-  wanted.fingerprint = model.fingerprint(kv_dtype(options.bank));
-  std::shared_ptr<Bank> bank;
   try {
-    bank = Bank::open(options.bank, wanted);
+    return engine::open_bank(options.bank, model, keeps ? OpenMode::write : OpenMode::read);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::busy) throw;
     fail(ErrorKind::busy, std::string(error.what()) +
                               ", or add --no-save: then the bank is read and nothing is kept");
   }
-  note_folder(*bank, "model", model.folder);
-  if (model.encoder != nullptr) note_folder(*bank, "encoder", model.encoder->folder());
-  return bank;
 }
 
 std::optional<engine::ReadScope> asked_scope(const TalkOptions& options, const Bank& bank) {
