@@ -1,4 +1,4 @@
-# The CUDA toolkit, where MEMLONG_CUDA asks for it. Sets MEMLONG_HAS_CUDA; the target memlong_cuda has
+# The CUDA toolkit, where MEMLONG_CUDA asks for it. Sets MEMLONG_HAS_CUDA, and MEMLONG_CUDA_LIBRARIES to
 # what files in cuda/ folders link.
 set(MEMLONG_HAS_CUDA OFF)
 set(MEMLONG_CUDA_BUILT OFF CACHE INTERNAL "for scripts/check_cuda_code.sh" FORCE)
@@ -59,10 +59,9 @@ set(CMAKE_CUDA_STANDARD 20)
 foreach(flag -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter --expt-relaxed-constexpr)
   target_compile_options(memlong_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:${flag}>)
 endforeach()
-target_compile_definitions(memlong_flags INTERFACE MEMLONG_WITH_CUDA=1)
-add_library(memlong_cuda INTERFACE)
+target_compile_definitions(memlong_base INTERFACE MEMLONG_WITH_CUDA=1)
 # The runtime is linked in and looks for the driver when it is first called.
-target_link_libraries(memlong_cuda INTERFACE CUDA::cudart_static CUDA::cublasLt)
+set(MEMLONG_CUDA_LIBRARIES CUDA::cudart_static CUDA::cublasLt)
 set(MEMLONG_HAS_CUDA ON)
 set(MEMLONG_CUDA_BUILT ON CACHE INTERNAL "for scripts/check_cuda_code.sh" FORCE)
 message(STATUS "CUDA: ${CUDAToolkit_VERSION} (${CMAKE_CUDA_COMPILER}) for ${CMAKE_CUDA_ARCHITECTURES}")

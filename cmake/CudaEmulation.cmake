@@ -7,7 +7,7 @@ add_library(cuda_emulation STATIC EXCLUDE_FROM_ALL ${emulation_sources})
 # include/ comes first: it stands in for CUDA's headers and for src/ops/cuda/intrinsics.cuh.
 target_include_directories(cuda_emulation BEFORE PUBLIC ${MEMLONG_EMULATION}/include)
 target_include_directories(cuda_emulation PUBLIC ${PROJECT_SOURCE_DIR}/tests)
-target_link_libraries(cuda_emulation PUBLIC memlong_flags)
+target_link_libraries(cuda_emulation PUBLIC memlong_base memlong_flags)
 target_compile_definitions(cuda_emulation PUBLIC MEMLONG_WITH_CUDA=1)
 target_compile_options(cuda_emulation PUBLIC -Wno-unknown-pragmas)
 
@@ -33,4 +33,4 @@ function(emulated_library name)
 endfunction()
 
 emulated_library(tensor DEPS memlong_common)
-emulated_library(ops DEPS memlong_tensor_emulated LIBS memlong_dnnl OpenMP::OpenMP_CXX)
+emulated_library(ops DEPS memlong_tensor_emulated LIBS memlong::dnnl OpenMP::OpenMP_CXX)

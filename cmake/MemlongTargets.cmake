@@ -2,15 +2,25 @@
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
-set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 
-find_program(CCACHE_PROGRAM ccache)
-if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+if(PROJECT_IS_TOP_LEVEL)
+  find_program(CCACHE_PROGRAM ccache)
+  if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  endif()
 endif()
 
+# What our headers need of whoever includes them, in other projects too.
+add_library(memlong_base INTERFACE)
+add_library(memlong::base ALIAS memlong_base)
+target_include_directories(memlong_base INTERFACE
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<INSTALL_INTERFACE:include/memlong>)
+target_compile_features(memlong_base INTERFACE cxx_std_20)
+
+# What our own code is compiled with, and nobody else's: linked privately, never installed. No public
+# header depends on the processor that it is compiled for.
 add_library(memlong_flags INTERFACE)
-target_include_directories(memlong_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 # memlong_flag(option...): for g++; nvcc has its own in Cuda.cmake.
 function(memlong_flag)
   foreach(flag ${ARGN})
@@ -35,22 +45,32 @@ if(MEMLONG_SANITIZE)
   target_compile_definitions(memlong_flags INTERFACE MEMLONG_SANITIZED=1)
 endif()
 
-# memlong_library(name DEPS folder... LIBS private-library...): a static library of one folder of src/.
+# memlong_library(name DEPS folder... LIBS private-library... SHOWS library... HEADERS header...): a static
+# library of one folder of src/. SHOWS: libraries that its own headers include. HEADERS: those that
+# other projects begin with; they are installed with all that they include (Package.cmake).
 function(memlong_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;SHOWS;HEADERS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cpp cpu/*.cpp)
   if(MEMLONG_HAS_CUDA)
     file(GLOB device_sources CONFIGURE_DEPENDS cuda/*.cu cuda/*.cpp)
     list(APPEND sources ${device_sources})
   endif()
   add_library(memlong_${name} STATIC ${sources})
-  target_link_libraries(memlong_${name} PUBLIC memlong_flags PRIVATE ${ARG_LIBS})
+  target_link_libraries(memlong_${name} PUBLIC memlong_base ${ARG_SHOWS}
+    PRIVATE $<BUILD_INTERFACE:memlong_flags> ${ARG_LIBS})
   if(device_sources)
-    target_link_libraries(memlong_${name} PRIVATE memlong_cuda)
+    target_link_libraries(memlong_${name} PRIVATE ${MEMLONG_CUDA_LIBRARIES})
   endif()
   foreach(dep ${ARG_DEPS})
     target_link_libraries(memlong_${name} PUBLIC memlong_${dep})
   endforeach()
+  if(ARG_HEADERS)
+    add_library(memlong::${name} ALIAS memlong_${name})
+    set_target_properties(memlong_${name} PROPERTIES EXPORT_NAME ${name})
+    list(TRANSFORM ARG_HEADERS PREPEND ${name}/)
+    set_property(GLOBAL APPEND PROPERTY MEMLONG_PARTS memlong_${name})
+    set_property(GLOBAL APPEND PROPERTY MEMLONG_HEADERS ${ARG_HEADERS})
+  endif()
 endfunction()
 
 # memlong_test(folder DEPS folder... LIBS library...): one test executable for a folder of tests/.
@@ -68,6 +88,7 @@ function(memlong_test name)
   foreach(dep ${ARG_DEPS})
     target_link_libraries(${name}_test PRIVATE memlong_${dep})
   endforeach()
+  target_link_libraries(${name}_test PRIVATE memlong_flags)
   target_compile_definitions(${name}_test PRIVATE
     MEMLONG_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" MEMLONG_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     MEMLONG_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
@@ -82,11 +103,13 @@ function(memlong_tool name)
   file(GLOB sources CONFIGURE_DEPENDS *.cpp)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   add_library(memlong_${name}_tool STATIC ${sources})
-  target_link_libraries(memlong_${name}_tool PUBLIC memlong_tools ${ARG_LIBS})
+  target_link_libraries(memlong_${name}_tool PUBLIC memlong_tools PRIVATE memlong_flags PUBLIC ${ARG_LIBS})
   foreach(dep ${ARG_DEPS})
     target_link_libraries(memlong_${name}_tool PUBLIC memlong_${dep})
   endforeach()
   add_executable(memlong-${name} main.cpp ${sanitizer_options})
-  target_link_libraries(memlong-${name} PRIVATE memlong_${name}_tool)
-  install(TARGETS memlong-${name})
+  target_link_libraries(memlong-${name} PRIVATE memlong_${name}_tool memlong_flags)
+  if(MEMLONG_INSTALL)
+    install(TARGETS memlong-${name})
+  endif()
 endfunction()

@@ -1,0 +1,30 @@
+# What memlong's libraries link. Read by the build (Dependencies.cmake), and by the installed package for
+# whoever links them (memlong-config.cmake). Both say what memlong_find(package...) and
+# memlong_missing(what) do.
+memlong_find(Threads)
+memlong_find(OpenMP COMPONENTS CXX)
+memlong_find(OpenSSL COMPONENTS Crypto)
+memlong_find(spdlog)
+memlong_find(nlohmann_json)
+memlong_find(tomlplusplus)
+memlong_find(Boost 1.74)
+memlong_find(BLAS)
+memlong_find(LAPACK)
+memlong_find(faiss CONFIG)
+memlong_find(PkgConfig)
+foreach(module lmdb sentencepiece libpcre2-8 libutf8proc)
+  string(REGEX REPLACE "^lib|-8$" "" name ${module})
+  pkg_check_modules(${name} QUIET IMPORTED_TARGET ${module})
+  if(NOT ${name}_FOUND)
+    memlong_missing("pkg-config module ${module}")
+  endif()
+endforeach()
+
+# Debian's dnnl CMake package asks for OpenCL development files that a CPU build does not need.
+find_library(DNNL_LIBRARY dnnl)
+if(NOT DNNL_LIBRARY)
+  memlong_missing("library dnnl")
+elseif(NOT TARGET memlong::dnnl)
+  add_library(memlong::dnnl INTERFACE IMPORTED)
+  target_link_libraries(memlong::dnnl INTERFACE ${DNNL_LIBRARY})
+endif()

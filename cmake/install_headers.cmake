@@ -1,0 +1,16 @@
+# Installs `headers` of the folder `source`, and all that they include of ours, below `target`.
+# Run by `cmake --install` (Package.cmake).
+cmake_minimum_required(VERSION 3.25)
+set(open ${headers})
+set(done)
+while(open)
+  list(POP_FRONT open header)
+  if(NOT header IN_LIST done)
+    list(APPEND done ${header})
+    cmake_path(GET header PARENT_PATH folder)
+    file(INSTALL ${source}/${header} DESTINATION ${target}/${folder})
+    file(STRINGS ${source}/${header} included REGEX "^#include \"")
+    list(TRANSFORM included REPLACE "^#include \"([^\"]*)\".*" "\\1")
+    list(APPEND open ${included})
+  endif()
+endwhile()
