@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formats src, tools and tests with clang-format 14, or says which files would change.
+# Formats src, tools, tests and examples with clang-format 14, or says which files would change.
 #   scripts/format.sh [--check]
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -19,7 +19,7 @@ say() { printf '%s\n' "$*" >&2; }
 
 # Every source file that clang-format looks after, one a line, sorted.
 formatted_files() {
-  find "$root/src" "$root/tools" "$root/tests" -type f \
+  find "$root/src" "$root/tools" "$root/tests" "$root/examples" -type f \
     \( -name '*.cpp' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' \) | sort
 }
 
