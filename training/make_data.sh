@@ -36,7 +36,8 @@ write() { # NAME COUNT SEED OPTIONS...
   local name=$1 n=$2 seed=$3
   shift 3
   ((n > 0)) || return 0
-  python3 "$here/recallgen" --filler "$filler" --count "$n" --seed "$seed" --out "$out/$name.jsonl" "$@"
+  python3 "$here/recallgen" --filler "$filler" --count "$n" --seed "$seed" --out "$out/$name.jsonl.part" "$@"
+  mv "$out/$name.jsonl.part" "$out/$name.jsonl"
   echo "$out/$name.jsonl: $n dialogs"
 }
 seed=${count[seed]}
@@ -77,4 +78,4 @@ write dense-dev "${count[dev]}" "$((seed + 1000000))" --mode dense --tokens 256 
 write dense-held "${count[dev]}" "$((seed + 1000000))" --mode dense --tokens 256 --facts 4-8 --split held-wordings
 write dense-held-relations "${count[dev]}" "$((seed + 1000000))" --mode dense --tokens 256 --facts 4-8 --split held-relations
 write dense-never "${count[dev]}" "$((seed + 1000000))" --mode dense --tokens 256 --facts 4-8 --never 0.7
-write mixed-dev "$((count[dev] / 10))" "$((seed + 1000000))" --mode mixed --tokens 1000-3000
+write mixed-dev "$((count[dev] / 10 + (count[dev] > 0 && count[dev] < 10)))" "$((seed + 1000000))" --mode mixed --tokens 1000-3000
