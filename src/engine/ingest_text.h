@@ -19,6 +19,8 @@ class TextCheck {
   /// The end of the text. Errors: format, when it ends inside a character, or holds nothing but
   /// white space.
   void finish() const;
+  /// So far there was nothing but white space.
+  [[nodiscard]] bool blank() const { return !visible_ && missing_ == 0; }
 
  private:
   void byte(uint8_t value, int64_t offset);

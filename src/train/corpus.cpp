@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "common/hash.h"
+#include "common/log.h"
 #include "engine/ingest_rows.h"
 #include "engine/ingest_sources.h"
 #include "engine/ingest_text.h"
@@ -76,34 +77,51 @@ class Reader {
       CorpusEntry& entry = entries.emplace_back();
       entry.data = data;
       for (const engine::Source& source : sources) {
-        const size_t before = entry.documents.size();
         if (data.kind == DataKind::text) {
-          entry.documents.push_back(read_file(source));
+          read_file(source, entry.documents);
         } else {
           read_lines(source, data.kind, entry.documents);
         }
-        if (entry.documents.size() == before) {
-          fail(ErrorKind::format, source.name + ": empty, no line holds a document");
-        }
         report(0);
+      }
+      if (entry.documents.empty()) {
+        const bool text = data.kind == DataKind::text;
+        fail(ErrorKind::format, data.path.string() + (text ? ": empty, no file holds a text"
+                                                           : ": empty, no line holds a document"));
       }
       for (const Document& document : entry.documents) entry.tokens += document.size();
     }
+    warn_of_empty();
     return entries;
   }
 
  private:
-  Document read_file(const engine::Source& source) {
-    return at_place(source.name, [&] {
+  void warn_of_empty() const {
+    if (empty_ == 0) return;
+    log::warn(std::to_string(empty_) + (empty_ == 1 ? " empty text is" : " empty texts are") +
+              " left out, the first at " + first_empty_);
+  }
+
+  /// Whether it is to be left out: nothing but white space. Errors: format.
+  bool is_empty(const engine::TextCheck& check, const std::string& place) {
+    if (!check.blank()) {
+      check.finish();
+      return false;
+    }
+    if (empty_++ == 0) first_empty_ = place;
+    return true;
+  }
+
+  void read_file(const engine::Source& source, std::vector<Document>& documents) {
+    at_place(source.name, [&] {
       engine::SourceFile file(source);
       engine::TextCheck check;
       std::vector<char> block(size_t{64} << 10);
       const engine::ReadBlock bytes = file.open();
       while (const size_t got = bytes(block.data(), block.size())) check.feed({block.data(), got});
-      check.finish();
-      Document document = read_text(file.open(), true);
-      document.name = source.name;
-      return document;
+      if (is_empty(check, source.name)) return;
+      documents.push_back(read_text(file.open(), true));
+      documents.back().name = source.name;
     });
   }
 
@@ -113,20 +131,24 @@ class Reader {
     for (std::string line; lines.next(line); report(lines.line_bytes())) {
       if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
       const std::string place = source.name + ":" + std::to_string(lines.number());
-      documents.push_back(at_place(place, [&] {
+      at_place(place, [&] {
         if (lines.too_long()) fail(ErrorKind::format, "the line is too long");
-        return kind == DataKind::dialogs ? parse_dialog(line, model_) : read_row(line);
-      }));
-      documents.back().name = place;
+        if (kind == DataKind::dialogs) {
+          documents.push_back(parse_dialog(line, model_));
+        } else if (const std::string text = text_of_line(line); !is_empty(checked(text), place)) {
+          documents.push_back(read_text(read_string(text), false));
+        } else {
+          return;
+        }
+        documents.back().name = place;
+      });
     }
   }
 
-  Document read_row(std::string_view line) {
-    const std::string text = text_of_line(line);
+  static engine::TextCheck checked(std::string_view text) {
     engine::TextCheck check;
     check.feed(text);
-    check.finish();
-    return read_text(read_string(text), false);
+    return check;
   }
 
   /// Tokens as ingest makes them, piece by piece.
@@ -156,6 +178,8 @@ class Reader {
   std::vector<std::pair<DataEntry, std::vector<engine::Source>>> plans_;
   int64_t done_ = 0;
   int64_t total_ = 0;
+  int64_t empty_ = 0;
+  std::string first_empty_;
 };
 
 template <class Value>

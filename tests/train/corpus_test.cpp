@@ -229,6 +229,28 @@ TEST(ReadCorpus, HashTellsDataApart) {
   EXPECT_NE(hash(kDialog), hash(other));
 }
 
+TEST(ReadCorpus, LeavesEmptyTextsOutWithOneWarning) {
+  const Files files;
+  files.folder.write("some/a.txt", "");
+  files.folder.write("some/b.txt", "A text.");
+  files.folder.write("some/c.txt", " \n");
+  files.folder.write("some.jsonl", "{\"text\": \"\"}\n{\"text\": \"ok\"}\n{\"text\": \"\\n\"}\n");
+  testing::internal::CaptureStderr();
+  const auto corpus =
+      files.read({{.kind = DataKind::text, .path = files.folder / "some"},
+                  {.kind = DataKind::jsonl_text, .path = files.folder / "some.jsonl"}});
+  const std::string warning = testing::internal::GetCapturedStderr();
+  ASSERT_EQ(corpus->entries[0].documents.size(), 1U);
+  EXPECT_EQ(corpus->entries[0].documents[0].name, files.folder / "some/b.txt");
+  ASSERT_EQ(corpus->entries[1].documents.size(), 1U);
+  EXPECT_EQ(corpus->entries[1].documents[0].name, files.folder / "some.jsonl" + ":2");
+  EXPECT_THAT(warning, HasSubstr("4 empty texts are left out, the first at " +
+                                 files.folder / "some/a.txt\n"));
+  files.folder.write("none.jsonl", "{\"text\": \" \"}\n");
+  EXPECT_EQ(files.error(DataKind::jsonl_text, "none.jsonl"),
+            files.folder / "none.jsonl" + ": empty, no line holds a document");
+}
+
 TEST(ReadCorpus, NamesFileAndLineOfWhatIsWrong) {
   const Files files;
   files.folder.write("empty/x.md", "");
@@ -245,7 +267,8 @@ TEST(ReadCorpus, NamesFileAndLineOfWhatIsWrong) {
             place("empty") + ": no *.txt file below this folder");
   EXPECT_EQ(files.error(DataKind::dialogs, "empty"),
             place("empty") + ": a folder; name the file of JSON lines");
-  EXPECT_THAT(files.error(DataKind::text, "blank.txt"), HasSubstr(place("blank.txt") + ": "));
+  EXPECT_EQ(files.error(DataKind::text, "blank.txt"),
+            place("blank.txt") + ": empty, no file holds a text");
   EXPECT_EQ(files.error(DataKind::text, "latin.txt"),
             place("latin.txt") +
                 ": not UTF-8: byte 3 begins no valid character; convert the text to UTF-8");
