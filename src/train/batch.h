@@ -31,7 +31,6 @@ struct SegmentPlan {
 struct AnswerRows {
   int64_t begin = 0;
   int64_t end = 0;
-  int64_t kind = 0;  ///< which count it goes into (a source's own numbering)
 };
 
 /// Tokens that only make memory: they go through the writer and no further.

@@ -23,7 +23,7 @@ enum class TokenKind : uint8_t {
   reply    ///< the rest of the turn that answers a probe, and what closes it
 };
 
-/// Into which count an answer goes (AnswerRows::kind).
+/// What a probe asks for.
 enum class AnswerKind : uint8_t {
   told,    ///< the dialog said before what is asked for
   unsaid,  ///< it never did, and the right answer says so
@@ -76,7 +76,8 @@ struct Corpus {
 using ReadProgress = std::function<void(int64_t bytes, int64_t total)>;
 
 /// Reads and tokenises everything, files of a folder by path. Uses the model's tokenizer, chat
-/// template and settings alone. Errors: io; format, naming file and line.
+/// template and settings alone. Texts of nothing but white space are left out, with one warning.
+/// Errors: io; format, naming file and line; format, where an entry holds nothing else.
 std::shared_ptr<const Corpus> read_corpus(const std::vector<DataEntry>& entries,
                                           const engine::LoadedModel& model,
                                           const ReadProgress& progress = {});

@@ -68,9 +68,7 @@ Sequence cut_sequence(const Document& document, const Cut& cut, const TokenWeigh
     const bool whole = answer.begin - 1 >= std::max(cut.begin, cut.fresh) &&
                        answer.end - 1 <= cut.end && answer.end <= limit;
     if (!cut.answers || !whole) continue;
-    sequence.answers.push_back({.begin = begin - first_row,
-                                .end = end - first_row,
-                                .kind = static_cast<int64_t>(answer.kind)});
+    sequence.answers.push_back({.begin = begin - first_row, .end = end - first_row});
   }
   return sequence;
 }

@@ -28,7 +28,6 @@ TEST(CutSequence, RowsTargetsAndWeights) {
   ASSERT_EQ(cut.answers.size(), 1U);
   EXPECT_EQ(cut.answers[0].begin, 2) << "the row whose target is 113";
   EXPECT_EQ(cut.answers[0].end, 5);
-  EXPECT_EQ(cut.answers[0].kind, 0);
   EXPECT_EQ(cut.position, 0);
   EXPECT_TRUE(cut.segments.empty());
 }

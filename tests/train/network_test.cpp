@@ -120,13 +120,13 @@ TEST(Network, CountsExactAnswers) {
   for (const size_t row : {4U, 5U, 7U}) {
     for (int32_t id = 0; id < 61; ++id) {
       sequence.targets[row] = id;
-      sequence.answers = {{static_cast<int64_t>(row), static_cast<int64_t>(row) + 1, 0}};
+      sequence.answers = {{static_cast<int64_t>(row), static_cast<int64_t>(row) + 1}};
       if (network->evaluate(context, batch).exact_answers == 1) break;
     }
   }
   sequence.targets[6] = -1;
   sequence.targets[8] = (sequence.targets[8] + 1) % 61;
-  sequence.answers = {{4, 6, 0}, {5, 8, 1}, {3, 6, 0}, {6, 7, 0}};
+  sequence.answers = {{4, 6}, {5, 8}, {3, 6}, {6, 7}};
   const LossSums sums = network->evaluate(context, batch);
   EXPECT_EQ(sums.answers, 4);
   EXPECT_EQ(sums.exact_answers, 2);

@@ -31,7 +31,7 @@ inline bool same_sequence(const Sequence& a, const Sequence& b) {
     return x.begin == y.begin && x.end == y.end && same_parts(x.parts, y.parts);
   };
   const auto same_answer = [](const AnswerRows& x, const AnswerRows& y) {
-    return x.begin == y.begin && x.end == y.end && x.kind == y.kind;
+    return x.begin == y.begin && x.end == y.end;
   };
   return a.ids == b.ids && a.targets == b.targets && a.weights == b.weights &&
          a.position == b.position &&

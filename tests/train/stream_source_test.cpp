@@ -247,7 +247,6 @@ TEST(StreamSource, AnswersAreReadWithTheirQuestionAndCounted) {
   ASSERT_EQ(second.answers.size(), 1U);
   EXPECT_EQ(second.answers[0].begin, 90 - 48);
   EXPECT_EQ(second.answers[0].end, 99 - 48);
-  EXPECT_EQ(second.answers[0].kind, 1);
   EXPECT_EQ(second.weights[static_cast<size_t>(88 - 48)], 0.0F) << "the user's last token";
   EXPECT_EQ(second.weights[static_cast<size_t>(89 - 48)], 0.0F) << "the answer's mark";
   EXPECT_EQ(second.weights[static_cast<size_t>(90 - 48)], 1.0F);
