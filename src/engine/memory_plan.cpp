@@ -83,7 +83,8 @@ MemoryPart cache(const ModelConfig& config, const MemorySettings& settings,
 }
 
 /// A whole window is read in one pass, each of its segments with a set of its own. On a GPU a set
-/// is put together from what was sent up.
+/// is put together from what was sent up. Segments are those of a text: an answered message of a
+/// dialog has one of its own, and how short messages are is not known here.
 MemoryPart memory(const ModelConfig& config, const MemorySettings& settings,
                   const MemoryPlanOptions& options) {
   const int64_t segments = (settings.window + settings.chunk - 1) / settings.chunk + 1;

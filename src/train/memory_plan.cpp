@@ -86,6 +86,23 @@ MemoryPart parameters(const ModelConfig& config, const MemorySettings& settings,
           (4 * sum.elements - single) * kFloat, ""};
 }
 
+/// Of a part of what a frozen writer holds.
+int64_t writer_bytes(const ModelConfig& config, const MemorySettings& settings,
+                     const TrainingPlanOptions& options, const std::string& part) {
+  const engine::MemoryPlan writer = engine::plan_memory(config, settings,
+                                                        {.device = options.device,
+                                                         .dtype = options.network.dtype,
+                                                         .embedding = options.embedding,
+                                                         .writer_only = true});
+  const auto found = std::ranges::find(writer.parts, part, &MemoryPart::name);
+  return found == writer.parts.end() ? 0 : found->bytes;
+}
+
+/// The longest row or column of a matrix within a block.
+int64_t widest(const ModelConfig& config) {
+  return std::max({config.hidden, config.heads * config.head_dim, config.ffn});
+}
+
 /// As products read them; a transpose shares its memory.
 MemoryPart packed(const ModelConfig& config, const MemorySettings& settings,
                   const TrainingPlanOptions& options) {
@@ -98,15 +115,22 @@ MemoryPart packed(const ModelConfig& config, const MemorySettings& settings,
     if (!all && layer >= 0 && layer < settings.memory_layer) continue;
     bytes += shape.elements() * (shape.rank() > 1 ? size : kFloat);
   }
-  if (!all) {
-    const engine::MemoryPlan writer = engine::plan_memory(config, settings,
-                                                          {.device = options.device,
-                                                           .dtype = options.network.dtype,
-                                                           .embedding = options.embedding,
-                                                           .writer_only = true});
-    bytes += writer.parts[0].bytes + writer.parts[1].bytes;
+  if (!all) bytes += writer_bytes(config, settings, options, "weights");
+  if (options.network.part == TrainPart::lora) {
+    // Each factor for both directions, and one of them scaled.
+    const int64_t factors = trained(config, settings, options.network).elements;
+    bytes += 2 * factors * size + options.network.lora.rank * widest(config) * kFloat;
   }
   return {"weights", count(config.layers, "layer") + (all ? "" : " and the writer"), bytes, ""};
+}
+
+/// Below what is trained a window at a time, with keys and values of every layer.
+MemoryPart writer(const ModelConfig& config, const MemorySettings& settings,
+                  const TrainingPlanOptions& options) {
+  const int64_t token = 2 * config.kv_heads * config.head_dim * size_of(options.network.dtype);
+  const int64_t cache = settings.memory_layer * settings.window * token;
+  return {"writer", count(settings.memory_layer, "layer") + " x " + count(settings.window, "token"),
+          cache + writer_bytes(config, settings, options, "activations"), ""};
 }
 
 /// Of the layers that learn, for the way back.
@@ -122,13 +146,43 @@ MemoryPart activations(const ModelConfig& config, const MemorySettings& settings
   int64_t bytes = 3 * (rows + options.batch.pasts) * input;  // in turn, and the gradient
   int64_t most = 0;
   for (int64_t layer = all ? 0 : settings.memory_layer; layer < config.layers; ++layer) {
-    const int64_t through = rows + (all && layer < settings.memory_layer ? options.batch.pasts : 0);
-    bytes += through * (input + (options.network.recompute ? 0 : rest));
+    // The pasts go through the layers below memory; the memory layer only projects them.
+    const int64_t in = rows + (all && layer <= settings.memory_layer ? options.batch.pasts : 0);
+    const int64_t through = layer == settings.memory_layer ? rows : in;
+    bytes += in * input + (options.network.recompute ? 0 : through * rest);
     most = std::max(most, through * rest);
   }
-  bytes += most;  // of what is not kept
+  bytes += (rows + options.batch.pasts) * kv * size;  // of the memory layer, as they are stored
+  bytes += most;                                      // of what is not kept
   const std::string how = options.network.recompute ? ", inputs of layers only" : "";
   return {"activations", count(rows + options.batch.pasts, "token") + how, bytes, "--rows"};
+}
+
+/// Sums in f32 of products whose result is narrower: beside LoRA, and on a GPU with a bias. For
+/// each row of a block.
+int64_t sum_bytes(const ModelConfig& config, const TrainingPlanOptions& options) {
+  if (options.network.dtype == DType::f32) return 0;
+  const int64_t q = config.heads * config.head_dim;
+  const int64_t kv = 2 * config.kv_heads * config.head_dim;
+  int64_t bytes = 0;
+  if (options.network.part == TrainPart::lora) {
+    int64_t forward = 0;
+    int64_t back = 0;
+    for (const std::string& target : options.network.lora.targets) {
+      if (target == "q_proj") forward = std::max(forward, q);
+      if (target == "k_proj" || target == "v_proj") forward = std::max(forward, kv);
+      if (target == "gate_proj" || target == "up_proj") forward = std::max(forward, 2 * config.ffn);
+      if (target == "o_proj") back = std::max(back, q);
+      if (target == "down_proj") back = std::max(back, config.ffn);
+    }
+    bytes += (forward + back) * kFloat;
+  }
+  if (options.device == Device::cuda) {
+    int64_t biased = config.qkv_bias ? std::max(q, kv) : 0;
+    if (config.mlp_bias) biased = std::max(biased, 2 * config.ffn);
+    bytes += biased * kFloat;
+  }
+  return bytes;
 }
 
 /// Of one layer's way back, and of the loss.
@@ -141,6 +195,9 @@ MemoryPart gradients(const ModelConfig& config, const TrainingPlanOptions& optio
   const int64_t logits = std::min(rows, std::max<int64_t>(512, kLogits / config.vocab));
   int64_t bytes = rows * (2 * q + 2 * kv) * size;
   bytes += block * (config.hidden * (2 * size + kFloat) + 2 * config.ffn * size);
+  bytes += block * sum_bytes(config, options);
+  if (options.network.part == TrainPart::lora)
+    bytes += block * 2 * options.network.lora.rank * size;
   bytes += options.batch.rows * config.hidden * (3 * kFloat + size);
   bytes += logits * config.vocab * (kFloat + (options.network.dtype == DType::f32 ? 0 : size));
   return {"gradients of activations", count(rows, "token"), bytes, "--rows"};
@@ -150,55 +207,24 @@ MemoryPart memory(const ModelConfig& config, const TrainingPlanOptions& options)
   const int64_t width = 2 * config.kv_heads * config.head_dim;
   const bool gradient = options.network.part == TrainPart::all && options.batch.pasts > 0;
   const int64_t each = width * (size_of(options.network.dtype) + (gradient ? kFloat : 0));
+  const int64_t pasts = gradient ? options.batch.pasts * width * kFloat : 0;
   const int64_t kept = options.batch.kept * width * size_of(DType::bf16);
   return {"memory",
           count(options.batch.memory, "token") + " read, " + count(options.batch.kept, "token") +
               " kept",
-          options.batch.memory * each + kept, "--rows"};
-}
-
-/// Of the longest walk through a document.
-int64_t kept_tokens(const DataOptions& data, const MemorySettings& settings, const Corpus& corpus) {
-  int64_t longest = 0;
-  for (const CorpusEntry& entry : corpus.entries) {
-    for (const Document& document : entry.documents) {
-      const bool cut = data.stretch > 0 && !document.is_dialog();
-      longest = std::max(longest, cut ? std::min(data.stretch, document.size()) : document.size());
-    }
-  }
-  if (data.memory_chunks.smallest() < 0.5) return longest;
-  const double chunks = data.memory_chunks.largest() * static_cast<double>(settings.chunk);
-  return std::min(longest, static_cast<int64_t>(chunks) + settings.window);
+          options.batch.memory * each + pasts + kept, "--rows"};
 }
 
 }  // namespace
-
-BatchExtent batch_extent(const DataOptions& data, const MemorySettings& settings,
-                         const Corpus& corpus) {
-  const auto tokens = [&](const Schedule& length) {
-    return std::min(settings.window, static_cast<int64_t>(length.largest()));
-  };
-  BatchExtent extent;
-  if (data.form == ItemForm::streams) {
-    const int64_t segments = (settings.window + settings.chunk - 1) / settings.chunk + 1;
-    extent.rows = data.rows * settings.window;
-    extent.memory = data.rows * segments * settings.set_chunks() * settings.chunk;
-    extent.kept = data.rows * kept_tokens(data, settings, corpus);
-    return extent;
-  }
-  extent.rows = data.rows * tokens(data.span);
-  if (data.form == ItemForm::plain) return extent;
-  extent.pasts = data.rows * tokens(data.past);
-  const auto distractors = static_cast<int64_t>(data.distractors.largest());
-  extent.memory = extent.pasts * (1 + distractors);
-  return extent;
-}
 
 engine::MemoryPlan plan_training(const ModelConfig& config, const MemorySettings& settings,
                                  const TrainingPlanOptions& options) {
   engine::MemoryPlan plan;
   plan.parts.push_back(parameters(config, settings, options));
   plan.parts.push_back(packed(config, settings, options));
+  if (options.network.part != TrainPart::all) {
+    plan.parts.push_back(writer(config, settings, options));
+  }
   plan.parts.push_back(activations(config, settings, options));
   plan.parts.push_back(gradients(config, options));
   if (options.batch.memory > 0) plan.parts.push_back(memory(config, options));

@@ -4,7 +4,6 @@
 
 #include "common/error.h"
 #include "train/network_fixture.h"
-#include "train/small_corpus.h"
 
 namespace memlong::train {
 namespace {
@@ -45,35 +44,6 @@ TEST(TrainingPlan, ParametersAreThoseOfTheNetwork) {
   }
 }
 
-TEST(TrainingPlan, ABatchIsAsLargeAsItsSourceMakesIt) {
-  Document text;
-  text.ids = small_ids(300, 1);
-  const auto corpus = test::corpus_of({test::entry_of(DataKind::text, {text})});
-  const model::MemorySettings settings = small_settings();
-  DataOptions data;
-  data.rows = 3;
-  data.span = Schedule(20);
-  data.past = Schedule(100);  // more than a window
-  BatchExtent extent = batch_extent(data, settings, *corpus);
-  EXPECT_EQ(extent.rows, 60);
-  EXPECT_EQ(extent.pasts, 0);
-  EXPECT_EQ(extent.memory, 0);
-  data.form = ItemForm::pairs;
-  data.distractors = Schedule(2);
-  extent = batch_extent(data, settings, *corpus);
-  EXPECT_EQ(extent.pasts, 3 * 64);
-  EXPECT_EQ(extent.memory, 3 * 3 * 64);
-  data.form = ItemForm::streams;
-  extent = batch_extent(data, settings, *corpus);
-  EXPECT_EQ(extent.rows, 3 * 64);
-  EXPECT_EQ(extent.memory, 3 * 17 * settings.top_k * 4);
-  EXPECT_EQ(extent.kept, 3 * 300);
-  data.stretch = 200;
-  EXPECT_EQ(batch_extent(data, settings, *corpus).kept, 3 * 200);
-  data.memory_chunks = Schedule(10);
-  EXPECT_EQ(batch_extent(data, settings, *corpus).kept, 3 * (40 + 64));
-}
-
 TEST(TrainingPlan, GrowsWithTheBatchAndShrinksWithRecompute) {
   TrainingPlanOptions options;
   options.batch = {.rows = 1000, .pasts = 0, .memory = 500, .kept = 700};
@@ -91,6 +61,60 @@ TEST(TrainingPlan, GrowsWithTheBatchAndShrinksWithRecompute) {
   EXPECT_EQ(bytes_of(plan(), "workspace"), -1);
   EXPECT_THAT([&] { engine::check_plan(one, "cuda:0", 1000, 0); },
               testing::ThrowsMessage<Error>(testing::HasSubstr("lower --rows, or use")));
+}
+
+TEST(TrainingPlan, TheWriterKeepsEveryLayerOfAWindow) {
+  TrainingPlanOptions options;
+  options.batch.rows = 128;
+  model::MemorySettings settings = small_settings();
+  const auto writer = [&] {
+    return bytes_of(plan_training(small_config(), settings, options), "writer");
+  };
+  const int64_t one = writer();
+  settings.memory_layer = 3;
+  EXPECT_EQ(writer() - one, 2 * 64 * 2 * 2 * 8 * 2) << "layers, tokens, keys and values in bf16";
+  options.network.part = TrainPart::all;
+  EXPECT_EQ(writer(), -1) << "it is trained";
+}
+
+TEST(TrainingPlan, PastsReachTheMemoryLayer) {
+  TrainingPlanOptions options;
+  options.network = {.part = TrainPart::all, .recompute = true};
+  options.batch = {.rows = 100, .pasts = 0, .memory = 100};
+  const auto activations = [&] {
+    return bytes_of(plan_training(small_config(), small_settings(), options), "activations");
+  };
+  const int64_t without = activations();
+  options.batch.pasts = 100;
+  // Inputs of layers 0 and 1, two in turn and the gradient; what layer 0 computes again; keys and
+  // values of the memory layer.
+  const int64_t input = 32 * 4;
+  const int64_t block = input + (2 * 32 + 32 + 2 * 48) * 2 + 4 * 4;
+  EXPECT_EQ(activations() - without, 100 * ((2 + 3) * input + block + 32 * 2));
+}
+
+TEST(TrainingPlan, ProductsBesideLoraAndWithABiasHaveSumsInF32) {
+  TrainingPlanOptions options;
+  options.batch.rows = 100;
+  model::ModelConfig config = small_config();
+  const auto gradients = [&] {
+    return bytes_of(plan_training(config, small_settings(), options), "gradients of activations");
+  };
+  const int64_t plain = gradients();
+  options.network.part = TrainPart::lora;
+  options.network.lora = {.rank = 4, .targets = {"q_proj", "gate_proj", "down_proj"}};
+  EXPECT_EQ(gradients() - plain, 100 * (2 * 48 * 4 + 48 * 4 + 2 * 4 * 2)) << "sum, dsum, inner";
+  options.network.dtype = DType::f32;
+  const int64_t wide = gradients();
+  options.network.part = TrainPart::upper;
+  EXPECT_EQ(wide - gradients(), 100 * 2 * 4 * 4) << "sums have a place already";
+  options.network.dtype = DType::bf16;
+  config.qkv_bias = true;
+  EXPECT_EQ(gradients() - plain, 100 * 32 * 4);
+  config.mlp_bias = true;
+  EXPECT_EQ(gradients() - plain, 100 * 2 * 48 * 4);
+  options.device = Device::cpu;
+  EXPECT_EQ(gradients(), plain) << "added as the product is made";
 }
 
 }  // namespace

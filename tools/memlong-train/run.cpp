@@ -158,7 +158,7 @@ int run_training(const tools::OptionSet& options, Arguments& arguments) {
   const RunLock lock(recipe.trainer.out);
   const auto checkpoint = find_checkpoint(recipe, identity);
   Sources sources = open_sources(context, arguments, model);
-  show_training_plan(context, arguments, *model, *sources.corpus);
+  show_training_plan(context, arguments, *model, sources);
   train::Network network(context, model->store, model->config, model->settings, recipe.network);
   train::Trainer trainer(context, network, *sources.training, std::move(sources.evaluations),
                          recipe.optimizer, recipe.trainer);

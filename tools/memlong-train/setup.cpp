@@ -100,6 +100,7 @@ Sources open_sources(Context& context, const Arguments& arguments,
     sources.evaluations.push_back(
         {.name = each.name,
          .source = train::make_source(context, corpus, options, model, embedder)});
+    sources.held_out.push_back(corpus);
   }
   return sources;
 }

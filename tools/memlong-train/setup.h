@@ -28,6 +28,7 @@ struct Sources {
   std::shared_ptr<const train::Corpus> corpus;
   std::unique_ptr<train::BatchSource> training;
   std::vector<train::EvaluationSet> evaluations;
+  std::vector<std::shared_ptr<const train::Corpus>> held_out;  ///< of these
 };
 /// Reads all data of the recipe.
 Sources open_sources(Context& context, const Arguments& arguments,

@@ -8,9 +8,23 @@
 #include "train/memory_plan.h"
 
 namespace memlong::train_tool {
+namespace {
+
+train::BatchExtent largest_batch(const Recipe& recipe, const model::MemorySettings& settings,
+                                 const Sources& sources) {
+  train::BatchExtent extent = train::batch_extent(recipe.data, settings, *sources.corpus);
+  if (recipe.trainer.evaluate_every == 0) return extent;
+  for (const auto& corpus : sources.held_out) {
+    extent = train::beside(extent, train::batch_extent(recipe.data, settings, *corpus,
+                                                       recipe.trainer.evaluate_batches));
+  }
+  return extent;
+}
+
+}  // namespace
 
 void show_training_plan(const Context& context, const Arguments& arguments,
-                        const engine::LoadedModel& model, const train::Corpus& corpus) {
+                        const engine::LoadedModel& model, const Sources& sources) {
   const Recipe& recipe = arguments.recipe;
   const bool on_gpu = context.device() == Device::cuda;
   if (!on_gpu && !arguments.common.verbose) return;
@@ -20,7 +34,7 @@ void show_training_plan(const Context& context, const Arguments& arguments,
                             .embedding = model.store->get("model.embed_tokens.weight").dtype(),
                             .network = recipe.network,
                             .optimizer = recipe.optimizer.kind,
-                            .batch = train::batch_extent(recipe.data, model.settings, corpus)});
+                            .batch = largest_batch(recipe, model.settings, sources)});
   std::string name = "the CPU";
   int64_t free = 0;
   if (on_gpu) {

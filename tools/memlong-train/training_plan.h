@@ -4,7 +4,7 @@
 #include "engine/loaded_model.h"
 #include "tensor/context.h"
 #include "tools/memlong-train/arguments.h"
-#include "train/corpus.h"
+#include "tools/memlong-train/setup.h"
 
 namespace memlong::train_tool {
 
@@ -12,6 +12,6 @@ namespace memlong::train_tool {
 /// GPU (of the CPU with --verbose), and checks it against what is free and --max-gpu-memory.
 /// Errors: capacity.
 void show_training_plan(const Context& context, const Arguments& arguments,
-                        const engine::LoadedModel& model, const train::Corpus& corpus);
+                        const engine::LoadedModel& model, const Sources& sources);
 
 }  // namespace memlong::train_tool
