@@ -11,14 +11,14 @@
 namespace memlong::train_tool {
 namespace {
 
-constexpr int64_t kSifTokens = 1'000'000;
+constexpr int64_t kEmbedderTokens = 1'000'000;
 
 /// Of the folder, or estimated from the training data where it has none.
 std::shared_ptr<const retriever::Embedder> open_embedder(Context& context,
                                                          const engine::LoadedModel& model,
                                                          const train::Corpus& corpus) {
   if (auto embedder = engine::make_embedder(context, model)) return embedder;
-  const std::vector<int32_t> ids = sample_tokens(corpus, kSifTokens);
+  const std::vector<int32_t> ids = sample_tokens(corpus, kEmbedderTokens);
   const retriever::SifParameters estimated =
       retriever::estimate_sif(context, model.weights->embedding, ids, model.settings.chunk);
   return retriever::make_sif_embedder(model.weights->embedding, estimated, model.weights);
@@ -96,6 +96,7 @@ Sources open_sources(Context& context, const Arguments& arguments,
   for (const EvaluationData& each : recipe.evaluations) {
     train::DataOptions options = recipe.data;
     options.entries = each.entries;
+    options.no_memory = train::Schedule(0);  // what it is worth is what they measure
     const auto corpus = read_data(each.entries, *model, arguments.common);
     sources.evaluations.push_back(
         {.name = each.name,
