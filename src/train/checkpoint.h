@@ -24,6 +24,7 @@ struct CheckpointState {
   int64_t optimizer_steps = 0;
   double gradient_norm_mean = 0.0;  ///< of the spike guard
   bool evaluation_due = false;      ///< the run was stopped where it would have evaluated
+  int64_t skipped = 0;              ///< steps that were not taken, in a row up to here
   int64_t tokens = 0;
   std::string fingerprint;
   std::string source;  ///< BatchSource::state()

@@ -30,6 +30,7 @@ StoredState read_fields(const json& root) {
   root.at("optimizer_steps").get_to(state.optimizer_steps);
   root.at("gradient_norm_mean").get_to(state.gradient_norm_mean);
   state.evaluation_due = root.value("evaluation_due", false);
+  state.skipped = root.value("skipped", int64_t{0});
   root.at("tokens").get_to(state.tokens);
   root.at("fingerprint").get_to(state.fingerprint);
   root.at("source").get_to(state.source);
@@ -52,6 +53,7 @@ std::string state_to_json(const StoredState& stored) {
                {"fingerprint", state.fingerprint},
                {"source", state.source}};
   if (state.evaluation_due) root["evaluation_due"] = true;
+  if (state.skipped > 0) root["skipped"] = state.skipped;
   for (const FileCheck& file : stored.files) {
     root["files"][file.name] = {{"bytes", file.bytes}, {"crc32c", file.crc}};
   }

@@ -155,6 +155,7 @@ void Trainer::Impl::save(const TrainerEvents& events) {
                               .optimizer_steps = optimizer.steps_taken(),
                               .gradient_norm_mean = guard.mean(),
                               .evaluation_due = evaluation_due,
+                              .skipped = skipped,
                               .tokens = tokens,
                               .fingerprint = options.fingerprint,
                               .source = source.state()};
@@ -186,6 +187,7 @@ bool Trainer::Impl::resume() {
   network.refresh(context);
   source.restore(state.source, network);
   evaluation_due = state.evaluation_due;
+  skipped = state.skipped;
   step = state.step;
   tokens = state.tokens;
   owns_out = true;

@@ -274,6 +274,20 @@ TEST(Trainer, GivesUpAfterBadStepsInARow) {
   EXPECT_EQ(run.steps.size(), 7U) << "a good step begins the count anew";
 }
 
+TEST(Trainer, CountsBadStepsInARowAcrossAStop) {
+  const TempFolder temp;
+  const TrainerOptions options{
+      .steps = 20, .evaluate_every = 0, .give_up = 3, .out = temp.path() / "run"};
+  const std::set<int64_t> bad = {1, 2, 3};
+  TrainingRun first(options, {}, in_f32(), bad);
+  EXPECT_FALSE(first.go(3));
+  TrainingRun second(options, {}, in_f32(), bad);
+  ASSERT_TRUE(second.trainer->resume());
+  EXPECT_NE(test::error_line(ErrorKind::config, [&] { second.go(); }).find("3 steps in a row"),
+            std::string::npos);
+  EXPECT_EQ(second.steps.size(), 1U);
+}
+
 /// The rule, told by the reports alone.
 TEST(Trainer, SkipsGradientsBeyondTheRunningMean) {
   TrainingRun run({.steps = 60, .evaluate_every = 0, .spike = 1.05, .give_up = 60}, {.warmup = 5});
