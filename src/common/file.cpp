@@ -95,9 +95,13 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view conte
     if (::fsync(file.fd) != 0) give_up("cannot sync", name);
   }
   if (::rename(name.c_str(), path.c_str()) != 0) give_up("cannot rename to", path.string());
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.fd >= 0) ::fsync(directory.fd);
+  (void)sync_folder(path.parent_path());
+}
+
+bool sync_folder(const std::filesystem::path& folder) {
+  const char* name = folder.empty() ? "." : folder.c_str();
+  const Descriptor directory(::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return directory.fd >= 0 && ::fsync(directory.fd) == 0;
 }
 
 }  // namespace memlong

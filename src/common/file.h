@@ -32,4 +32,8 @@ std::string read_file(const std::filesystem::path& path, size_t limit = size_t{1
 /// Writes beside the target, syncs, renames: after a crash the old or the new content is there.
 void write_file_atomic(const std::filesystem::path& path, std::string_view content);
 
+/// What was created, renamed or removed in the folder is on the disk then. False, with errno, where
+/// that is not certain.
+bool sync_folder(const std::filesystem::path& folder);
+
 }  // namespace memlong

@@ -1,17 +1,15 @@
 #include "model/peft.h"
 
-#include <cerrno>
 #include <cmath>
-#include <fcntl.h>
 #include <set>
-#include <stdio.h>
 #include <system_error>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
 #include "common/file.h"
+#include "common/fresh_folder.h"
+#include "model/adapter_folder.h"
 #include "model/safetensors.h"
 
 namespace memlong::model {
@@ -21,6 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kConfigFile = "adapter_config.json";
 constexpr const char* kTensorFile = "adapter_model.safetensors";
+constexpr const char* kReadme = "README.md";  // the user's: it stays
 constexpr const char* kPrefix = "base_model.model.";
 
 /// `name` without `end`; "" when it does not end so.
@@ -83,64 +82,6 @@ std::string config_text(const PeftAdapter& adapter) {
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-/// Removes the folder on the way out, whatever stands under that name then.
-struct Leftover {
-  fs::path path;
-  ~Leftover() {
-    std::error_code ignored;
-    fs::remove_all(path, ignored);
-  }
-};
-
-/// The place that is written to: absolute, links resolved.
-fs::path resolved(const fs::path& folder) {
-  std::error_code error;
-  fs::path path = fs::weakly_canonical(fs::absolute(folder), error);
-  if (error) fail(ErrorKind::io, "cannot use " + folder.string() + ": " + error.message());
-  return path.has_filename() ? path : path.parent_path();
-}
-
-void check_replaceable(const fs::path& folder) {
-  std::error_code error;
-  if (fs::exists(folder, error) && !fs::is_directory(folder, error)) {
-    fail(ErrorKind::io, folder.string() + " is in the way of an adapter folder: it is a file");
-  }
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const fs::path name = entry.path().filename();
-    if (name != kConfigFile && name != kTensorFile && name != "README.md") {
-      fail(ErrorKind::io, folder.string() + " is in the way of an adapter folder: it holds " +
-                              name.string() + "; name another folder");
-    }
-  }
-}
-
-void sync_folder(const fs::path& folder) {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  ::fsync(descriptor);
-  ::close(descriptor);
-}
-
-/// `fresh` takes the name `folder`; what had it gets the name `fresh`, or is gone if it was empty.
-void put_in_place(const fs::path& fresh, const fs::path& folder) {
-  const char* from = fresh.c_str();
-  const char* to = folder.c_str();
-  if (::rename(from, to) == 0) return;
-  if (errno != ENOTEMPTY && errno != EEXIST) fail_errno("cannot rename to", folder.string());
-  if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0) return;
-  // A file system that cannot exchange: for a moment there is no folder of that name.
-  const fs::path old = fresh.string() + ".old";
-  if (::rename(to, old.c_str()) != 0) fail_errno("cannot move away", folder.string());
-  if (::rename(from, to) != 0) {
-    const int error = errno;
-    (void)::rename(old.c_str(), to);
-    errno = error;
-    fail_errno("cannot rename to", folder.string());
-  }
-  std::error_code ignored;
-  fs::remove_all(old, ignored);
-}
-
 }  // namespace
 
 void write_peft_adapter(const fs::path& folder, const PeftAdapter& adapter) {
@@ -149,17 +90,16 @@ void write_peft_adapter(const fs::path& folder, const PeftAdapter& adapter) {
   for (const auto* list : {&adapter.lora, &adapter.full}) {
     for (const auto& [name, view] : *list) tensors.emplace_back(kPrefix + name, view);
   }
-  const fs::path target = resolved(folder);
-  check_replaceable(target);
-  const Leftover fresh{target.string() + ".tmp" + std::to_string(::getpid())};
+  check_adapter_folder(folder, AdapterKind::peft);
+  FreshFolder fresh(folder);
+  write_safetensors(fresh.path() / kTensorFile, tensors, {{"format", "pt"}});
+  write_file_atomic(fresh.path() / kConfigFile, config);
   std::error_code error;
-  fs::remove_all(fresh.path, error);
-  fs::create_directories(fresh.path, error);
-  if (error) fail(ErrorKind::io, "cannot create " + fresh.path.string() + ": " + error.message());
-  write_safetensors(fresh.path / kTensorFile, tensors, {{"format", "pt"}});
-  write_file_atomic(fresh.path / kConfigFile, config);
-  put_in_place(fresh.path, target);
-  sync_folder(target.parent_path());
+  if (fs::exists(fresh.target() / kReadme, error)) {
+    fs::copy_file(fresh.target() / kReadme, fresh.path() / kReadme, error);
+    if (error) fail(ErrorKind::io, "cannot copy " + (fresh.target() / kReadme).string());
+  }
+  fresh.replace();
 }
 
 }  // namespace memlong::model

@@ -26,7 +26,7 @@ struct PeftAdapter {
 /// Writes a folder that Python peft and WeightStore::overlay_upper load. Peft finds layers by the
 /// end of their names, so these are spelled out far enough to match nothing else. The folder
 /// appears complete or not at all; one that is there already must be an adapter folder and is
-/// replaced. Errors: io. Names or shapes that do not fit together: internal.
+/// replaced, but for a README.md. Errors: io. Names or shapes that do not fit together: internal.
 void write_peft_adapter(const std::filesystem::path& folder, const PeftAdapter& adapter);
 
 }  // namespace memlong::model

@@ -1,11 +1,8 @@
 #include "train/checkpoint.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstdio>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "common/error.h"
 #include "common/file.h"
@@ -39,13 +36,8 @@ int64_t step_of(const std::string& name) {
   return error == std::errc() && last == end ? step : -1;
 }
 
-void sync_folder(const fs::path& folder) {
-  const std::string name = folder.empty() ? "." : folder.string();
-  const int fd = ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) fail_errno("cannot open", name);
-  const bool good = ::fsync(fd) == 0;
-  ::close(fd);
-  if (!good) fail_errno("cannot sync", name);
+void synced(const fs::path& folder) {
+  if (!sync_folder(folder)) fail_errno("cannot sync", folder.string());
 }
 
 /// Removes the folder unless it was renamed.
@@ -59,17 +51,6 @@ struct PartialFolder {
   }
   fs::path path;
 };
-
-/// `from` gets the name `to`. Where `to` is there already the two change places in one step, and
-/// `from` is the old one then.
-void put_in_place(const fs::path& from, const fs::path& to) {
-  const unsigned flags = fs::exists(to) ? RENAME_EXCHANGE : 0;
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags) == 0) return;
-  if (errno != EINVAL) fail_errno("cannot rename to", to.string());
-  // The file system cannot exchange. The other checkpoints stay meanwhile.
-  if (flags != 0) fs::remove_all(to);
-  if (::rename(from.c_str(), to.c_str()) != 0) fail_errno("cannot rename to", to.string());
-}
 
 std::vector<fs::path> folders_in(const fs::path& out) {
   std::vector<fs::path> found;
@@ -139,9 +120,10 @@ std::map<std::string, Tensor> read_tensors(const fs::path& folder, const StoredS
 
 fs::path write(const fs::path& out, const CheckpointState& state, const NamedTensors& parameters,
                const NamedTensors& optimizer, int64_t keep) {
-  if (fs::create_directories(out)) sync_folder(fs::absolute(out).parent_path());
+  if (fs::create_directories(out)) synced(fs::absolute(out).parent_path());
   remove_leftovers(out);
   const fs::path folder = out / folder_name(state.step);
+  if (fs::exists(folder)) fail(ErrorKind::io, folder.string() + " is there already");
   {
     const PartialFolder partial(folder.string() + std::string(kPartial));
     // Each of these syncs its file before it returns.
@@ -150,9 +132,9 @@ fs::path write(const fs::path& out, const CheckpointState& state, const NamedTen
     const StoredState stored{
         state, {checked(partial.path, kParameters), checked(partial.path, kOptimizer)}};
     write_file_atomic(partial.path / kState, state_to_json(stored));
-    sync_folder(partial.path);
-    put_in_place(partial.path, folder);
-    sync_folder(out);
+    synced(partial.path);
+    fs::rename(partial.path, folder);
+    synced(out);
   }
   remove_old(out, state.step, keep);
   return folder;

@@ -33,6 +33,7 @@ struct CheckpointState {
 using NamedTensors = std::vector<std::pair<std::string, TensorView>>;
 
 /// Returns the folder. Older ones beyond `keep`, and leftovers of interrupted writes, are removed.
+/// Errors: io, also where there is one of that step already.
 std::filesystem::path write_checkpoint(const std::filesystem::path& out,
                                        const CheckpointState& state, const NamedTensors& parameters,
                                        const NamedTensors& optimizer, int64_t keep);

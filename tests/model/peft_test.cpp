@@ -198,6 +198,10 @@ TEST_F(Peft, AFolderIsReplacedWholeAndOthersAreNot) {
   EXPECT_LT(q_error(out, 0.5), 1e-6);
   EXPECT_EQ(std::distance(fs::directory_iterator(out.parent_path()), {}), 1);
 
+  folder_.write("deep/out/README.md", "What I trained.");
+  write_peft_adapter(out, other);
+  EXPECT_EQ(read_file(out / "README.md"), "What I trained.");
+
   const auto refused = [&](const fs::path& path) -> std::string {
     try {
       write_peft_adapter(path, other);

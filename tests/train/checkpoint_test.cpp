@@ -113,14 +113,31 @@ TEST(Checkpoint, TheNewestOnesStay) {
   EXPECT_EQ(newest_checkpoint(temp.path()), temp.path() / "checkpoint-1000000");
 }
 
-TEST(Checkpoint, OneOfTheSameStepIsReplaced) {
+TEST(Checkpoint, OneOfTheSameStepStays) {
   const TempFolder temp;
   Content content(20);
   const fs::path folder = content.write(temp.path());
   content.state.tokens = 5;
-  EXPECT_EQ(content.write(temp.path()), folder);
-  EXPECT_EQ(read_checkpoint(folder).state.tokens, 5);
+  try {
+    (void)content.write(temp.path());
+    FAIL() << "was replaced";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::io);
+    EXPECT_EQ(error.what(), folder.string() + " is there already");
+  }
+  EXPECT_EQ(read_checkpoint(folder).state.tokens, 20000);
   EXPECT_EQ(names_in(temp.path()), std::vector<std::string>{"checkpoint-000020"});
+}
+
+TEST(Checkpoint, StepsSkippedInARowComeBack) {
+  const TempFolder temp;
+  Content content(5);
+  EXPECT_EQ(read_checkpoint(content.write(temp.path())).state.skipped, 0);
+  EXPECT_EQ(read_file(temp.path() / "checkpoint-000005/state.json").find("skipped"),
+            std::string::npos);
+  content.state.step = 6;
+  content.state.skipped = 3;
+  EXPECT_EQ(read_checkpoint(content.write(temp.path())).state.skipped, 3);
 }
 
 TEST(Checkpoint, LeftoversGoAndNeverCount) {
@@ -149,6 +166,7 @@ TEST(Checkpoint, OneThatLacksAFileIsNotPassedOver) {
       EXPECT_EQ(error.kind(), ErrorKind::corrupt);
       EXPECT_EQ(std::string(error.what()).find(folder.string() + " has no " + name), 0U);
     }
+    fs::remove_all(folder);
     (void)Content(5).write(temp.path());
   }
   fs::remove_all(temp.path() / "checkpoint-000005");
@@ -180,6 +198,7 @@ TEST(Checkpoint, DamageIsFoundAndNamed) {
     EXPECT_NE(refusal(path.parent_path(), ErrorKind::corrupt).find(name), std::string::npos);
     fs::remove(path);
     EXPECT_NE(refusal(path.parent_path(), ErrorKind::io).find(name), std::string::npos);
+    fs::remove_all(path.parent_path());
   }
 }
 
@@ -215,7 +234,7 @@ TEST(Checkpoint, WhatCannotBeWrittenIsAnIoErrorAndLeavesNothing) {
   EXPECT_EQ(names_in(temp.path()), std::vector<std::string>{"file"});
 }
 
-/// A child writes one checkpoint after another, each second one again, and is killed at any moment.
+/// A child writes one checkpoint after another and is killed at any moment.
 TEST(Checkpoint, AKilledWriterLeavesACompleteNewestOne) {
   const TempFolder temp;
   int64_t step = 1;
@@ -225,7 +244,7 @@ TEST(Checkpoint, AKilledWriterLeavesACompleteNewestOne) {
     int done[2];
     ASSERT_EQ(::pipe(done), 0);
     const pid_t pid = membank::testing::in_child([&] {
-      for (int64_t next = step;; ++next) {
+      for (int64_t next = step + 1;; ++next) {
         (void)Content(next).write(temp.path(), 1 + round % 3);
         if (::write(done[1], &next, sizeof(next)) != sizeof(next)) return 1;
       }
