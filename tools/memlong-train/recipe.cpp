@@ -1,9 +1,9 @@
 #include "tools/memlong-train/recipe.h"
 
-#include <array>
-
 #include "common/error.h"
+#include "common/file.h"
 #include "common/hash.h"
+#include "common/json_depth.h"
 #include "tools/common/output.h"
 #include "tools/common/text.h"
 
@@ -11,6 +11,8 @@ namespace memlong::train_tool {
 namespace {
 
 using nlohmann::ordered_json;
+
+constexpr const char* kSif = "sif";  // the last entry: runs of older programs go on without it
 
 /// Over all tensors in use, adapter included: name, dtype, shape, bytes.
 std::string weights_hash(const model::WeightStore& store) {
@@ -98,6 +100,14 @@ void put_model(ordered_json& json, const engine::LoadedModel& model) {
   json["chat-template"] = settings.chat_template;
 }
 
+/// Of what finds the chunks of streams. Nothing where the folder has none: it follows from data and
+/// weights then.
+void put_sif(ordered_json& json, const engine::LoadedModel& model) {
+  if (model.settings.embedder != "sif") return;
+  const auto sif = retriever::load_sif(model.folder, model.config.vocab, model.config.hidden);
+  if (sif) json[kSif] = to_hex(sha256(sif->serialize()));
+}
+
 std::string short_value(const ordered_json& value) { return tools::cut(value.dump(), 40); }
 
 }  // namespace
@@ -108,7 +118,24 @@ ordered_json identity_of(const Arguments& arguments, const engine::LoadedModel& 
   put_data(json, arguments.recipe.data, arguments.recipe.words.form);
   put_steps(json, arguments.recipe);
   put_model(json, model);
+  if (arguments.recipe.data.form == train::ItemForm::streams) put_sif(json, model);
   return json;
+}
+
+ordered_json stored_identity(const std::filesystem::path& run) {
+  const std::filesystem::path file = run / "run.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return nullptr;
+  const std::string text = read_file(file);
+  check_json_depth(text, file.string());
+  const auto stored = ordered_json::parse(text, nullptr, false);
+  if (!stored.is_object() || !stored.contains("identity")) return nullptr;
+  return stored["identity"].is_object() ? stored["identity"] : ordered_json();
+}
+
+void take_sif_of(const ordered_json& theirs, ordered_json& ours) {
+  ours.erase(kSif);
+  if (theirs.contains(kSif)) ours[kSif] = theirs[kSif];
 }
 
 std::string fingerprint_of(const ordered_json& identity) {
@@ -128,7 +155,8 @@ std::string differences(const ordered_json& theirs, const ordered_json& ours) {
   return out;
 }
 
-void read_recipe(const std::filesystem::path& run, Arguments& arguments) {
+void read_recipe(const std::filesystem::path& run, const std::vector<std::string>& over,
+                 Arguments& arguments) {
   const std::filesystem::path file = run / "recipe.toml";
   std::error_code error;
   const bool found = std::filesystem::exists(file, error);
@@ -139,7 +167,8 @@ void read_recipe(const std::filesystem::path& run, Arguments& arguments) {
   tools::OptionSet options("memlong-train", "");
   add_options(options, arguments);
   const std::string path = file.string();
-  const std::array words = {"memlong-train", "run", "--config", path.c_str()};
+  std::vector<const char*> words = {"memlong-train", "run", "--config", path.c_str()};
+  for (const std::string& word : over) words.push_back(word.c_str());
   if (!options.parse(static_cast<int>(words.size()), words.data())) return;
   finish_recipe(options, arguments);
 }

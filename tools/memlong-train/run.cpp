@@ -7,7 +7,6 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "common/file.h"
-#include "common/json_depth.h"
 #include "common/log.h"
 #include "tools/common/matmul_floor.h"
 #include "tools/common/output.h"
@@ -38,9 +37,10 @@ int64_t step_of(const fs::path& checkpoint) {
   return std::stoll(name.substr(name.find_last_of('-') + 1));
 }
 
-/// The checkpoint that the run goes on from. Errors: usage, for --fresh; mismatch, naming what is
-/// another.
-std::optional<fs::path> find_checkpoint(const Recipe& recipe, const ordered_json& identity) {
+/// The checkpoint that the run goes on from. An older run, which does not know which
+/// sif.safetensors it began with, goes on with the one that is there. Errors: usage, for --fresh;
+/// mismatch, naming what is another.
+std::optional<fs::path> find_checkpoint(const Recipe& recipe, ordered_json& identity) {
   const fs::path& out = recipe.trainer.out;
   const auto checkpoint = train::newest_checkpoint(out);
   if (!checkpoint) return checkpoint;
@@ -49,18 +49,12 @@ std::optional<fs::path> find_checkpoint(const Recipe& recipe, const ordered_json
                                " is there already; name another folder, or leave out --fresh to "
                                "go on");
   }
-  std::error_code ignored;
-  if (!fs::exists(out / "run.json", ignored)) return checkpoint;
-  const std::string text = read_file(out / "run.json");
-  check_json_depth(text, (out / "run.json").string());
-  const auto run = ordered_json::parse(text, nullptr, false);
-  // Without it the checkpoint's own fingerprint decides.
-  if (!run.is_object() || !run.contains("identity") || !run["identity"].is_object()) {
-    return checkpoint;
-  }
-  if (run["identity"] != identity) {
+  const ordered_json stored = stored_identity(out);
+  if (stored.is_null()) return checkpoint;  // the checkpoint's own fingerprint decides
+  if (!stored.contains("sif")) take_sif_of(stored, identity);
+  if (stored != identity) {
     fail(ErrorKind::mismatch, out.string() + " holds another run (" +
-                                  differences(run["identity"], identity) +
+                                  differences(stored, identity) +
                                   "); name another folder with --out");
   }
   return checkpoint;
@@ -153,10 +147,10 @@ int run_training(const tools::OptionSet& options, Arguments& arguments) {
   Recipe& recipe = arguments.recipe;
   Context context(tools::context_options(arguments.common));
   const auto model = open_base(context, arguments);
-  const ordered_json identity = identity_of(arguments, *model);
-  recipe.trainer.fingerprint = fingerprint_of(identity);
+  ordered_json identity = identity_of(arguments, *model);
   const RunLock lock(recipe.trainer.out);
   const auto checkpoint = find_checkpoint(recipe, identity);
+  recipe.trainer.fingerprint = fingerprint_of(identity);
   Sources sources = open_sources(context, arguments, model);
   show_training_plan(context, arguments, *model, sources);
   train::Network network(context, model->store, model->config, model->settings, recipe.network);
