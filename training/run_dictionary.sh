@@ -27,7 +27,7 @@ dictionary dev.jsonl --mode train --records 2-8 --count 500 --seed 1001
 train() { # NAME RECIPE MODEL OPTIONS...
   local name=$1 recipe=$2 model=$3
   shift 3
-  [[ -e $out/$name/model ]] && return
+  [[ -e $out/$name/model/model.safetensors ]] && return
   "$bin/memlong-train" run --config "$root/configs/train/dictionary-$recipe.toml" --model "$model" \
     --data "dialogs:$out/${data:-records.jsonl}" --eval-data "dev=dialogs:$out/dev.jsonl" --out "$out/$name" "$@"
 }

@@ -6,6 +6,8 @@
 
 #include "common/error.h"
 #include "common/hash.h"
+#include "model/adapter_folder.h"
+#include "model/config.h"
 #include "model/peft.h"
 #include "model/safetensors.h"
 #include "model/weights.h"
@@ -17,6 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using train::NamedTensors;
+
+constexpr const char* kSifFile = "sif.safetensors";
+constexpr int64_t kSifTokens = 4'000'000;
 
 /// Tensors of another dtype, with what owns them.
 struct Saved {
@@ -68,18 +73,39 @@ void write_lora(Context& context, const Arguments& arguments, const NamedTensors
                                      .full = full.tensors});
 }
 
+bool has_sif(const engine::LoadedModel& base) { return base.settings.embedder == "sif"; }
+
+/// From the embeddings that were trained.
+void write_sif_file(Context& context, const fs::path& folder, const std::vector<int32_t>& ids,
+                    int64_t chunk) {
+  const model::WeightStore store = model::WeightStore::open(folder);
+  const TensorView table = store.get("model.embed_tokens.weight");
+  retriever::save_sif(folder / kSifFile, retriever::estimate_sif(context, table, ids, chunk));
+}
+
 void write_all(Context& context, const Arguments& arguments, const engine::LoadedModel& base,
-               const NamedTensors& parameters, DType dtype, const fs::path& folder) {
+               const NamedTensors& parameters, DType dtype, const fs::path& folder,
+               const TokenSample& sample) {
   const std::map<std::string, TensorView> trained(parameters.begin(), parameters.end());
   write_model_folder(context, folder,
                      {.source = arguments.common.model,
                       .config = base.config,
                       .settings = base.settings,
                       .dtype = dtype,
-                      .tensor = [&](const std::string& name) {
-                        const auto found = trained.find(name);
-                        return found != trained.end() ? found->second : base.store->get(name);
-                      }});
+                      .tensor =
+                          [&](const std::string& name) {
+                            const auto found = trained.find(name);
+                            return found != trained.end() ? found->second : base.store->get(name);
+                          },
+                      .more =
+                          [&](const fs::path& path) {
+                            if (!has_sif(base)) return;
+                            write_sif_file(context, path, sample(kSifTokens), base.settings.chunk);
+                          }});
+}
+
+fs::path place_of(train::TrainPart part, const fs::path& out) {
+  return out / (part == train::TrainPart::all ? "model" : "adapter");
 }
 
 /// Of the model as it would be opened with the artefact.
@@ -96,21 +122,55 @@ std::string writer_of(const engine::LoadedModel& base, train::TrainPart part,
 
 }  // namespace
 
+void check_artifact_place(const Arguments& arguments, const fs::path& out) {
+  const train::TrainPart part = arguments.recipe.network.part;
+  const fs::path place = place_of(part, out);
+  std::error_code ignored;
+  if (part == train::TrainPart::upper) {
+    model::check_adapter_folder(place, model::AdapterKind::upper);
+  } else if (part == train::TrainPart::lora) {
+    model::check_adapter_folder(place, model::AdapterKind::peft);
+  } else if (fs::equivalent(place, arguments.common.model, ignored)) {
+    fail(ErrorKind::usage,
+         "--out: " + place.string() +
+             " would be written over the model that the run begins with; name another folder");
+  }
+}
+
 Artifact write_artifact(Context& context, const Arguments& arguments,
                         const engine::LoadedModel& base, const NamedTensors& parameters,
-                        const fs::path& out) {
+                        const fs::path& out, const TokenSample& sample) {
+  check_artifact_place(arguments, out);
   const train::TrainPart part = arguments.recipe.network.part;
   const DType dtype = parse_dtype(arguments.recipe.save_dtype);
-  Artifact artifact{.path = out / (part == train::TrainPart::all ? "model" : "adapter"),
-                    .writer = {}};
+  Artifact artifact{.path = place_of(part, out), .writer = {}};
   if (part == train::TrainPart::upper) {
     write_upper(context, base, parameters, dtype, artifact.path);
   } else if (part == train::TrainPart::lora) {
     write_lora(context, arguments, parameters, dtype, artifact.path);
   } else {
-    write_all(context, arguments, base, parameters, dtype, artifact.path);
+    write_all(context, arguments, base, parameters, dtype, artifact.path, sample);
   }
   artifact.writer = writer_of(base, part, artifact.path);
+  return artifact;
+}
+
+std::optional<Artifact> find_artifact(const Arguments& arguments, const engine::LoadedModel& base,
+                                      const fs::path& out) {
+  const train::TrainPart part = arguments.recipe.network.part;
+  Artifact artifact{.path = place_of(part, out), .writer = {}};
+  std::error_code ignored;
+  if (!fs::exists(artifact.path, ignored)) return std::nullopt;
+  if (part == train::TrainPart::all && has_sif(base) &&
+      !fs::exists(artifact.path / kSifFile, ignored)) {
+    return std::nullopt;
+  }
+  try {
+    if (part == train::TrainPart::all) (void)model::load_config(artifact.path);
+    artifact.writer = writer_of(base, part, artifact.path);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
   return artifact;
 }
 
@@ -122,14 +182,6 @@ NamedTensors named(const std::vector<train::Parameter>& parameters) {
   std::sort(tensors.begin(), tensors.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
   return tensors;
-}
-
-void write_sif_file(Context& context, const fs::path& folder, const std::vector<int32_t>& ids,
-                    int64_t chunk) {
-  const model::WeightStore store = model::WeightStore::open(folder);
-  const TensorView table = store.get("model.embed_tokens.weight");
-  retriever::save_sif(folder / "sif.safetensors",
-                      retriever::estimate_sif(context, table, ids, chunk));
 }
 
 std::string writer_remark(const Artifact& artifact, const engine::LoadedModel& base) {

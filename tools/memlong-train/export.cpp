@@ -12,8 +12,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr int64_t kSifTokens = 4'000'000;
-
 /// The run's recipe, to be read here: nothing is multiplied, so that neither its device nor what
 /// this processor multiplies matters.
 Arguments recipe_of(const Arguments& arguments, const ordered_json& identity) {
@@ -47,6 +45,7 @@ void check_fingerprint(const train::LoadedCheckpoint& checkpoint, const std::str
 int export_run(const Arguments& arguments) {
   const ordered_json identity = stored_identity(arguments.run);
   const Arguments run = recipe_of(arguments, identity);
+  check_artifact_place(run, arguments.out);
   const auto folder = train::newest_checkpoint(arguments.run);
   if (!folder) {
     fail(ErrorKind::usage, arguments.run.string() + " has no checkpoint yet");
@@ -57,12 +56,10 @@ int export_run(const Arguments& arguments) {
   check_fingerprint(checkpoint, folder->string(), identity, identity_of(run, *model));
   train::NamedTensors parameters;
   for (const auto& [name, tensor] : checkpoint.parameters) parameters.emplace_back(name, tensor);
-  const Artifact artifact = write_artifact(context, run, *model, parameters, arguments.out);
-  if (run.recipe.network.part == train::TrainPart::all && model->settings.embedder == "sif") {
-    const auto corpus = read_data(run.recipe.data.entries, *model, run.common);
-    write_sif_file(context, artifact.path, sample_tokens(*corpus, kSifTokens),
-                   model->settings.chunk);
-  }
+  const Artifact artifact =
+      write_artifact(context, run, *model, parameters, arguments.out, [&](int64_t most) {
+        return sample_tokens(*read_data(run.recipe.data.entries, *model, run.common), most);
+      });
   if (arguments.common.json) {
     tools::print_json({{"path", artifact.path.string()},
                        {"step", checkpoint.state.step},

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "model/adapter_folder.h"
 #include "model/safetensors.h"
 #include "model/weights.h"
 #include "ops/copy.h"
@@ -86,11 +87,14 @@ void write_model(Context& context, const fs::path& from, const fs::path& out,
                       .config = merged.config,
                       .settings = merged.settings,
                       .dtype = merged.dtype,
-                      .tensor = [&](const std::string& name) { return merged.store.get(name); }});
-  const fs::path sif = from / "sif.safetensors";
-  std::error_code ignored;
-  if (!fs::exists(sif, ignored)) return;
-  fs::copy_file(sif, out / "sif.safetensors", fs::copy_options::overwrite_existing);
+                      .tensor = [&](const std::string& name) { return merged.store.get(name); },
+                      .more =
+                          [&](const fs::path& folder) {
+                            const fs::path sif = from / "sif.safetensors";
+                            std::error_code ignored;
+                            if (fs::exists(sif, ignored))
+                              fs::copy_file(sif, folder / "sif.safetensors");
+                          }});
 }
 
 }  // namespace
@@ -99,6 +103,9 @@ int merge_adapter(const Arguments& arguments) {
   const tools::CommonOptions& common = arguments.common;
   if (common.model.empty()) fail(ErrorKind::usage, "--model DIR is missing");
   refuse_what_is_there(arguments.out);
+  if (arguments.merge_upper) {
+    model::check_adapter_folder(arguments.out, model::AdapterKind::upper);
+  }
   const model::ModelConfig config = model::load_config(common.model);
   const model::MemorySettings settings = tools::resolve_settings(common, config);
   if (settings.adapter.empty()) {

@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "common/file.h"
+#include "common/fresh_folder.h"
 #include "model/safetensors.h"
 #include "model/weights.h"
 #include "ops/copy.h"
@@ -17,6 +18,8 @@ namespace memlong::train_tool {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kWeights = "model.safetensors";
 
 /// Tokenizer, generation settings, licences: what belongs to the new model as it did to the old.
 bool is_carried_over(const std::string& name) {
@@ -60,12 +63,11 @@ std::string config_text(const fs::path& source, DType dtype) {
 }  // namespace
 
 void write_model_folder(Context& context, const fs::path& folder, const ModelFolder& model) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) fail(ErrorKind::io, "cannot create " + folder.string() + ": " + error.message());
-  copy_texts(model.source, folder);
-  write_file_atomic(folder / "config.json", config_text(model.source, model.dtype));
-  write_file_atomic(folder / "memlong.toml", model::settings_text(model.settings));
+  FreshFolder fresh(folder);
+  const fs::path& path = fresh.path();
+  copy_texts(model.source, path);
+  write_file_atomic(path / "config.json", config_text(model.source, model.dtype));
+  write_file_atomic(path / "memlong.toml", model::settings_text(model.settings));
   std::vector<Tensor> owned;
   std::vector<std::pair<std::string, TensorView>> tensors;
   for (const auto& [name, shape] : model::tensor_shapes(model.config)) {
@@ -77,7 +79,9 @@ void write_model_folder(Context& context, const fs::path& folder, const ModelFol
       tensors.emplace_back(name, owned.back());
     }
   }
-  model::write_safetensors(folder / "model.safetensors", tensors, {{"format", "pt"}});
+  model::write_safetensors(path / kWeights, tensors, {{"format", "pt"}});
+  if (model.more) model.more(path);
+  fresh.merge(kWeights);
 }
 
 }  // namespace memlong::train_tool

@@ -17,10 +17,12 @@ struct ModelFolder {
   model::MemorySettings settings;
   DType dtype = DType::bf16;
   std::function<TensorView(const std::string& name)> tensor;  ///< any float dtype
+  /// Writes what else belongs to it, when all but that is there; may be empty.
+  std::function<void(const std::filesystem::path& folder)> more = {};
 };
 
-/// Writes all that the config implies; the weights come last. Files of these names are replaced.
-/// Errors: io, format.
+/// Writes all that the config implies. A new folder appears complete or not at all; in one that is
+/// there files of these names are replaced, the weights last. Errors: io, format.
 void write_model_folder(Context& context, const std::filesystem::path& folder,
                         const ModelFolder& model);
 

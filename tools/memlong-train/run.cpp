@@ -29,7 +29,6 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr double kPeakSeconds = 0.5;
-constexpr int64_t kSifTokens = 4'000'000;
 
 /// The step of a folder checkpoint-<step>.
 int64_t step_of(const fs::path& checkpoint) {
@@ -104,21 +103,26 @@ void warn_of_little_data(const Recipe& recipe, const engine::LoadedModel& model,
             std::to_string(item) + ": give more text, or shorter items");
 }
 
+/// The artefact. Where this process has trained nothing, one that is there may have been worked on.
 ordered_json finish(Context& context, const Arguments& arguments, const engine::LoadedModel& model,
-                    train::Network& network, const train::Corpus& corpus, Reporter& reporter) {
-  const Recipe& recipe = arguments.recipe;
-  const train::HostTensors parameters(context, named(network.parameters()));
-  Context host({.threads = context.threads()});
-  const Artifact artifact =
-      write_artifact(host, arguments, model, parameters.views(), recipe.trainer.out);
-  if (recipe.network.part == train::TrainPart::all && model.settings.embedder == "sif") {
-    write_sif_file(host, artifact.path, sample_tokens(corpus, kSifTokens), model.settings.chunk);
+                    train::Network& network, const train::Corpus& corpus, bool trained,
+                    Reporter& reporter) {
+  const fs::path& out = arguments.recipe.trainer.out;
+  std::optional<Artifact> artifact;
+  if (!trained) artifact = find_artifact(arguments, model, out);
+  const bool kept = artifact.has_value();
+  if (!kept) {
+    const train::HostTensors parameters(context, named(network.parameters()));
+    Context host({.threads = context.threads()});
+    artifact = write_artifact(host, arguments, model, parameters.views(), out,
+                              [&](int64_t most) { return sample_tokens(corpus, most); });
   }
-  const std::string remark = writer_remark(artifact, model);
-  if (!arguments.common.quiet) reporter.say(artifact.path.string() + ": " + remark);
-  return {{"path", artifact.path.string()},
-          {"writer", artifact.writer},
-          {"writer_unchanged", artifact.writer == model.writer_hash}};
+  const std::string remark =
+      kept ? "is there already and stays as it is" : writer_remark(*artifact, model);
+  if (!arguments.common.quiet) reporter.say(artifact->path.string() + ": " + remark);
+  return {{"path", artifact->path.string()},
+          {"writer", artifact->writer},
+          {"writer_unchanged", artifact->writer == model.writer_hash}};
 }
 
 void print_summary(const Arguments& arguments, const ordered_json& summary) {
@@ -145,6 +149,7 @@ void print_summary(const Arguments& arguments, const ordered_json& summary) {
 
 int run_training(const tools::OptionSet& options, Arguments& arguments) {
   Recipe& recipe = arguments.recipe;
+  check_artifact_place(arguments, recipe.trainer.out);
   Context context(tools::context_options(arguments.common));
   const auto model = open_base(context, arguments);
   ordered_json identity = identity_of(arguments, *model);
@@ -177,7 +182,8 @@ int run_training(const tools::OptionSet& options, Arguments& arguments) {
   summary["stopped"] = !done;
   summary["artifact"] = nullptr;
   if (done) {
-    summary["artifact"] = finish(context, arguments, *model, network, *sources.corpus, reporter);
+    summary["artifact"] = finish(context, arguments, *model, network, *sources.corpus,
+                                 step < recipe.trainer.steps, reporter);
   }
   print_summary(arguments, summary);
   if (done) return tools::kExitOk;
