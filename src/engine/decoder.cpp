@@ -62,8 +62,10 @@ void Decoder::forget_measured() {
 
 Decoder::Key Decoder::key_of(const DecoderCall& call) const {
   const int64_t memory = k_.empty() ? 0 : k_.dim(1);
+  const int64_t local = call.position + 1;
   return {.memory = memory,
-          .plan = (memory + call.position + 1) / ops::kAttentionPlanKeys,
+          .memory_plan = (memory + local) / ops::kAttentionPlanKeys,
+          .local_plan = local / ops::kAttentionPlanKeys,
           .measure = call.measure,
           .logits = call.logits.raw(),
           .scratch = context_.scratch_changes()};

@@ -54,8 +54,9 @@ class Decoder {
  private:
   /// What recorded work depends on.
   struct Key {
-    int64_t memory = 0;  ///< M
-    int64_t plan = 0;    ///< of attention: kAttentionPlanKeys
+    int64_t memory = 0;       ///< M
+    int64_t memory_plan = 0;  ///< of attention, by kAttentionPlanKeys, in layers that read memory
+    int64_t local_plan = 0;   ///< and in those that do not
     bool measure = false;
     const void* logits = nullptr;
     uint64_t scratch = 0;  ///< Context::scratch_changes()

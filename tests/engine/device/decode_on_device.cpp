@@ -14,13 +14,13 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
-/// Windows of 96 tokens, chunks of 16, of which 3 are read at a time.
+/// Chunks of 16 tokens, of which 3 are read at a time.
 std::shared_ptr<const LoadedModel> short_windows(Context& context, const std::string& embedder,
-                                                 DType dtype) {
+                                                 DType dtype, int64_t window = 96) {
   ModelOptions options{.folder = std::string(MEMLONG_SOURCE_DIR) + "/models/reference",
                        .dtype = dtype};
   options.settings = model::find_settings(options.folder, model::load_config(options.folder), {});
-  options.settings->window = 96;
+  options.settings->window = window;
   options.settings->overlap = 32;
   options.settings->chunk = 16;
   options.settings->top_k = 3;
@@ -30,9 +30,9 @@ std::shared_ptr<const LoadedModel> short_windows(Context& context, const std::st
 
 /// A stream whose memory is its own past.
 struct Talk {
-  Talk(const ContextOptions& options, const std::string& embedder, DType dtype)
+  Talk(const ContextOptions& options, const std::string& embedder, DType dtype, int64_t window = 96)
       : context(options),
-        model(short_windows(context, embedder, dtype)),
+        model(short_windows(context, embedder, dtype, window)),
         memory(context, model, nullptr, {}),
         stream(context, model, make_embedder(context, *model), memory, {}) {}
 
@@ -94,6 +94,20 @@ TEST_P(DecodeOnDevice, RecordedTokensHaveTheBitsOfThoseThatAreNot) {
 INSTANTIATE_TEST_SUITE_P(All, DecodeOnDevice,
                          testing::Values(std::tuple("sif", DType::f32),
                                          std::tuple("pooled", DType::bf16)));
+
+/// Memory of 48 tokens: layers that read none have keys for another piece at other positions.
+TEST(DecodeInTurns, LayersAreCutByWhatTheyRead) {
+  constexpr int64_t kWindow = 288;
+  Talk recorded({.device = Device::cuda}, "sif", DType::f32, kWindow);
+  Talk plain({.device = Device::cuda, .record = false}, "sif", DType::f32, kWindow);
+  const Ids ids = some_ids(600);
+  // The second window begins at token 256; at token 511 such layers have 256 keys, the others 304.
+  for (Talk* talk : {&recorded, &plain}) talk->stream.read(std::span(ids).first(502));
+  for (size_t at = 502; at < 520; ++at) {
+    ASSERT_TRUE(same_bits(recorded.next(ids[at]), plain.next(ids[at]))) << at;
+  }
+  EXPECT_GT(recorded.stream.decoder()->launched(), 8);
+}
 
 /// A longer prompt moves scratch memory, and tokens that are taken back leave their places.
 TEST(DecodeInTurns, PromptsBetweenAnswersAndTokensTakenBack) {
