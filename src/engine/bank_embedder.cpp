@@ -1,7 +1,10 @@
 #include "engine/bank_embedder.h"
 
+#include <algorithm>
+#include <span>
 #include <utility>
 
+#include "common/error.h"
 #include "engine/encoder.h"
 
 namespace memlong::engine {
@@ -40,12 +43,25 @@ std::shared_ptr<const retriever::Embedder> settle_embedder(Context& context,
 
 std::vector<std::vector<float>> text_vectors(
     Context& context, const std::shared_ptr<const LoadedModel>& model,
-    const std::shared_ptr<const retriever::Embedder>& embedder, std::string_view text) {
+    const std::shared_ptr<const retriever::Embedder>& embedder, std::string_view text,
+    const std::atomic<bool>* stop) {
+  const tokenizer::Ids ids = model->tokens->encode(text);
   std::vector<std::vector<float>> vectors;
   Encoder encoder(context, model, embedder, DType::bf16,
                   [&](EncodedChunk&& chunk) { vectors.push_back(std::move(chunk.vector)); });
   encoder.begin();
-  encoder.push(model->tokens->encode(text));
+  const auto chunk = static_cast<size_t>(model->settings.chunk);
+  for (size_t begin = 0; begin < ids.size(); begin += chunk) {
+    if (stop != nullptr && *stop) fail(ErrorKind::stopped, "stopped");
+    const auto part = std::span(ids).subspan(begin, std::min(chunk, ids.size() - begin));
+    if (embedder->needs_hidden()) {
+      encoder.push(part);
+    } else {
+      std::vector<float>& vector = vectors.emplace_back(static_cast<size_t>(embedder->dim()));
+      embedder->embed(part, {}, vector);
+      round_as_stored(vector);
+    }
+  }
   encoder.finish();
   return vectors;
 }

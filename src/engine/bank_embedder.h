@@ -1,6 +1,7 @@
 // The embedder that goes with a bank.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -30,9 +31,12 @@ std::shared_ptr<const retriever::Embedder> settle_embedder(Context& context,
                                                            membank::Bank* bank,
                                                            std::string_view text);
 
-/// What a text is searched with, as documents are cut and embedded: a vector [E] a chunk.
+/// What a text is searched with, as documents are cut and embedded: a vector [E] a chunk. The
+/// network reads it only where the embedder needs hidden states. `stop`, null or where it becomes
+/// true, ends it. Errors: stopped.
 std::vector<std::vector<float>> text_vectors(
     Context& context, const std::shared_ptr<const LoadedModel>& model,
-    const std::shared_ptr<const retriever::Embedder>& embedder, std::string_view text);
+    const std::shared_ptr<const retriever::Embedder>& embedder, std::string_view text,
+    const std::atomic<bool>* stop = nullptr);
 
 }  // namespace memlong::engine

@@ -91,12 +91,15 @@ class Session::Impl {
   void close_answer();
   bool emit(std::string_view text);
 
+  void note_set();
+
   std::mt19937_64 generator_;
   int64_t read_since_answer_ = 0;
   double seconds_since_answer_ = 0.0;
   int64_t saved_tokens_ = 0;
   bool spanned_ = false;  ///< the turn under way opened an answer span of the stream
   std::optional<Answering> answering_;
+  std::shared_ptr<const RetrievedSet> noted_;  ///< the set that was noted last
 };
 
 Session::Impl::Impl(Context& given_context, std::shared_ptr<const LoadedModel> loaded,
@@ -116,6 +119,7 @@ Session::Impl::Impl(Context& given_context, std::shared_ptr<const LoadedModel> l
     dialog.set_document(store.document());
     stream.restore(std::move(saved->tokens), answer_spans(store.turns()), saved->completed);
     saved_tokens_ = stream.size();
+    if (options.read_at_once) stream.catch_up();
   }
 }
 
@@ -211,9 +215,27 @@ void Session::Impl::open_answer() {
     stream.read(prefix, Want::last);
     read_since_answer_ += static_cast<int64_t>(prefix.size());
   }
+  note_set();
   answer.prompt_tokens = std::exchange(read_since_answer_, 0);
   answer.prompt_seconds = std::exchange(seconds_since_answer_, 0.0) + watch.seconds();
   answering_->watch = {};
+}
+
+/// What the answer reads, where attention is not measured.
+void Session::Impl::note_set() {
+  const std::shared_ptr<const RetrievedSet>& set = stream.segment().set;
+  if (set == nullptr || set == noted_) return;
+  noted_ = set;
+  for (const RetrievedChunk& chunk : set->chunks) {
+    const auto known = std::ranges::find_if(answer.retrieved, [&](const RetrievedChunk& other) {
+      return other.id == chunk.id && other.document == chunk.document && other.begin == chunk.begin;
+    });
+    if (known == answer.retrieved.end()) {
+      answer.retrieved.push_back(chunk);
+    } else {
+      known->score = std::max(known->score, chunk.score);
+    }
+  }
 }
 
 bool Session::Impl::emit(std::string_view text) {
@@ -237,6 +259,7 @@ std::optional<int32_t> Session::Impl::draw() {
 }
 
 void Session::Impl::took(int32_t id) {
+  note_set();
   const bool go_on = emit(answering_->text.push(id));
   if (answering_->text.stopped()) {
     // The mark that the model wrote is not part of what it said.
@@ -257,10 +280,7 @@ void Session::Impl::end_answer(StopReason reason) {
     emit(answering_->text.finish());
   }
   answer.seconds = answering_->watch.seconds();
-  answer.retrieved = stream.measured();
-  if (!answering_->options.measure_attention && stream.segment().set != nullptr) {
-    answer.retrieved = stream.segment().set->chunks;
-  }
+  if (answering_->options.measure_attention) answer.retrieved = stream.measured();
   std::stable_sort(
       answer.retrieved.begin(), answer.retrieved.end(),
       [](const RetrievedChunk& a, const RetrievedChunk& b) { return a.score > b.score; });
@@ -271,6 +291,7 @@ void Session::Impl::end_answer(StopReason reason) {
 /// The answer becomes a turn as it stands.
 void Session::Impl::close_answer() {
   work = Work::none;
+  noted_ = nullptr;
   stream.measure_attention(false);
   const int64_t content_end = std::max(stream.size(), answering_->content_begin);
   stream.append(closing_of(*model->chat));

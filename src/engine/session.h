@@ -26,7 +26,8 @@ struct SessionOptions {
   std::string name_space = "default";  ///< where the dialog is kept
   ReadScope scope;                     ///< what else may be retrieved
   bool use_memory = true;
-  bool save = true;  ///< false: what is added now is not kept
+  bool save = true;          ///< false: what is added now is not kept
+  bool read_at_once = true;  ///< false: step() reads the window that a dialog goes on with
   membank::RetentionBudget retention;
   int64_t cached_chunks = 0;  ///< whose K and V stay where the network runs (DialogMemory)
   uint64_t seed = 0;          ///< 0: from the system

@@ -48,7 +48,6 @@ void Stream::restore(std::vector<int32_t> tokens, std::vector<AnswerSpan> spans,
   completed_ = completed;
   const bool one_window = options_.first_window >= 0;
   open_window(one_window ? std::min(options_.first_window, size()) : model_->window_of(size()));
-  read_pending(size(), Want::nothing);
 }
 
 void Stream::open_window(int64_t start) {

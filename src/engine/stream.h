@@ -97,7 +97,8 @@ class Stream {
   ~Stream() = default;
 
   /// Takes a stream up again: tokens [0, n) were read before, `spans` are its answers, chunks that
-  /// end at or before `completed` are known. Reads the current window again.
+  /// end at or before `completed` are known. Those of the current window are unread: they are to be
+  /// read again.
   void restore(std::vector<int32_t> tokens, std::vector<AnswerSpan> spans, int64_t completed);
 
   /// Reads tokens. Logits (see logits()) are of the last or of all of `ids`. Of a window that ends

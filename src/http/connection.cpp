@@ -40,6 +40,8 @@ using Parser = beast_http::request_parser<beast_http::string_body>;
 
 constexpr double kPollSeconds = 0.25;  // how often a client is asked whether it is still there
 constexpr double kLingerSeconds = 2;   // for a client to read why it was refused
+constexpr double kPatience = 1;  // seconds that a full server gives a client who has never asked
+constexpr double kHeardPatience = 10;         // and one who may ask again
 constexpr size_t kSlice = size_t{256} << 10;  // of what is sent at once
 
 std::chrono::milliseconds milliseconds(double seconds) {
@@ -83,8 +85,8 @@ class TcpConnection final : public Connection, public std::enable_shared_from_th
     if (idle_) cut();
   }
   void cut() override;
-  [[nodiscard]] double silent_seconds() const override {
-    return heard_ || cut_ ? 0.0 : age_.seconds();
+  [[nodiscard]] double overdue() const override {
+    return waits_ && !cut_ ? silence_.seconds() - (heard_ ? kHeardPatience : kPatience) : 0.0;
   }
 
  private:
@@ -116,8 +118,9 @@ class TcpConnection final : public Connection, public std::enable_shared_from_th
   bool idle_ = false;    // no request has been read
   bool unread_ = false;  // the client may still be sending what nobody will read
   bool cut_ = false;
-  bool heard_ = false;  // a request has come
-  const Stopwatch age_;
+  bool waits_ = false;  // for a request
+  bool heard_ = false;  // one has come
+  Stopwatch silence_;   // while it waits
 };
 
 TcpConnection::TcpConnection(net::io_context& io, Callbacks& service,
@@ -172,11 +175,12 @@ net::awaitable<bool> TcpConnection::serve_one() {
   parser.header_limit(static_cast<uint32_t>(service_.options.max_head));
   parser.body_limit(std::numeric_limits<uint64_t>::max());  // read_body() has an own one
   error_code error;
-  idle_ = true;
+  idle_ = waits_ = true;
+  silence_.restart();
   stream_.expires_after(milliseconds(service_.options.idle_seconds));
   co_await beast_http::async_read_header(stream_, buffer_, parser,
                                          net::redirect_error(net::use_awaitable, error));
-  idle_ = false;
+  idle_ = waits_ = false;
   heard_ = true;
   if (cut_) co_return false;
 

@@ -40,8 +40,9 @@ class Connection {
   virtual void start(bool busy, std::function<void()> ended) = 0;
   virtual void close_if_idle() = 0;  ///< where no request has been read
   virtual void cut() = 0;            ///< whatever it does
-  /// Seconds since it began, where its first request has not come; else 0.
-  [[nodiscard]] virtual double silent_seconds() const = 0;
+  /// Seconds for which it has been silent longer than it may where others wait for its place; at
+  /// most 0: it may stay.
+  [[nodiscard]] virtual double overdue() const = 0;
 };
 
 /// Takes over the socket. `io` and `service` must outlive it.

@@ -33,7 +33,6 @@ using std::chrono::steady_clock;
 constexpr milliseconds kTick{50};          // how often a stop is looked for
 constexpr milliseconds kAcceptPause{100};  // after a failure that will not go at once
 constexpr milliseconds kCutTime{5000};     // for connections that were cut to notice it
-constexpr double kPatience = 1.0;          // seconds that a full server gives a silent client
 constexpr size_t kBusyConnections = 64;    // that are told so; further ones are closed unheard
 
 }  // namespace
@@ -93,11 +92,11 @@ bool Server::Impl::accept_waiting() {
   }
 }
 
-/// Who has said nothing yet leaves room for another: connections cost their owner nothing.
+/// Who asks for nothing leaves room for another: connections cost their owner nothing.
 bool Server::Impl::make_room() {
   const auto silent = std::ranges::max_element(
-      connections, {}, [](const auto& connection) { return connection->silent_seconds(); });
-  if (silent == connections.end() || (*silent)->silent_seconds() < kPatience) return false;
+      connections, {}, [](const auto& connection) { return connection->overdue(); });
+  if (silent == connections.end() || (*silent)->overdue() <= 0) return false;
   (*silent)->cut();
   return true;
 }

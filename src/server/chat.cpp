@@ -79,16 +79,25 @@ void Chat::begin(const Dialogs::Place& place) {
   exchange_->write(reply_.opening());
 }
 
-bool Chat::feed() {
+bool Chat::feed(int64_t most) {
   if (told_) return false;
   while (!session_->busy() && next_ < request_.messages.size()) {
     session_->begin_add(request_.messages[next_++]);
+    if (request_.session.empty() && session_->tokens() > most) {
+      memlong::fail(ErrorKind::capacity,
+                    "a dialog without a name may have " + std::to_string(most) +
+                        " tokens (--unnamed-tokens); with \"session\" it is kept in the "
+                        "bank, and may be longer");
+    }
   }
   if (session_->busy()) return true;
   if (answers_) return false;
   answers_ = true;
   session_->begin_answer(request_.generate, [this](std::string_view text) {
-    if (request_.stream) exchange_->write(reply_.piece(text));
+    if (request_.stream) {
+      exchange_->write(reply_.piece(text));
+      heard_ = true;
+    }
     return true;
   });
   return true;
@@ -113,10 +122,10 @@ void Chat::finish(const engine::Memory* memory) {
 }
 
 bool Chat::leave() {
-  // Of an answer that is not streamed nobody has heard anything: it was never given. What was read
-  // of an unnamed dialog is worth nothing: its client sends all of it again.
-  const bool goes_on =
-      session_ != nullptr && !request_.session.empty() && (request_.stream || !answers_);
+  // An answer of which nobody has heard anything was never given, and the question may come again
+  // in other words. What was read of an unnamed dialog is worth nothing: its client sends all of it
+  // again.
+  const bool goes_on = session_ != nullptr && !request_.session.empty() && (heard_ || !answers_);
   if (goes_on) {
     try {
       session_->give_up();

@@ -24,8 +24,9 @@ class Chat {
        const std::string& model_name);
 
   [[nodiscard]] const ChatRequest& request() const { return request_; }
-  [[nodiscard]] bool stopped() const { return *stop_; }
-  /// All messages were read, and the answer was begun.
+  /// It is to end. An answer that is complete and kept is told all the same.
+  [[nodiscard]] bool stopped() const { return *stop_ && !complete(); }
+  /// All messages were taken in, and the answer was begun.
   [[nodiscard]] bool answering() const { return answers_; }
   /// Null until begin().
   [[nodiscard]] engine::Session* session() const { return session_; }
@@ -36,8 +37,9 @@ class Chat {
   /// This dialog is to go on with the request. A stream opens.
   void begin(const Dialogs::Place& place);
   /// Gives the session what is next, where it is idle: messages, then the answer. False: it has
-  /// answered. Errors: the session's.
-  bool feed();
+  /// answered. Errors: the session's; capacity, for a dialog that is not kept and has more than
+  /// `most` tokens.
+  bool feed(int64_t most);
   /// Tells the answer. `memory` may be null.
   void finish(const engine::Memory* memory);
   /// Ends it because of a stop, and says so. Whether the dialog can go on with what was read, or
@@ -47,7 +49,7 @@ class Chat {
   void fail(const std::exception& error);
 
  private:
-  [[nodiscard]] std::string piece(std::string_view text) const;
+  [[nodiscard]] bool complete() const { return answers_ && !session_->busy(); }
 
   std::shared_ptr<http::Exchange> exchange_;
   Stop stop_;
@@ -59,6 +61,7 @@ class Chat {
   bool tried_ = false;
   bool told_ = false;  ///< the dialog holds the answer too: it is told again
   bool answers_ = false;
+  bool heard_ = false;  ///< some of the answer was sent
 };
 
 }  // namespace memlong::server

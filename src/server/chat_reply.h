@@ -22,7 +22,7 @@ class ChatReply {
  public:
   explicit ChatReply(std::string model);
 
-  // A stream: opening, any number of pieces, then closing or error.
+  // A stream: opening, any number of pieces, then closing.
   [[nodiscard]] std::string opening() const;
   [[nodiscard]] std::string piece(std::string_view text) const;
   /// `about`: what memlong tells beside it.

@@ -1,7 +1,6 @@
 #include "server/desk.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -9,6 +8,8 @@
 #include "common/clock.h"
 #include "common/error.h"
 #include "engine/document_json.h"
+#include "server/bank_access.h"
+#include "server/document_query.h"
 #include "server/json_body.h"
 
 namespace memlong::server {
@@ -19,37 +20,7 @@ namespace {
 
 constexpr int64_t kMostDocuments = 1000;
 
-http::Response answer_with(const json& value) {
-  http::Response response;
-  response.body = dump(value);
-  return response;
-}
-
-std::string asked(const http::Request& request, const char* key) {
-  const auto found = request.query.find(key);
-  return found == request.query.end() ? std::string() : found->second;
-}
-
-int64_t asked_number(const http::Request& request, const char* key, int64_t otherwise) {
-  const std::string text = asked(request, key);
-  if (text.empty()) return otherwise;
-  const membank::DocumentId number = document_number(text);
-  if (number == 0 && text != "0") {
-    fail(ErrorKind::format,
-         "'" + std::string(key) + "' must be a whole number, not '" + text + "'");
-  }
-  return static_cast<int64_t>(number);
-}
-
 }  // namespace
-
-membank::DocumentId document_number(std::string_view text) {
-  membank::DocumentId number = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  const bool good = error == std::errc() && stop == end && number <= INT64_MAX;
-  return good ? number : 0;
-}
 
 Desk::Desk(std::shared_ptr<const engine::LoadedModel> model, std::shared_ptr<membank::Bank> bank,
            std::string model_name)
@@ -59,10 +30,7 @@ Desk::Desk(std::shared_ptr<const engine::LoadedModel> model, std::shared_ptr<mem
       started_(now_micros() / 1'000'000) {}
 
 std::unique_ptr<membank::Snapshot> Desk::snapshot() const {
-  if (bank_ == nullptr) {
-    fail(ErrorKind::usage, "this server has no bank; it is started with --bank DIR for one");
-  }
-  return bank_->snapshot();
+  return need_bank(bank_.get()).snapshot();
 }
 
 json Desk::model_json() const {
@@ -79,18 +47,18 @@ json Desk::model_json() const {
 }
 
 http::Response Desk::models() const {
-  return answer_with({{"object", "list"}, {"data", json::array({model_json()})}});
+  return json_response({{"object", "list"}, {"data", json::array({model_json()})}});
 }
 
 http::Response Desk::model(std::string_view name) const {
   if (name != model_name_) return http::error_response(404, "the model is " + model_name_);
-  return answer_with(model_json());
+  return json_response(model_json());
 }
 
 http::Response Desk::tokenize(std::string_view body) const {
   const auto request = parse_body(body);
   const std::string text = string_field(request, "content").value_or("");
-  return answer_with({{"tokens", model_->tokens->encode(text)}});
+  return json_response({{"tokens", model_->tokens->encode(text)}});
 }
 
 http::Response Desk::detokenize(std::string_view body) const {
@@ -108,7 +76,7 @@ http::Response Desk::detokenize(std::string_view body) const {
     }
     ids.push_back(static_cast<int32_t>(number));
   }
-  return answer_with({{"content", model_->tokens->decode(ids)}});
+  return json_response({{"content", model_->tokens->decode(ids)}});
 }
 
 http::Response Desk::bank() const {
@@ -126,33 +94,24 @@ http::Response Desk::bank() const {
   value["fingerprint"] = bank_->fingerprint().digest();
   value["namespaces"] = json::array();
   for (const auto& [name, id] : now->name_spaces()) value["namespaces"].push_back(name);
-  return answer_with(value);
+  return json_response(value);
 }
 
 http::Response Desk::documents(const http::Request& request) const {
-  const std::string name_space = asked(request, "namespace");
-  const std::string kind = asked(request, "kind");
-  if (!kind.empty() && kind != "text" && kind != "dialog") {
-    fail(ErrorKind::format, "'kind' must be 'text' or 'dialog', not '" + kind + "'");
-  }
-  const std::string name = asked(request, "name");
+  const DocumentQuery query = document_query(request);
   const auto after = static_cast<membank::DocumentId>(asked_number(request, "after", 0));
   const int64_t limit = std::clamp<int64_t>(asked_number(request, "limit", 100), 1, kMostDocuments);
   json list = json::array();
   bool more = false;
   for (const membank::Document& document : snapshot()->documents()) {
-    if (document.id <= after || (!name_space.empty() && document.name_space != name_space) ||
-        (!kind.empty() && engine::kind_name(document.kind) != kind) ||
-        (!name.empty() && document.name != name)) {
-      continue;
-    }
+    if (document.id <= after || !query.matches(document)) continue;
     if (static_cast<int64_t>(list.size()) == limit) {
       more = true;
       break;
     }
     list.push_back(engine::document_json(document));
   }
-  return answer_with({{"object", "list"}, {"data", std::move(list)}, {"has_more", more}});
+  return json_response({{"object", "list"}, {"data", std::move(list)}, {"has_more", more}});
 }
 
 http::Response Desk::document(const http::Request& request, membank::DocumentId id) const {
@@ -169,7 +128,7 @@ http::Response Desk::document(const http::Request& request, membank::DocumentId 
   } else if (asked(request, "text") == "true") {
     value["text"] = now->text(id);
   }
-  return answer_with(value);
+  return json_response(value);
 }
 
 }  // namespace memlong::server

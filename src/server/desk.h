@@ -43,7 +43,4 @@ class Desk {
   int64_t started_;
 };
 
-/// A number of a document in a path or a query: digits alone. 0: it is none.
-membank::DocumentId document_number(std::string_view text);
-
 }  // namespace memlong::server

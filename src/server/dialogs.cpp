@@ -115,12 +115,17 @@ void Dialogs::close_all() {
   open_dialogs_.remove_if([](const OpenDialog& dialog) { return !dialog.lent; });
 }
 
-void Dialogs::drop(membank::DocumentId document) {
-  const auto dialog = std::ranges::find_if(
-      open_dialogs_, [&](const OpenDialog& open) { return open.session->document() == document; });
-  if (dialog == open_dialogs_.end()) return;
-  if (dialog->lent) fail(ErrorKind::busy, "this dialog is being answered; try again");
-  open_dialogs_.erase(dialog);
+void Dialogs::drop(std::span<const membank::DocumentId> documents) {
+  const auto meant = [&](const OpenDialog& open) {
+    return std::ranges::find(documents, open.session->document()) != documents.end();
+  };
+  for (const OpenDialog& dialog : open_dialogs_) {
+    if (dialog.lent && meant(dialog)) {
+      fail(ErrorKind::busy,
+           "dialog '" + dialog.name + "' is being answered; try again when it is done");
+    }
+  }
+  open_dialogs_.remove_if(meant);
 }
 
 void Dialogs::for_each(const std::function<void(engine::Session&, const std::string&)>& fn) {

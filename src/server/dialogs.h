@@ -6,6 +6,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "engine/session.h"
@@ -39,8 +40,8 @@ class Dialogs {
   /// What of a named one is not kept yet is; where that fails, the log says so. One that is lent is
   /// closed when it comes back.
   void close_all();
-  /// Closes one that is to be forgotten. Errors: busy (it is lent).
-  void drop(membank::DocumentId document);
+  /// Closes those that are to be forgotten. Errors: busy (one is lent; then none is closed).
+  void drop(std::span<const membank::DocumentId> documents);
   /// For each, with its name space.
   void for_each(const std::function<void(engine::Session&, const std::string&)>& fn);
   [[nodiscard]] size_t size() const { return open_dialogs_.size(); }

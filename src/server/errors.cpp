@@ -42,7 +42,9 @@ http::Response error_response_for(const std::exception& error) {
     std::string text = known->what();
     if (text.size() > kLongestText)
       text = text.substr(0, character_floor(text, kLongestText)) + " ...";
-    return http::error_response(status_of(known->kind()), text);
+    http::Response response = http::error_response(status_of(known->kind()), text);
+    if (response.status == 503) response.headers.emplace_back("Retry-After", "5");
+    return response;
   }
   log::error(std::string("a request failed: ") + error.what());
   return http::error_response(500, "an error inside memlong; its log says more");

@@ -147,9 +147,8 @@ void Front::hand_over(const Route& route, const std::shared_ptr<http::Exchange>&
   auto task = std::make_shared<Worker::Task>();
   task->lasts = route.place == Place::answers;
   task->run = [worker = worker.get(), exchange, &route](const Stop& stop) {
-    if (worker->closing())
-      return exchange->respond(http::error_response(503, "the server is stopping"));
     try {
+      if (worker->closing()) fail(ErrorKind::stopped, "the server is stopping");
       route.answer(exchange, stop);
     } catch (const std::exception& error) {
       exchange->respond(error_response_for(error));

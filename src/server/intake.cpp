@@ -10,6 +10,7 @@
 #include "engine/document_json.h"
 #include "engine/ingest.h"
 #include "engine/ingest_text.h"
+#include "server/bank_access.h"
 #include "server/json_body.h"
 
 namespace memlong::server {
@@ -32,17 +33,19 @@ const char* outcome_name(engine::DocumentOutcome outcome) {
   return "failed";
 }
 
-}  // namespace
+/// Told at the end, also where what comes after the text fails.
+class Changed {
+ public:
+  explicit Changed(std::atomic<bool>& changed) : changed_(changed) {}
+  Changed(const Changed&) = delete;
+  Changed& operator=(const Changed&) = delete;
+  ~Changed() { changed_ = true; }
 
-membank::Bank& bank_to_change(membank::Bank* bank) {
-  if (bank == nullptr) {
-    fail(ErrorKind::usage, "this server has no bank; it is started with --bank DIR for one");
-  }
-  if (!bank->writable()) {
-    fail(ErrorKind::usage, "the bank is open for reading only (--no-save)");
-  }
-  return *bank;
-}
+ private:
+  std::atomic<bool>& changed_;
+};
+
+}  // namespace
 
 Intake::Intake(IntakeParts parts, Metrics& metrics) : parts_(std::move(parts)), metrics_(metrics) {}
 
@@ -67,9 +70,9 @@ http::Response Intake::memorize(NewText text, const Stop& stop) {
   source.name = text.name;
   source.bytes = static_cast<int64_t>(text.text.size());
   source.content = std::make_shared<const std::string>(std::move(text.text));
+  const Changed changed(*parts_.changed);
   const engine::IngestTotals totals = ingestor.run({source});
   metrics_.count_read_text(totals.tokens);
-  *parts_.changed = true;
   if (totals.stopped) {
     fail(ErrorKind::stopped,
          "stopped: a part of the text is in the bank; the same request goes on");
@@ -82,10 +85,7 @@ http::Response Intake::memorize(NewText text, const Stop& stop) {
   value["tokens"] = totals.tokens;
   value["seconds"] = totals.seconds;
   value["documents_replaced"] = totals.documents_replaced;
-  http::Response response;
-  response.status = report.outcome == engine::DocumentOutcome::fresh ? 201 : 200;
-  response.body = dump(value);
-  return response;
+  return json_response(value, report.outcome == engine::DocumentOutcome::fresh ? 201 : 200);
 }
 
 }  // namespace memlong::server

@@ -46,7 +46,4 @@ class Intake {
   Metrics& metrics_;
 };
 
-/// Errors: usage, where there is none, or it is open for reading only.
-membank::Bank& bank_to_change(membank::Bank* bank);
-
 }  // namespace memlong::server

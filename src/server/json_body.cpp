@@ -104,4 +104,11 @@ std::string dump(const nlohmann::ordered_json& value) {
   return value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+http::Response json_response(const nlohmann::ordered_json& value, int status) {
+  http::Response response;
+  response.status = status;
+  response.body = dump(value);
+  return response;
+}
+
 }  // namespace memlong::server

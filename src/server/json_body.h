@@ -1,4 +1,4 @@
-// Reading the JSON of a request: each function names the field that is wrong.
+// The JSON of requests and answers. What reads a request names the field that is wrong.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
+
+#include "http/message.h"
 
 namespace memlong::server {
 
@@ -26,5 +28,6 @@ std::string text_field(const nlohmann::json& body, const char* name);
 
 /// Bytes that are no UTF-8 become U+FFFD. One line.
 std::string dump(const nlohmann::ordered_json& value);
+http::Response json_response(const nlohmann::ordered_json& value, int status = 200);
 
 }  // namespace memlong::server

@@ -4,19 +4,13 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "server/document_query.h"
 #include "server/front.h"
 #include "server/json_body.h"
 
 namespace memlong::server {
 
 namespace {
-
-http::Response json_response(const nlohmann::ordered_json& value, int status = 200) {
-  http::Response response;
-  response.status = status;
-  response.body = dump(value);
-  return response;
-}
 
 /// PUT /v1/bank/documents/NAME: the body is the text.
 NewText put_text(const http::Request& request) {
@@ -98,9 +92,11 @@ void Front::add_routes() {
   network("POST", "/v1/embeddings",
           [](Service& at, Request r, const Stop& stop) { return at.embeddings(r.body, stop); });
   network("POST", "/v1/bank/search",
-          [](Service& at, Request r, const Stop&) { return at.search(r.body); });
+          [](Service& at, Request r, const Stop& stop) { return at.search(r.body, stop); });
   intake("POST", "/v1/bank/documents", posted_text);
   intake("PUT", "/v1/bank/documents/*", put_text);
+  network("DELETE", "/v1/bank/documents",
+          [](Service& at, Request r, const Stop&) { return at.forget(r); });
   network("DELETE", "/v1/bank/documents/*",
           [](Service& at, Request r, const Stop&) { return at.forget(number_in(r)); });
 }

@@ -8,14 +8,14 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "engine/bank_embedder.h"
+#include "server/bank_access.h"
 
 namespace memlong::server {
 
 Service::Service(ServiceParts parts, Metrics& metrics)
     : parts_(std::move(parts)),
       metrics_(metrics),
-      embedder_(engine::bank_embedder(*parts_.context, *parts_.model,
-                                      parts_.memory == nullptr ? nullptr : &parts_.memory->bank())),
+      embedder_(engine::bank_embedder(*parts_.context, *parts_.model, bank())),
       dialogs_([this](const std::string& name,
                       const std::string& name_space) { return open_dialog(name, name_space); },
                parts_.open_dialogs) {}
@@ -28,6 +28,7 @@ std::unique_ptr<engine::Session> Service::open_dialog(const std::string& name,
   wanted.name = name;
   wanted.name_space = name_space;
   wanted.scope = scope_of(name_space);
+  wanted.read_at_once = false;
   return std::make_unique<engine::Session>(*parts_.context, parts_.model, embedder_, parts_.memory,
                                            wanted);
 }
@@ -58,15 +59,15 @@ void Service::follow_texts() {
 
 /// Where the bank is open for reading, others write it.
 void Service::follow_writers() {
-  if (parts_.memory == nullptr || parts_.memory->bank().writable()) return;
-  const uint64_t now = parts_.memory->bank().snapshot()->generation();
+  if (bank() == nullptr || bank()->writable()) return;
+  const uint64_t now = bank()->snapshot()->generation();
   if (std::exchange(generation_, now) != now) follow_bank();
 }
 
 /// The bank's, as soon as it has one. Dialogs that were opened with another are closed.
 void Service::find_embedder() {
   if (parts_.memory == nullptr || (embedder_ != nullptr && !passing_)) return;
-  auto found = engine::bank_embedder(*parts_.context, *parts_.model, &parts_.memory->bank());
+  auto found = engine::bank_embedder(*parts_.context, *parts_.model, bank());
   if (found == nullptr) return;
   if (passing_) dialogs_.close_all();
   passing_ = false;
@@ -76,32 +77,34 @@ void Service::find_embedder() {
 /// For a text that is to be read. Where nothing of it is kept, the bank gets none.
 void Service::settle_embedder(std::string_view text, bool kept) {
   find_embedder();
-  membank::Bank* bank = parts_.memory == nullptr ? nullptr : &parts_.memory->bank();
-  const bool stores = kept && bank != nullptr && bank->writable();
-  auto settled = engine::settle_embedder(*parts_.context, *parts_.model, stores ? bank : nullptr,
+  const bool stores = kept && bank() != nullptr && bank()->writable();
+  auto settled = engine::settle_embedder(*parts_.context, *parts_.model, stores ? bank() : nullptr,
                                          embedder_, text);
   if (settled == embedder_) return;
   if (passing_) dialogs_.close_all();
-  passing_ = bank != nullptr && !stores;
+  passing_ = bank() != nullptr && !stores;
   embedder_ = std::move(settled);
 }
 
+membank::Bank* Service::bank() const {
+  return parts_.memory == nullptr ? nullptr : &parts_.memory->bank();
+}
+
 engine::Memory& Service::bank_memory() const {
-  if (parts_.memory == nullptr) {
-    fail(ErrorKind::usage, "this server has no bank; it is started with --bank DIR for one");
-  }
+  (void)need_bank(bank());
   return *parts_.memory;
 }
 
 /// A long text gives the embedder a chunk at a time where it needs the network; their mean counts.
-std::vector<float> Service::vector_of(const std::string& text) {
+std::vector<float> Service::vector_of(const std::string& text, const Stop& stop) {
   settle_embedder(text, false);
   std::vector<float> mean(static_cast<size_t>(embedder_->dim()));
   if (!embedder_->needs_hidden()) {
     embedder_->embed(parts_.model->tokens->encode(text), {}, mean);
     return mean;
   }
-  for (const auto& part : engine::text_vectors(*parts_.context, parts_.model, embedder_, text)) {
+  for (const auto& part :
+       engine::text_vectors(*parts_.context, parts_.model, embedder_, text, stop.get())) {
     std::ranges::transform(mean, part, mean.begin(), std::plus<>());
   }
   double squares = 0;

@@ -36,6 +36,8 @@ struct ServiceParts {
   std::string model_name;                  ///< as clients know it
   size_t open_dialogs = 4;
   size_t parallel = 4;  ///< answers that are made side by side; at most open_dialogs
+  size_t queue = 64;    ///< requests that may wait for a dialog which is being answered
+  int64_t unnamed_tokens = int64_t{1} << 18;  ///< most of a dialog that is not kept
   /// Becomes true where the bank has got other texts; made false by who has followed.
   std::shared_ptr<std::atomic<bool>> texts_changed = std::make_shared<std::atomic<bool>>(false);
 };
@@ -64,10 +66,12 @@ class Service {
   /// POST /v1/embeddings: the vectors that the bank is searched with.
   [[nodiscard]] http::Response embeddings(std::string_view body, const Stop& stop);
   /// POST /v1/bank/search
-  [[nodiscard]] http::Response search(std::string_view body);
+  [[nodiscard]] http::Response search(std::string_view body, const Stop& stop);
+  /// DELETE /v1/bank/documents/ID
   [[nodiscard]] http::Response forget(membank::DocumentId id);
+  /// DELETE /v1/bank/documents?name=&namespace=&kind=: all of that name.
+  [[nodiscard]] http::Response forget(const http::Request& request);
 
-  [[nodiscard]] const ServiceParts& parts() const { return parts_; }
   [[nodiscard]] size_t open_dialogs() const { return dialogs_.size(); }
   [[nodiscard]] size_t answering() const;  ///< answers under way
 
@@ -77,16 +81,23 @@ class Service {
   [[nodiscard]] engine::ReadScope scope_of(const std::string& name_space) const;
   void complete(ChatRequest& request) const;
   using ChatPlace = std::list<Chat>::iterator;
+  [[nodiscard]] int64_t forget(std::span<const membank::DocumentId> documents);
   bool take_turn(Chat& chat, bool may_lend);
   void begin(Chat& chat);
-  double run(std::span<const ChatPlace> chats, int64_t most);
+  /// What a step took, and the tokens of prompts that it read.
+  struct Ran {
+    double seconds = 0.0;
+    int64_t read = 0;
+  };
+  Ran run(std::span<const ChatPlace> chats, int64_t most);
   double read_prompt(std::span<const ChatPlace> prompts, bool beside_answers);
   void give_back(const Chat& chat, bool goes_on);
   void fail_chat(Chat& chat, const std::exception& error);
   void find_embedder();
   void settle_embedder(std::string_view text, bool kept);
+  [[nodiscard]] membank::Bank* bank() const;  ///< null: none
   [[nodiscard]] engine::Memory& bank_memory() const;
-  [[nodiscard]] std::vector<float> vector_of(const std::string& text);
+  [[nodiscard]] std::vector<float> vector_of(const std::string& text, const Stop& stop);
   void follow_bank();
   void follow_texts();
   void follow_writers();

@@ -5,7 +5,8 @@
 
 #include "common/error.h"
 #include "engine/bank_embedder.h"
-#include "server/intake.h"
+#include "server/bank_access.h"
+#include "server/document_query.h"
 #include "server/json_body.h"
 #include "server/service.h"
 #include "tokenizer/readable_text.h"
@@ -19,11 +20,8 @@ namespace {
 constexpr int64_t kMostTexts = 2048;
 constexpr int64_t kMostFound = 1000;
 
-http::Response answer_with(const json& value, int status = 200) {
-  http::Response response;
-  response.status = status;
-  response.body = dump(value);
-  return response;
+http::Response no_such_document() {
+  return http::error_response(404, "there is no such document in the bank");
 }
 
 std::vector<std::string> inputs_of(const nlohmann::json& body) {
@@ -61,7 +59,7 @@ http::Response Service::embeddings(std::string_view text, const Stop& stop) {
     json row;
     row["object"] = "embedding";
     row["index"] = list.size();
-    const std::vector<float> vector = vector_of(input);
+    const std::vector<float> vector = vector_of(input, stop);
     if (dimensions.value_or(embedder_->dim()) != embedder_->dim()) {
       fail(ErrorKind::format, "'dimensions' must be " + std::to_string(embedder_->dim()) +
                                   ", as the vectors have them");
@@ -75,10 +73,10 @@ http::Response Service::embeddings(std::string_view text, const Stop& stop) {
   value["data"] = std::move(list);
   value["model"] = parts_.model_name + "/" + embedder_->name();
   value["usage"] = {{"prompt_tokens", tokens}, {"total_tokens", tokens}};
-  return answer_with(value);
+  return json_response(value);
 }
 
-http::Response Service::search(std::string_view text) {
+http::Response Service::search(std::string_view text, const Stop& stop) {
   engine::Memory& memory = bank_memory();
   const nlohmann::json body = parse_body(text);
   const std::string query = text_field(body, "query");
@@ -86,10 +84,11 @@ http::Response Service::search(std::string_view text) {
   const std::string name_space = string_field(body, "namespace").value_or("");
   find_embedder();
   if (embedder_ == nullptr) {  // nothing has come into the bank yet
-    return answer_with({{"object", "list"}, {"data", json::array()}});
+    return json_response({{"object", "list"}, {"data", json::array()}});
   }
   memory.refresh();
-  const auto vectors = engine::text_vectors(*parts_.context, parts_.model, embedder_, query);
+  const auto vectors =
+      engine::text_vectors(*parts_.context, parts_.model, embedder_, query, stop.get());
   engine::ReadScope scope;
   scope.everything = name_space.empty();
   if (!name_space.empty()) scope.name_spaces.push_back(name_space);
@@ -110,19 +109,40 @@ http::Response Service::search(std::string_view text) {
         tokenizer::readable_text(*parts_.model->tokens, snapshot->chunk_tokens(hit.info.id));
     list.push_back(std::move(row));
   }
-  return answer_with({{"object", "list"}, {"data", std::move(list)}});
+  return json_response({{"object", "list"}, {"data", std::move(list)}});
+}
+
+/// Returns the number of chunks that went.
+int64_t Service::forget(std::span<const membank::DocumentId> documents) {
+  dialogs_.drop(documents);
+  int64_t chunks = 0;
+  parts_.memory->bank().update([&](membank::Transaction& change) {
+    for (const membank::DocumentId id : documents) chunks += change.forget(id).chunks;
+  });
+  follow_bank();
+  return chunks;
 }
 
 http::Response Service::forget(membank::DocumentId id) {
-  membank::Bank& bank = bank_to_change(parts_.memory == nullptr ? nullptr : &parts_.memory->bank());
-  if (!bank.snapshot()->document(id)) {
-    return http::error_response(404, "there is no such document in the bank");
+  if (!bank_to_change(bank()).snapshot()->document(id)) return no_such_document();
+  return json_response(
+      {{"document", id}, {"deleted", true}, {"chunks", forget(std::span(&id, 1))}});
+}
+
+http::Response Service::forget(const http::Request& request) {
+  const membank::Bank& kept = bank_to_change(bank());
+  DocumentQuery query = document_query(request);
+  if (query.name.empty()) {
+    fail(ErrorKind::format, "forget what? .../documents/ID, or .../documents?name=NAME");
   }
-  dialogs_.drop(id);
-  membank::Removed removed;
-  bank.update([&](membank::Transaction& change) { removed = change.forget(id); });
-  follow_bank();
-  return answer_with({{"document", id}, {"deleted", true}, {"chunks", removed.chunks}});
+  if (query.name_space.empty()) query.name_space = parts_.session.name_space;
+  std::vector<membank::DocumentId> ids;
+  for (const membank::Document& document : kept.snapshot()->documents()) {
+    if (query.matches(document)) ids.push_back(document.id);
+  }
+  if (ids.empty()) return no_such_document();
+  const int64_t chunks = forget(ids);
+  return json_response({{"documents", ids}, {"deleted", true}, {"chunks", chunks}});
 }
 
 }  // namespace memlong::server

@@ -11,6 +11,8 @@ namespace {
 
 /// So long a prompt is read before answers beside it go on, and as long as that they do.
 constexpr double kPromptSeconds = 0.1;
+/// Where nobody is answered: after so long requests that came meanwhile, and stops, are looked at.
+constexpr double kAloneSeconds = 1.0;
 /// Fewer tokens at once cost too much each.
 constexpr int64_t kFewestTokens = 64;
 
@@ -38,7 +40,7 @@ void Service::chat(std::shared_ptr<http::Exchange> exchange, const Stop& stop) {
 
 bool Service::has_room() const {
   const size_t lent = answering();
-  return lent < parts_.parallel && chats_.size() - lent < parts_.parallel;
+  return lent < parts_.parallel && chats_.size() - lent < parts_.queue;
 }
 
 size_t Service::answering() const {
@@ -69,7 +71,7 @@ bool Service::take_turn(Chat& chat, bool may_lend) {
       return false;
     }
     if (chat.session() == nullptr && (may_lend || !chat.tried())) begin(chat);
-    if (chat.session() == nullptr || chat.feed()) return true;
+    if (chat.session() == nullptr || chat.feed(parts_.unnamed_tokens)) return true;
     if (chat.answering()) metrics_.count_answer(chat.session()->last_answer());
     chat.finish(parts_.memory.get());
     give_back(chat, true);
@@ -92,12 +94,19 @@ void Service::fail_chat(Chat& chat, const std::exception& error) {
   give_back(chat, false);
 }
 
-/// One step of each; prompts are read as far as `most` tokens. Returns the seconds it took.
-double Service::run(std::span<const ChatPlace> chats, int64_t most) {
-  const Stopwatch watch;
+/// One step of each; prompts are read as far as `most` tokens. Those that fail are gone then.
+Service::Ran Service::run(std::span<const ChatPlace> chats, int64_t most) {
   std::vector<engine::Session*> sessions;
   for (const ChatPlace& chat : chats) sessions.push_back(chat->session());
+  const auto unread = [&sessions] {
+    int64_t tokens = 0;
+    for (const engine::Session* session : sessions) tokens += session->stream().unread();
+    return tokens;
+  };
+  const int64_t before = unread();
+  const Stopwatch watch;
   const std::vector<std::exception_ptr> errors = engine::step_together(sessions, most);
+  const Ran ran{.seconds = watch.seconds(), .read = before - unread()};
   for (size_t i = 0; i < chats.size(); ++i) {
     if (errors[i] == nullptr) continue;
     try {
@@ -107,21 +116,20 @@ double Service::run(std::span<const ChatPlace> chats, int64_t most) {
     }
     chats_.erase(chats[i]);
   }
-  return watch.seconds();
+  return ran;
 }
 
-/// The first of them; the next one is next time's. Beside answers it reads for a moment only.
+/// The first of them; the next one is next time's. Returns the seconds it took.
 double Service::read_prompt(std::span<const ChatPlace> prompts, bool beside_answers) {
   const ChatPlace chat = prompts.front();
   chats_.splice(chats_.end(), chats_, chat);
-  const auto moment = static_cast<int64_t>(prompt_rate_ * kPromptSeconds);
-  const int64_t most = beside_answers ? std::max(kFewestTokens, moment) : 0;
-  const int64_t unread = chat->session()->stream().unread();
-  const engine::Session* session = chat->session();
-  const double seconds = run(prompts.first(1), most);
-  const int64_t read = unread - session->stream().unread();
-  if (read > 0 && seconds > 0) prompt_rate_ = static_cast<double>(read) / seconds;
-  return seconds;
+  const double moment = beside_answers ? kPromptSeconds : kAloneSeconds;
+  const auto most = static_cast<int64_t>(prompt_rate_ * moment);
+  const Ran ran = run(prompts.first(1), std::max(kFewestTokens, most));
+  if (ran.read > 0 && ran.seconds > 0) {
+    prompt_rate_ = static_cast<double>(ran.read) / ran.seconds;
+  }
+  return ran.seconds;
 }
 
 bool Service::step() {
@@ -142,7 +150,7 @@ bool Service::step() {
   if (!prompts.empty() && (answers.empty() || prompt_debt_ <= 0)) {
     prompt_debt_ += read_prompt(prompts, !answers.empty());
   } else if (!answers.empty()) {
-    prompt_debt_ -= run(answers, 0);
+    prompt_debt_ -= run(answers, 0).seconds;
   }
   return !chats_.empty();
 }

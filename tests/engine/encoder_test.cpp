@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "common/error.h"
+#include "engine/bank_embedder.h"
 #include "engine/dialog_memory.h"
 #include "engine/stream.h"
 #include "ops/copy.h"
@@ -62,6 +64,22 @@ TEST_F(EncoderTest, ChunksCoverTheDocumentOnce) {
   EXPECT_EQ(at, 1500);
   EXPECT_EQ(chunks.back().ids.size(), 28U) << "the last chunk is stored short";
   EXPECT_EQ(encode(ids_.size(), 0, true).size(), 23U) << "or kept back";
+}
+
+/// A text is searched with what it would be found by.
+TEST_F(EncoderTest, VectorsOfATextAreThoseOfItsChunks) {
+  const std::string text = model_->tokens->decode(ids_);
+  ids_ = model_->tokens->encode(text);
+  const auto pooled = retriever::make_pooled_embedder(model_->config.hidden);
+  for (const auto& embedder : {embedder_, pooled}) {
+    embedder_ = embedder;
+    const std::vector<EncodedChunk> chunks = encode(ids_.size());
+    const auto vectors = text_vectors(context_, model_, embedder_, text);
+    ASSERT_EQ(vectors.size(), chunks.size());
+    for (size_t i = 0; i < chunks.size(); ++i) EXPECT_EQ(vectors[i], chunks[i].vector) << i;
+    const std::atomic<bool> stop = true;
+    EXPECT_THROW((void)text_vectors(context_, model_, embedder_, text, &stop), Error);
+  }
 }
 
 TEST_F(EncoderTest, HowTheIdsArriveDoesNotMatter) {

@@ -1,5 +1,5 @@
 // A session step by step: beside others, and given up on the way.
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include "engine/session.h"
 #include "support/reference_model.h"
@@ -110,6 +110,27 @@ TEST_F(SessionSteps, AnAnswerThatIsGivenUpIsInterrupted) {
   EXPECT_TRUE(session->last_answer().text.starts_with(heard));
   session->add({"user", "Go on."});
   EXPECT_NE(session->answer(greedy()).text, "");
+}
+
+/// Over several retrievals: what they found together.
+TEST_F(SessionSteps, WhatAnAnswerReadsIsToldAlsoWhereItIsNotMeasured) {
+  std::string endless = "What of Paris?";
+  for (int i = 0; i < 60; ++i) endless += " word";
+  std::vector<std::vector<int64_t>> read;
+  for (const bool measured : {true, false}) {
+    const auto session = talk(30, "under the stairs");
+    session->add({"assistant", "Under the stairs."});
+    session->add({"user", endless});
+    GenerateOptions options = greedy(130);
+    options.measure_attention = measured;
+    const Answer answer = session->answer(options);
+    EXPECT_EQ(answer.ids.size(), 130U);
+    read.emplace_back();
+    for (const RetrievedChunk& chunk : answer.retrieved) read.back().push_back(chunk.begin);
+    EXPECT_TRUE(std::ranges::is_sorted(answer.retrieved, std::greater{}, &RetrievedChunk::score));
+  }
+  EXPECT_GT(read[0].size(), static_cast<size_t>(model_->settings.top_k));
+  EXPECT_THAT(read[1], testing::UnorderedElementsAreArray(read[0]));
 }
 
 TEST_F(SessionSteps, NoTokensAreAnAnswerToo) {

@@ -96,8 +96,9 @@ TEST_F(SessionTest, StoppedAndResumedGoesOnAsIfNeverStopped) {
 
   for (int part = 0; part < 3; ++part) {  // each in a bank that was closed and opened again
     const auto bank = open_bank();
-    const auto session = open(bank, {.name = "a", .seed = 1});
+    const auto session = open(bank, {.name = "a", .read_at_once = part < 2, .seed = 1});
     EXPECT_EQ(session->resumed(), part > 0);
+    EXPECT_EQ(session->stream().unread() > 0, part == 2);
     if (part == 0) {
       session->add({"user", kFact});
       session->add({"assistant", "Your umbrella: under the stairs. Noted."});

@@ -107,7 +107,23 @@ TEST(HttpLimits, WhoSaysNothingMakesRoom) {
   EXPECT_EQ(status, 200);
   EXPECT_TRUE(silent.closed());
   first.request("GET", "/x");
-  EXPECT_EQ(first.read_reply().status, 200) << "one that has asked before may be silent";
+  EXPECT_EQ(first.read_reply().status, 200) << "one that has asked before may be silent longer";
+}
+
+TEST(HttpLimits, WhoAskedLongAgoMakesRoomToo) {
+  TestServer server(echo, {.max_connections = 1});
+  HttpClient first(server.port());
+  first.request("GET", "/x");
+  EXPECT_EQ(first.read_reply().status, 200);
+  const Stopwatch watch;
+  int status = 503;
+  while (status == 503 && watch.seconds() < 60) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    status = call(server.port(), "GET", "/x").status;
+  }
+  EXPECT_EQ(status, 200);
+  EXPECT_GT(watch.seconds(), 5);
+  EXPECT_TRUE(first.closed());
 }
 
 TEST(HttpLimits, CrowdsAreSurvived) {

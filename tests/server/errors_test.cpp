@@ -19,6 +19,7 @@ TEST(ErrorResponses, KindsAreStatuses) {
     const http::Response response = error_response_for(Error(kind, "the reason"));
     EXPECT_EQ(response.status, status);
     EXPECT_THAT(response.body, HasSubstr("the reason"));
+    EXPECT_EQ(response.headers.size(), status == 503 ? 1U : 0U);  // Retry-After
   }
 }
 

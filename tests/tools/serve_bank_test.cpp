@@ -24,6 +24,12 @@ HttpReply put(const RunningServer& server, const std::string& target, const std:
   return call(server.port(), "PUT", target, text, {{"content-type", "text/plain"}});
 }
 
+void expect(const HttpReply& reply, int status, const char* reason) {
+  EXPECT_EQ(reply.status, status) << reply.body;
+  EXPECT_THAT(reply.body, HasSubstr(reason));
+  EXPECT_EQ(json::parse(reply.body)["error"]["code"], std::to_string(status));
+}
+
 json search(const RunningServer& server, const json& body) {
   const HttpReply reply = server.post("/v1/bank/search", body);
   EXPECT_EQ(reply.status, 200) << reply.body;
@@ -97,6 +103,34 @@ TEST_F(ServeBank, AForgottenDialogBeginsAnew) {
   EXPECT_NE(again["memlong"]["document"], first["memlong"]["document"]);
 }
 
+TEST_F(ServeBank, DocumentsAreForgottenByName) {
+  RunningServer server = serve();
+  const auto forget = [&](const std::string& query) {
+    return call(server.port(), "DELETE", "/v1/bank/documents" + query);
+  };
+  for (const char* place : {"", "?namespace=tales"}) {
+    put(server, std::string("/v1/bank/documents/key") + place, kText);
+  }
+  // The same name twice, and once more as a dialog's.
+  server.post("/v1/bank/documents", {{"name", "key"}, {"text", "Another story."}});
+  server.chat({{"session", "key"}, {"messages", {message("user", "My hat is in the oven.")}}});
+  expect(forget(""), 400, "name=NAME");
+  expect(forget("?namespace=tales"), 400, "name=NAME");
+  expect(forget("?name=other"), 404, "no such document");
+  expect(forget("?name=key&kind=texts"), 400, "'kind'");
+  EXPECT_EQ(json::parse(server.get("/v1/bank").body)["documents"], 4);
+
+  HttpReply reply = forget("?name=key&kind=text");
+  EXPECT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(json::parse(reply.body)["documents"].size(), 2U);
+  EXPECT_EQ(json::parse(reply.body)["chunks"], 2);
+  reply = forget("?name=key");
+  EXPECT_EQ(json::parse(reply.body)["documents"].size(), 1U) << "the dialog";
+  const json left = json::parse(server.get("/v1/bank/documents").body)["data"];
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left[0]["namespace"], "tales");
+}
+
 TEST_F(ServeBank, ListsAreTurnedPageByPage) {
   RunningServer server = serve();
   for (const char* name : {"a", "b", "c"}) {
@@ -144,11 +178,6 @@ TEST_F(ServeBank, TokensAndVectors) {
 
 TEST_F(ServeBank, WrongRequestsAreAnsweredAndNothingElse) {
   RunningServer server = serve();
-  const auto expect = [&](const HttpReply& reply, int status, const char* reason) {
-    EXPECT_EQ(reply.status, status) << reply.body;
-    EXPECT_THAT(reply.body, HasSubstr(reason));
-    EXPECT_EQ(json::parse(reply.body)["error"]["code"], std::to_string(status));
-  };
   const uint16_t port = server.port();
   expect(server.get("/v1/nothing"), 404, "there is nothing at /v1/nothing");
   expect(server.get("/v1/chat/completions"), 405, "takes POST");

@@ -60,6 +60,28 @@ TEST_F(ServeFault, ARequestThatFoundTheDiskFullCanBeMadeAgain) {
   });
 }
 
+/// What was read of a long message is kept from time to time: that is where it fails.
+TEST_F(ServeFault, TheDiskIsFullWhileALongMessageIsRead) {
+  SmallDisk::run(folder_.path() / "disk", size_t{24} << 20, [&](const SmallDisk& disk) {
+    RunningServer server(folder_, {"--bank", disk.path() / "bank"});
+    const json first =
+        server.chat({{"session", "anna"}, {"messages", {message("user", "My hat is red.")}}});
+    std::string text;
+    for (int i = 0; i < 12'000; ++i) text += "word ";
+    disk.leave(0);
+    for (const char* session : {"anna", "bert"}) {
+      const HttpReply reply =
+          server.post(kChat, {{"session", session}, {"messages", {message("user", text)}}});
+      EXPECT_EQ(reply.status, 507) << reply.body;
+    }
+    disk.make_room();
+    const json answer = server.chat(
+        {{"session", "anna"}, {"messages", {message("user", "What colour is my hat?")}}});
+    EXPECT_EQ(answer["memlong"]["dialog_turns"], 4);
+    EXPECT_EQ(server.end(SIGTERM), 0) << server.err();
+  });
+}
+
 TEST_F(ServeFault, AnAnswerThatNobodyHeardIsAskedForAgain) {
   RunningServer server = serve();
   const json first =
@@ -176,6 +198,20 @@ TEST_F(ServeFault, QuestionsDoNotTeachTheBank) {
   const json found = json::parse(server.post("/v1/bank/search", {{"query", text}}).body)["data"];
   ASSERT_GT(found.size(), 0U);
   EXPECT_GT(found[0]["score"], 0.999) << "not with the bank's embedder";
+}
+
+TEST_F(ServeFault, ADialogWithoutANameHasABound) {
+  RunningServer server = serve({"--unnamed-tokens", "100"});
+  json messages = json::array({endless()});
+  const json request = {{"max_tokens", 3}, {"messages", messages}};
+  server.chat(request);
+  const std::string said_twice = endless()["content"];
+  messages[0]["content"] = messages[0]["content"].get<std::string>() + said_twice;
+  const HttpReply reply = server.post(kChat, {{"messages", messages}});
+  EXPECT_EQ(reply.status, 507);
+  EXPECT_THAT(reply.body, HasSubstr("--unnamed-tokens"));
+  server.chat({{"session", "anna"}, {"max_tokens", 3}, {"messages", messages}});
+  server.chat(request);
 }
 
 TEST_F(ServeFault, ChunksThatWerePrunedAreToldOf) {

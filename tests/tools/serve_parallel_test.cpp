@@ -115,6 +115,21 @@ TEST_F(ServeParallel, RequestsOfOneDialogWaitForEachOther) {
   }
 }
 
+TEST_F(ServeParallel, WhoWaitsForADialogTakesNoPlaceFromOthers) {
+  RunningServer server = serve({"--parallel", "2"});
+  auto endless = std::make_unique<EndlessAnswer>(server, "anna");
+  std::vector<std::unique_ptr<HttpClient>> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.push_back(std::make_unique<HttpClient>(server.port()));
+    waiting.back()->request("POST", kChat, told("anna", "Hello.").dump());
+  }
+  server.chat(told("bert", "My hat is in the oven."));
+  EXPECT_THAT(said(server.chat(told("bert", "Where is my hat?"))), HasSubstr("in the oven"));
+  endless->read(4);
+  endless.reset();
+  for (const auto& client : waiting) EXPECT_EQ(client->read_reply().status, 200);
+}
+
 TEST_F(ServeParallel, AnAnswerThatGotLostIsToldAgain) {
   RunningServer server = serve();
   json messages = json::array({message("user", "My hat is in the oven.")});

@@ -49,6 +49,9 @@ void add_server(OptionSet& set, ServeArguments& a) {
           "so many answers are made side by side; no more than --open-dialogs")
       .range(1, 10'000);
   set.add("queue", &a.queue, "so many requests may wait for the model").range(1, 100'000);
+  set.add("unnamed-tokens", &a.unnamed_tokens,
+          "most tokens of a dialog without a name, whose keys and values stay in main memory")
+      .range(1, 1e12);
   set.add("max-body", &a.http.max_body, "most bytes of a request").size().range(1, 1e12);
   set.add("max-connections", &a.http.max_connections, "so many clients at once").range(1, 60'000);
 }

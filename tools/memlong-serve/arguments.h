@@ -18,6 +18,7 @@ struct ServeArguments : tools::TalkOptions {
   int64_t open_dialogs = 4;
   int64_t parallel = 4;
   int64_t queue = 64;
+  int64_t unnamed_tokens = int64_t{1} << 18;
   int64_t port = 8080;
   std::vector<std::string> api_keys;
   std::filesystem::path api_key_file;

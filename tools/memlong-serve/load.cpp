@@ -44,6 +44,8 @@ server::ServiceParts load_parts(ServeArguments arguments) {
   parts.generate = arguments.generate;
   parts.system = arguments.system;
   parts.parallel = static_cast<size_t>(std::min(arguments.parallel, arguments.open_dialogs));
+  parts.queue = static_cast<size_t>(arguments.queue);
+  parts.unnamed_tokens = arguments.unnamed_tokens;
   parts.open_dialogs = static_cast<size_t>(arguments.open_dialogs);
   parts.model_name = arguments.alias;
   if (parts.model_name.empty()) {
