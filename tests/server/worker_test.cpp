@@ -150,10 +150,12 @@ struct Lasting {
                   most = std::max(most, under_way.size());
                   for (Part& part : under_way) {
                     --part.left;
-                    if (*part.stop) told.emplace_back("stopped");
                     done += part.left == 0 ? 1 : 0;
+                    if (!*part.stop) continue;
+                    told.emplace_back("stopped");
+                    part.left = 0;
                   }
-                  std::erase_if(under_way, [](const Part& p) { return p.left == 0 || *p.stop; });
+                  std::erase_if(under_way, [](const Part& p) { return p.left == 0; });
                   return !under_way.empty();
                 }};
   }
