@@ -1,15 +1,26 @@
 // How tools end: exit codes, the one line of an error, signals.
 #include "tools/common/run.h"
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <pthread.h>
 #include <stdexcept>
+#include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "ops/matmul.h"
+#include "tensor/context.h"
+#include "tensor/tensor.h"
 #include "tools/common/output.h"
 #include "tools/common/signals.h"
 
@@ -62,6 +73,36 @@ TEST(Signals, TheFirstAsksForAStop) {
   EXPECT_THROW(throw_if_stopped(), Error);
   clear_stop_request();
   EXPECT_NO_THROW(throw_if_stopped());
+}
+
+/// On the stack of the thread, a few of these would leave a corrupt heap: oneDNN keeps its stack
+/// pointer there in products like this one.
+TEST(Signals, LeaveAProductInF32AsItIs) {
+  constexpr int kSignals = 400;
+  catch_stop_signals();
+  Context context({.threads = 1});
+  const Tensor weight = Tensor::zeros({768, 256}, DType::f32);
+  const TensorView parts[] = {weight};
+  const ops::PackedWeight packed = ops::pack_weight(context, parts, DType::f32);
+  const pthread_t first = pthread_self();
+  std::atomic<bool> sent{false};
+  std::thread sender([&] {
+    for (int i = 0; i < kSignals; ++i) {
+      pthread_kill(first, SIGINT);
+      while (!stop_requested()) std::this_thread::yield();
+      clear_stop_request();
+      std::this_thread::sleep_for(std::chrono::microseconds(300));
+    }
+    sent = true;
+  });
+  for (int64_t rows = 1; !sent; rows = rows % 300 + 1) {
+    const Tensor x = Tensor::zeros({rows, 256}, DType::f32);
+    const Tensor out({rows, 768}, DType::f32);
+    ops::matmul(context, x, packed, out);
+    const float* values = out.view().data<float>();
+    ASSERT_TRUE(std::all_of(values, values + rows * 768, [](float v) { return v == 0.0F; }));
+  }
+  sender.join();
 }
 
 TEST(SignalsDeathTest, TheSecondEndsAtOnce) {

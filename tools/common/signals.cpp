@@ -1,5 +1,6 @@
 #include "tools/common/signals.h"
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -30,14 +31,29 @@ extern "C" void on_bus_error(int /*signal*/) {
   _exit(1);
 }
 
+/// Handlers of the calling thread that say SA_ONSTACK run on a stack of their own. oneDNN
+/// before 3.12 points the stack pointer into the heap while some f32 products run (its issue 4845):
+/// a handler that ran there would write over what other objects hold. The kernel gives signals that
+/// are sent to a process to its first thread wherever it can.
+void take_own_signal_stack() {
+  alignas(64) static std::array<char, 64 << 10> bytes;  // AMX registers alone take 8 KiB of it
+  stack_t stack{};
+  stack.ss_sp = bytes.data();
+  stack.ss_size = bytes.size();
+  sigaltstack(&stack, nullptr);
+}
+
 }  // namespace
 
 void catch_stop_signals() {
+  take_own_signal_stack();
   struct sigaction action {};
   action.sa_handler = on_stop_signal;
+  action.sa_flags = SA_ONSTACK;
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  action.sa_flags = 0;
   action.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &action, nullptr);
   sigaction(SIGXFSZ, &action, nullptr);  // a limit of file sizes (ulimit -f): an error, no death

@@ -5,7 +5,8 @@
 
 namespace memlong::tools {
 
-/// Installs the handlers of SIGINT and SIGTERM, and ignores SIGPIPE.
+/// Installs the handlers of SIGINT and SIGTERM, on a stack of their own in the calling thread,
+/// which is the first of its process; and ignores SIGPIPE.
 void catch_stop_signals();
 
 /// A mapped file that another program cut short, or whose disk fails, raises SIGBUS where it is
