@@ -78,7 +78,7 @@ void load_store(const ModelOptions& options, LoadedModel& loaded) {
 void load_unpacked(const ModelOptions& options, LoadedModel& loaded) {
   auto weights = std::make_shared<backbone::LlamaWeights>();
   weights->config = loaded.config;
-  weights->dtype = *options.dtype;
+  weights->dtype = options.dtype;
   weights->store = loaded.store;
   weights->embedding = loaded.store->get("model.embed_tokens.weight");
   loaded.weights = std::move(weights);
@@ -87,7 +87,7 @@ void load_unpacked(const ModelOptions& options, LoadedModel& loaded) {
 void load_networks(Context& context, const ModelOptions& options, LoadedModel& loaded,
                    ops::PackedStorage* storage) {
   const int64_t layer = loaded.settings.memory_layer;
-  loaded.weights = backbone::load_weights(context, loaded.store, loaded.config, *options.dtype,
+  loaded.weights = backbone::load_weights(context, loaded.store, loaded.config, options.dtype,
                                           std::max(loaded.settings.window, options.positions),
                                           options.writer_only ? layer : -1, storage);
   loaded.writer = std::make_shared<backbone::Writer>(loaded.weights, layer);
@@ -158,13 +158,7 @@ membank::Fingerprint LoadedModel::fingerprint(DType kv_dtype) const {
   return fingerprint;
 }
 
-DType best_dtype(Device device) {
-  return device == Device::cuda || ops::cpu_multiplies(DType::bf16) ? DType::bf16 : DType::f32;
-}
-
-std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptions& asked) {
-  ModelOptions options = asked;
-  options.dtype = asked.dtype.value_or(best_dtype(context.device()));
+std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptions& options) {
   auto loaded = std::make_shared<LoadedModel>();
   loaded->folder = options.folder;
   loaded->config = model::load_config(options.folder);
@@ -177,12 +171,12 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
   const PackedCache cache(kept ? options.packed_cache : PackedCacheOptions(),
                           {.model = options.folder,
                            .adapter = loaded->settings.adapter,
-                           .dtype = *options.dtype,
+                           .dtype = options.dtype,
                            .memory_layer = loaded->settings.memory_layer,
                            .threads = context.threads()});
   load_store(options, *loaded);
   load_text_side(options, *loaded);
-  loaded->encoder = load_encoder(context, loaded->settings, *options.dtype);
+  loaded->encoder = load_encoder(context, loaded->settings, options.dtype);
   if (!options.pack) {
     load_unpacked(options, *loaded);
     loaded->writer_hash =
@@ -196,10 +190,8 @@ std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptio
 std::shared_ptr<const retriever::SentenceEncoder> load_encoder(
     const Context& context, const model::MemorySettings& settings, DType dtype) {
   if (settings.embedder != "encoder") return nullptr;
-  // It computes on the CPU, whatever the network does.
-  const DType own = ops::cpu_multiplies(dtype) ? dtype : DType::f32;
   return retriever::load_sentence_encoder(
-      {.folder = settings.encoder, .dtype = own, .threads = context.threads()});
+      {.folder = settings.encoder, .dtype = dtype, .threads = context.threads()});
 }
 
 std::shared_ptr<const retriever::Embedder> make_embedder(Context& /*context*/,

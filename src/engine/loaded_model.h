@@ -28,9 +28,8 @@ struct ModelOptions {
   /// Settings to run with, checked (the adapter to lay over the base is among them); nothing: the
   /// folder's own.
   std::optional<model::MemorySettings> settings = std::nullopt;
-  /// Of the network, f32 or bf16; nothing: best_dtype().
-  std::optional<DType> dtype = std::nullopt;
-  bool writer_only = false;  ///< ingest: load nothing above the memory layer's K and V
+  DType dtype = DType::bf16;  ///< f32 or bf16
+  bool writer_only = false;   ///< ingest: load nothing above the memory layer's K and V
   /// No dialog is spelled (as with writer_only): `plain` will do where the folder's own chat
   /// template needs tokens that its tokenizer lacks.
   bool text_only = false;
@@ -74,9 +73,6 @@ struct LoadedModel {
   /// What a bank written with this model is bound to.
   [[nodiscard]] membank::Fingerprint fingerprint(DType kv_dtype = DType::bf16) const;
 };
-
-/// bf16 on a GPU and on a processor that multiplies it, else f32.
-DType best_dtype(Device device);
 
 /// Errors: those of its parts; config, mismatch.
 std::shared_ptr<const LoadedModel> load_model(Context& context, const ModelOptions& options);

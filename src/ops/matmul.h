@@ -33,9 +33,6 @@ class PackedWeight {
   std::shared_ptr<const Impl> impl_;
 };
 
-/// Whether the CPU multiplies matrices of this dtype, f32 or bf16: tried once in a process.
-bool cpu_multiplies(DType dtype);
-
 /// Packs matrices [N_i, K] (f32, bf16 or f16; any alignment; row contiguous) stacked by rows into
 /// one [sum N_i, K] of `dtype` (f32 or bf16). The sources are not needed afterwards. On the CPU the
 /// packed weight lies in `storage` where that is given, and what is there already is taken: then

@@ -6,7 +6,6 @@
 
 #include "common/error.h"
 #include "engine/bank_embedder.h"
-#include "ops/matmul.h"
 #include "support/reference_model.h"
 #include "support/temp_folder.h"
 
@@ -30,14 +29,6 @@ class OpenBankTest : public testing::Test {
   test::TempFolder folder_;
   fs::path bank_ = folder_.path() / "bank";
 };
-
-TEST_F(OpenBankTest, AModelIsLoadedInTheBestDtype) {
-  const DType wanted = ops::cpu_multiplies(DType::bf16) ? DType::bf16 : DType::f32;
-  EXPECT_EQ(best_dtype(Device::cpu), wanted);
-  EXPECT_EQ(best_dtype(Device::cuda), DType::bf16);
-  EXPECT_EQ(model_->weights->dtype, wanted);
-  EXPECT_EQ(test::reference_model(context_, DType::f32)->weights->dtype, DType::f32);
-}
 
 TEST_F(OpenBankTest, ANewBankIsTheModelsAndNotesItsFolder) {
   try {

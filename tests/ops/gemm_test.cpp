@@ -98,6 +98,7 @@ TEST_P(GemmDType, RowStridesAreFreeAndNothingElseIsWritten) {
 }
 
 TEST_P(GemmDType, ThreadsDoNotChangeABit) {
+  MEMLONG_SKIP_BEFORE_AVX512();
   for (const Extents e : {Extents{16, 64, 4096}, Extents{128, 16, 2048}, Extents{1, 128, 2000},
                           Extents{97, 8, 1500}, Extents{128, 192, 512}}) {
     const Tensor a = random_tensor({e.depth, e.m}, GetParam(), 7);

@@ -183,6 +183,7 @@ TEST(Muon, AZeroGradientChangesNothing) {
 }
 
 TEST(Muon, DoesNotDependOnThreads) {
+  MEMLONG_SKIP_BEFORE_AVX512();
   std::vector<std::vector<double>> results;
   for (const int threads : {1, 3}) {
     Context context({.threads = threads});

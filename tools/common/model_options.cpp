@@ -7,7 +7,6 @@
 
 #include "common/error.h"
 #include "common/log.h"
-#include "engine/loaded_model.h"
 #include "tools/common/device_option.h"
 #include "tools/common/size.h"
 
@@ -30,12 +29,9 @@ void add_model_options(OptionSet& options, CommonOptions& common) {
       .add("max-gpu-memory", &common.max_gpu_memory,
            "most memory of a GPU to take, as 8GiB; default: all that is free")
       .value("SIZE");
-  options
-      .add(
-          "dtype", &common.dtype,
-          "precision of computation; auto: bf16 where the processor or GPU multiplies it, else f32")
+  options.add("dtype", &common.dtype, "precision of computation")
       .value("TYPE")
-      .choices({"auto", "bf16", "f32"});
+      .choices({"bf16", "f32"});
   options.add("threads", &common.threads, "threads to compute with; 0: all")
       .range(0, 4096)
       .short_name('t');
@@ -109,9 +105,6 @@ void apply_output_options(const CommonOptions& common) {
   // What was asked for by name and is not there is said before anything else is done.
   if (!parse_device(common.device).automatic) (void)choose_device(common.device);
   (void)max_gpu_memory(common);
-  if (common.dtype == "auto" && compute_dtype(common) == DType::f32) {
-    log::info("this processor does not multiply bf16: computing in f32");
-  }
   (void)compute_dtype(common);
 }
 
@@ -162,15 +155,9 @@ int64_t max_gpu_memory(const CommonOptions& common) {
 }
 
 DType compute_dtype(const CommonOptions& common) {
-  const auto best = [&common] { return engine::best_dtype(choose_device(common.device).device); };
-  if (common.dtype == "auto") return best();
   const DType dtype = parse_dtype(common.dtype);
-  if (dtype == DType::bf16 && best() != DType::bf16) {
-    fail(ErrorKind::device,
-         "--dtype bf16: this processor does not multiply bf16 (it takes AVX-512); use --dtype f32");
-  }
   if (dtype != DType::f32 && dtype != DType::bf16) {
-    fail(ErrorKind::usage, "--dtype: '" + common.dtype + "' is none of auto, bf16, f32");
+    fail(ErrorKind::usage, "--dtype: '" + common.dtype + "' is none of bf16, f32");
   }
   return dtype;
 }

@@ -20,7 +20,7 @@ struct CommonOptions {
   std::filesystem::path model;
   std::string adapter;  ///< folder or file; "none": not even the model's default one; "": default
   std::string device = "auto";  ///< auto, cpu, cuda, cuda:N
-  std::string dtype = "auto";   ///< auto, f32, bf16
+  std::string dtype = "bf16";   ///< f32, bf16
   int threads = 0;              ///< 0: as many as the process may use
   std::string max_gpu_memory;   ///< "8GiB"; "": all that is free
   std::string packed_cache;     ///< folder; "none"; "": the user's cache, for large models
@@ -63,9 +63,7 @@ void apply_output_options(const CommonOptions& common);
 /// (tensor/graph.h), with MEMLONG_CUDA_OVERLAP=0 no kernel starts before its time. Errors: usage,
 /// device (tools/common/device_option.h).
 ContextOptions context_options(const CommonOptions& common);
-/// `auto`: bf16 on a GPU, and where the processor multiplies it; else f32. Errors: usage; device,
-/// where bf16 is asked for by name and the processor does not multiply it.
-DType compute_dtype(const CommonOptions& common);
+DType compute_dtype(const CommonOptions& common);  ///< Errors: usage
 /// Where packed weights are kept: in --packed-cache, else for models from 256 MiB on in the folder
 /// memlong/packed of XDG_CACHE_HOME or ~/.cache.
 engine::PackedCacheOptions packed_cache(const CommonOptions& common);

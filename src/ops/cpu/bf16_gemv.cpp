@@ -13,8 +13,6 @@ namespace {
 
 #if defined(__AVX512BF16__)
 
-constexpr bool kAvailable = true;
-
 /// Of a word of weights on one thread, from cache.
 constexpr double kWordNanoseconds = 0.06;
 
@@ -58,7 +56,6 @@ void dot_block(const bf16* x, const uint32_t* weights, int64_t pairs, Vec (&sums
 
 #else
 
-constexpr bool kAvailable = false;
 constexpr double kWordNanoseconds = 0.0;
 
 template <int V>
@@ -96,13 +93,21 @@ void run(Context& context, const Bf16Blocks& blocks, const Bf16Gemv& g, const bf
 
 }  // namespace
 
+bool bf16_gemv_available() {
+#if defined(__AVX512BF16__)
+  return true;
+#else
+  return false;
+#endif
+}
+
 std::optional<Bf16Blocks> bf16_blocks(const dnnl::memory::desc& layout) {
   constexpr int kWord = 2;
   const dnnl_memory_desc_t& desc = layout.data;
   const auto& blocking = desc.format_desc.blocking;
   const bool plain = desc.ndims == 2 && desc.data_type == dnnl_bf16 && desc.offset0 == 0 &&
                      desc.format_kind == dnnl_blocked && desc.extra.flags == 0;
-  if (!kAvailable || !plain || blocking.inner_nblks != 3) return std::nullopt;
+  if (!plain || blocking.inner_nblks != 3) return std::nullopt;
   const bool words = blocking.inner_idxs[0] == 0 && blocking.inner_idxs[1] == 1 &&
                      blocking.inner_idxs[2] == 0 && blocking.inner_blks[2] == kWord;
   const int64_t width = blocking.inner_blks[1];

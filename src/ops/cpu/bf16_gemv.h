@@ -21,8 +21,11 @@ struct Bf16Blocks {
   int64_t stride = 0;  ///< words (pairs of elements) from block to block
 };
 
-/// Where weights of `layout` lie so, and this build can multiply them.
+/// Where weights of `layout` lie so.
 std::optional<Bf16Blocks> bf16_blocks(const dnnl::memory::desc& layout);
+
+/// Whether this build has it: AVX-512's bf16 dot products.
+bool bf16_gemv_available();
 
 struct Bf16Gemv {
   const bf16* x;  ///< [k]

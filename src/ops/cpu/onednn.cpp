@@ -1,10 +1,12 @@
 #include "ops/cpu/onednn.h"
 
+#include <algorithm>
+
 #include <omp.h>
 
 #include "common/error.h"
 #include "ops/copy.h"
-#include "ops/matmul.h"
+#include "ops/cpu/widened_product.h"
 #include "tensor/parallel.h"
 
 namespace memlong::ops::cpu {
@@ -66,12 +68,22 @@ double nanoseconds(const ProductKey& key) {
   return elements * ((wide ? 0.08 : 0.04) + (wide ? 0.02 : 0.0025) * rows);
 }
 
-/// A product as those of a network, packed and run-time parts.
-bool makes_product(DType dtype) {
+/// Before AVX-512 oneDNN shares a deep sum among threads that find no block of the output of their
+/// own, and its rounding depends on their number: they get none. (Three and more may still cut the
+/// output at other places than one, with other bits at the edges.)
+int threads_of(const Context& context, const ProductKey& key) {
+  const int threads = threads_for(context, nanoseconds(key));
+  if (multiplies_bf16()) return threads;
+  constexpr int64_t kBlock = 64;
+  const auto blocks = [](int64_t extent) { return (extent + kBlock - 1) / kBlock; };
+  return static_cast<int>(std::min<int64_t>(threads, blocks(key.rows) * blocks(key.n)));
+}
+
+bool makes_bf16_product() {
   try {
     const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-    const memory::desc layout = choose_layout(engine, 64, 64, dtype);
-    const ProductKey key{1, 64, 64, dtype, DType::f32, WeightForm::blocked, false, false, 1};
+    const memory::desc layout = choose_layout(engine, 64, 64, DType::bf16);
+    const ProductKey key{1, 64, 64, DType::bf16, DType::f32, WeightForm::blocked, false, false, 1};
     (void)make_product(engine, key, layout);
     return true;
   } catch (const dnnl::error&) {
@@ -103,7 +115,11 @@ const memory::desc& OneDnn::blocked_layout(int64_t n, int64_t k, DType dtype) {
   const auto found = layouts_.find(key);
   if (found != layouts_.end()) return found->second;
   if (layouts_.size() >= kCapacity) layouts_.clear();
-  return layouts_.emplace(key, choose_layout(engine_, n, k, dtype)).first->second;
+  const bool widened = dtype == DType::bf16 && !multiplies_bf16();
+  const auto chosen =
+      widened ? memory::desc({k, n}, memory::data_type::bf16, memory::format_tag::BA16a32b2a)
+              : choose_layout(engine_, n, k, dtype);
+  return layouts_.emplace(key, chosen).first->second;
 }
 
 Product& OneDnn::product(const ProductKey& key, const memory::desc& layout) {
@@ -126,6 +142,18 @@ Product& OneDnn::product(const ProductKey& key, const memory::desc& layout) {
 }
 
 void run_product(Context& context, const ProductArgs& args) {
+  if (args.x.dtype() == DType::bf16 && !multiplies_bf16()) {
+    const int64_t n = args.out.dim(1);
+    const int64_t k = args.x.dim(1);
+    const bool rows = args.form == WeightForm::rows;
+    const TensorView weight(args.weight, DType::bf16, rows ? Shape{k, n} : Shape{n, k});
+    return widened_product(context, {.x = args.x,
+                                     .weight = weight,
+                                     .rows = rows,
+                                     .out = args.out,
+                                     .bias = args.bias,
+                                     .accumulate = args.accumulate});
+  }
   const bool bias = args.bias.raw() != nullptr;
   const TensorView x = dense(args.x) ? args.x : scratch_like(context, "product x", args.x);
   const TensorView out =
@@ -135,7 +163,7 @@ void run_product(Context& context, const ProductArgs& args) {
   if (apart && args.accumulate) copy(context, args.out, out);
   ProductKey key{x.dim(0),  out.dim(1), x.dim(1),        x.dtype(), out.dtype(),
                  args.form, bias,       args.accumulate, 1};
-  key.threads = threads_for(context, nanoseconds(key));
+  key.threads = threads_of(context, key);
   {
     const ThreadCount thread_count(key.threads);
     auto& onednn = context.extension<OneDnn>();
@@ -163,6 +191,11 @@ memory::data_type onednn_type(DType dtype) {
   return dtype == DType::f32 ? memory::data_type::f32 : memory::data_type::bf16;
 }
 
+bool multiplies_bf16() {
+  static const bool multiplies = makes_bf16_product();
+  return multiplies;
+}
+
 ThreadCount::ThreadCount(int threads) : before_(::omp_get_max_threads()) {
   if (before_ != threads) ::omp_set_num_threads(threads);
 }
@@ -172,13 +205,3 @@ ThreadCount::~ThreadCount() {
 }
 
 }  // namespace memlong::ops::cpu
-
-namespace memlong::ops {
-
-bool cpu_multiplies(DType dtype) {
-  static const bool f32 = cpu::makes_product(DType::f32);
-  static const bool bf16 = cpu::makes_product(DType::bf16);
-  return dtype == DType::bf16 ? bf16 : dtype == DType::f32 && f32;
-}
-
-}  // namespace memlong::ops

@@ -20,13 +20,14 @@
 
 namespace memlong::ops::cpu {
 
-/// Weights in the blocked layout that oneDNN chose.
+/// Weights in the blocked layout that oneDNN chose, or where it has no bf16 products, in one of
+/// blocks of kWidenedBlock columns.
 struct BlockedWeight : PackedWeight::Impl {
   using Impl::Impl;
   [[nodiscard]] size_t bytes() const override { return storage.bytes(); }
 
   dnnl::memory::desc layout;         ///< [K, N]
-  std::optional<Bf16Blocks> blocks;  ///< the same, where one row can be multiplied without oneDNN
+  std::optional<Bf16Blocks> blocks;  ///< the same, where it lies so
   Tensor storage;
 };
 
@@ -89,7 +90,7 @@ struct ProductArgs {
   bool accumulate = false;
 };
 /// Row strides are free, but rows that do not follow each other are copied: oneDNN's fast kernels
-/// take none.
+/// take none. bf16 is widened (cpu/widened_product.h) where oneDNN does not multiply it.
 void run_product(Context& context, const ProductArgs& args);
 
 /// Copies between layouts, on as many threads as are set now.
@@ -97,6 +98,8 @@ void reorder(OneDnn& onednn, const dnnl::memory::desc& from, void* source,
              const dnnl::memory::desc& to, void* target);
 
 dnnl::memory::data_type onednn_type(DType dtype);
+/// Whether oneDNN multiplies bf16 on this processor: tried once in a process.
+bool multiplies_bf16();
 
 /// oneDNN takes its thread count from OpenMP's setting of the calling thread.
 class ThreadCount {

@@ -3,13 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/loaded_model.h"
 #include "fuzz/targets.h"
-
-// Options ask for it; the network, which knows, is not built here.
-namespace memlong::engine {
-DType best_dtype(Device /*device*/) { return DType::f32; }
-}  // namespace memlong::engine
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   memlong::fuzz::MEMLONG_FUZZ_TARGET({reinterpret_cast<const char*>(data), size});
