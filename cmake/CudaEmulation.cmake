@@ -16,8 +16,27 @@ function(emulated_kernels)
   set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX)
 endfunction()
 
-# emulated_library(name DEPS library... LIBS private-library...): a part of src/ built as with CUDA. Its cpu/ kernels
-# are the ones of the part itself. What calls a library (cuda/*.cpp of ops) is left out.
+# shared_parts(variable target... SOURCES file...): what is compiled alike for a device and for the emulation:
+# all but the files of cuda/, since only those include the headers that include/ stands in for. A build
+# with CUDA has the objects; without, the SOURCES are compiled again with MEMLONG_WITH_CUDA, but for
+# those of cpu/, which do not know it.
+function(shared_parts variable)
+  cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
+  set(kept INCLUDE cpu)
+  set(parts ${ARG_SOURCES})
+  if(MEMLONG_HAS_CUDA)
+    set(kept EXCLUDE cuda)
+    set(parts "")
+  endif()
+  list(JOIN kept ",[.]dir/[./]*" filter)
+  foreach(target ${ARG_UNPARSED_ARGUMENTS})
+    list(APPEND parts $<FILTER:$<TARGET_OBJECTS:${target}>,${filter}/>)
+  endforeach()
+  set(${variable} ${parts} PARENT_SCOPE)
+endfunction()
+
+# emulated_library(name DEPS library... LIBS private-library...): a part of src/ built as with CUDA. Its kernels
+# are compiled for the emulation. What calls a library (cuda/*.cpp of ops) is left out.
 function(emulated_library name)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
   set(folder ${PROJECT_SOURCE_DIR}/src/${name})
@@ -27,8 +46,9 @@ function(emulated_library name)
     file(GLOB runtime CONFIGURE_DEPENDS ${folder}/cuda/*.cpp)
   endif()
   emulated_kernels(${kernels})
-  add_library(memlong_${name}_emulated STATIC EXCLUDE_FROM_ALL ${sources} ${kernels} ${runtime}
-    $<FILTER:$<TARGET_OBJECTS:memlong_${name}>,INCLUDE,/cpu/>)
+  shared_parts(parts memlong_${name} SOURCES ${sources})
+  add_library(memlong_${name}_emulated STATIC EXCLUDE_FROM_ALL ${parts} ${kernels} ${runtime})
+  set_target_properties(memlong_${name}_emulated PROPERTIES LINKER_LANGUAGE CXX)
   target_link_libraries(memlong_${name}_emulated PUBLIC cuda_emulation ${ARG_DEPS} PRIVATE ${ARG_LIBS})
 endfunction()
 
