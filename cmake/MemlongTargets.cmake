@@ -84,14 +84,11 @@ function(memlong_test name)
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   # Compiling a test takes longer than running it; what is tested is optimized as ever.
   target_compile_options(${name}_test PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)
-  target_link_libraries(${name}_test PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name}_test PRIVATE ${ARG_LIBS} test_paths GTest::gmock GTest::gtest_main)
   foreach(dep ${ARG_DEPS})
     target_link_libraries(${name}_test PRIVATE memlong_${dep})
   endforeach()
   target_link_libraries(${name}_test PRIVATE memlong_flags)
-  target_compile_definitions(${name}_test PRIVATE
-    MEMLONG_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" MEMLONG_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-    MEMLONG_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name}
     TIMEOUT ${MEMLONG_TEST_SECONDS} ENVIRONMENT GOMP_SPINCOUNT=1000)
 endfunction()

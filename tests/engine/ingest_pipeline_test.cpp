@@ -14,6 +14,7 @@
 #include "common/error.h"
 #include "engine/ingest.h"
 #include "engine/ingest_queue.h"
+#include "support/paths.h"
 #include "support/temp_folder.h"
 
 namespace memlong::engine {
@@ -60,7 +61,7 @@ class FailingBank : public Bank {
 class Pipeline : public testing::Test {
  protected:
   void SetUp() override {
-    model_ = load_model(context_, {.folder = MEMLONG_SOURCE_DIR "/models/reference",
+    model_ = load_model(context_, {.folder = test::source_dir() + "/models/reference",
                                    .settings = std::nullopt,
                                    .dtype = DType::bf16,
                                    .writer_only = true});

@@ -9,6 +9,7 @@
 
 #include "engine/ingest.h"
 #include "membank/bank.h"
+#include "support/paths.h"
 #include "support/reference_model.h"
 
 namespace memlong::engine {
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 class IngestWindows : public testing::Test {
  protected:
   void SetUp() override {
-    model_ = load_model(context_, {.folder = MEMLONG_SOURCE_DIR "/models/reference",
+    model_ = load_model(context_, {.folder = test::source_dir() + "/models/reference",
                                    .settings = std::nullopt,
                                    .dtype = DType::f32,
                                    .writer_only = true});

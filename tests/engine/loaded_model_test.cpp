@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/file.h"
 #include "engine/session.h"
+#include "support/paths.h"
 #include "support/reference_model.h"
 
 namespace memlong::engine {
@@ -22,7 +23,7 @@ class LoadedModelTest : public testing::Test {
   std::shared_ptr<const LoadedModel> with(const std::map<std::string, std::string>& files) {
     const fs::path path = folder_.path() / ("model" + std::to_string(++made_));
     fs::create_directories(path);
-    for (const auto& entry : fs::directory_iterator(MEMLONG_SOURCE_DIR "/models/reference")) {
+    for (const auto& entry : fs::directory_iterator(test::source_dir() + "/models/reference")) {
       if (files.contains(entry.path().filename())) continue;
       fs::create_symlink(entry.path(), path / entry.path().filename());
     }
@@ -70,7 +71,7 @@ TEST_F(LoadedModelTest, ATokenWithoutARowIsNoReasonToRefuseAModel) {
 
 /// What the tokenizer says of BOS wins over config.json, and what memlong.toml says over both.
 TEST_F(LoadedModelTest, WindowsOpenWithTheTokenizersBos) {
-  const std::string config = read_file(MEMLONG_SOURCE_DIR "/models/reference/config.json");
+  const std::string config = read_file(test::source_dir() + "/models/reference/config.json");
   std::string other = config;
   other.replace(other.find("\"bos_token_id\": 1"), 17, "\"bos_token_id\": 9");
   const std::string settings =

@@ -6,6 +6,7 @@
 
 #include "common/error.h"
 #include "engine/bank_embedder.h"
+#include "support/paths.h"
 #include "support/reference_model.h"
 #include "support/temp_folder.h"
 
@@ -16,7 +17,7 @@ namespace fs = std::filesystem;
 using membank::Bank;
 using membank::OpenMode;
 
-const fs::path kModel = fs::path(MEMLONG_SOURCE_DIR) / "models/reference";
+const fs::path kModel = fs::path(test::source_dir()) / "models/reference";
 
 class OpenBankTest : public testing::Test {
  protected:

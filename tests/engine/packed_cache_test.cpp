@@ -19,6 +19,7 @@
 #include "model/safetensors.h"
 #include "ops/copy.h"
 #include "ops/matmul.h"
+#include "support/paths.h"
 #include "support/small_disk.h"
 #include "support/temp_folder.h"
 #include "support/torch_bytes.h"
@@ -55,7 +56,7 @@ std::vector<float> products(Context& context, const LoadedModel& model) {
 class KeptWeights : public testing::Test {
  protected:
   KeptWeights() {
-    const fs::path reference = fs::path(MEMLONG_SOURCE_DIR) / "models/reference";
+    const fs::path reference = fs::path(test::source_dir()) / "models/reference";
     fs::copy(reference, model_, fs::copy_options::recursive);
     options_ = {.folder = model_, .packed_cache = {.folder = kept_}};
     expected_ = load({.folder = model_});

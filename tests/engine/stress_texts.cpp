@@ -3,6 +3,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "support/paths.h"
+
 namespace memlong::engine::stress {
 namespace {
 
@@ -26,7 +28,7 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 }  // namespace
 
 std::shared_ptr<const LoadedModel> small_window_model(Context& context) {
-  const std::string folder = std::string(MEMLONG_SOURCE_DIR) + "/models/reference";
+  const std::string folder = test::source_dir() + "/models/reference";
   model::MemorySettings settings = model::find_settings(folder, model::load_config(folder), {});
   settings.window = 128;
   settings.overlap = 32;

@@ -8,6 +8,7 @@
 #include "common/file.h"
 #include "fuzz/target.h"
 #include "fuzz/targets.h"
+#include "support/paths.h"
 
 namespace memlong::fuzz {
 namespace {
@@ -31,7 +32,7 @@ constexpr Corpus kCorpora[] = {{"safetensors", safetensors},
                                {"chat_template", chat_template},
                                {"http_request", http_request}};
 
-fs::path corpus_root() { return fs::path(MEMLONG_SOURCE_DIR) / "tests/fuzz/corpus"; }
+fs::path corpus_root() { return fs::path(test::source_dir()) / "tests/fuzz/corpus"; }
 
 class FuzzCorpus : public testing::TestWithParam<Corpus> {};
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/error.h"
+#include "support/paths.h"
 #include "support/temp_folder.h"
 
 namespace memlong::model {
@@ -276,7 +277,7 @@ TEST(Config, AMissingFileIsAnIoError) {
 
 TEST(Config, ReferenceModel) {
   const ModelConfig config =
-      load_config(std::filesystem::path(MEMLONG_SOURCE_DIR) / "models/reference");
+      load_config(std::filesystem::path(test::source_dir()) / "models/reference");
   EXPECT_EQ(config.layers, 8);
   EXPECT_EQ(config.head_dim, 64);
   EXPECT_EQ(config.kv_heads, 2);

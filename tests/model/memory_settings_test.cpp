@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "common/error.h"
+#include "support/paths.h"
 #include "support/temp_folder.h"
 
 namespace memlong::model {
@@ -32,7 +33,7 @@ ModelConfig shape(const std::string& architecture, int64_t layers, int64_t hidde
 
 ModelConfig open_llama() { return shape("LlamaForCausalLM", 26, 3200, 32, 32, 32000); }
 
-fs::path configs() { return fs::path(MEMLONG_SOURCE_DIR) / "configs/models"; }
+fs::path configs() { return fs::path(test::source_dir()) / "configs/models"; }
 
 TEST(Settings, EveryKeyIsRead) {
   const TempFolder folder;
@@ -224,7 +225,7 @@ TEST(Settings, AShapeThatNobodyKnowsGetsDefaults) {
 }
 
 TEST(Settings, TheFoldersOwnFileComesFirst) {
-  const fs::path folder = fs::path(MEMLONG_SOURCE_DIR) / "models/reference";
+  const fs::path folder = fs::path(test::source_dir()) / "models/reference";
   const ModelConfig config = load_config(folder);
   const MemorySettings settings = find_settings(folder, config, configs());
   EXPECT_EQ(settings.origin, (folder / "memlong.toml").string());

@@ -8,6 +8,7 @@
 
 #include "common/file.h"
 #include "model/refusal.h"
+#include "support/paths.h"
 #include "support/temp_folder.h"
 #include "support/torch_bytes.h"
 
@@ -21,7 +22,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 /// tests/data/torch/README.md says how torch made it.
-const fs::path kReal = fs::path(MEMLONG_SOURCE_DIR) / "tests/data/torch/state_dict.bin";
+const fs::path kReal = fs::path(test::source_dir()) / "tests/data/torch/state_dict.bin";
 
 template <class T>
 std::vector<float> floats(const TensorView& view) {

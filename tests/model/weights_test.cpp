@@ -8,6 +8,7 @@
 
 #include "common/error.h"
 #include "model/safetensors.h"
+#include "support/paths.h"
 #include "support/temp_folder.h"
 #include "support/torch_bytes.h"
 
@@ -311,7 +312,7 @@ TEST_F(Weights, TheWritersHashSeesEveryTensorOfIt) {
 }
 
 TEST(ReferenceModel, LoadsWithItsAdapter) {
-  const fs::path folder = fs::path(MEMLONG_SOURCE_DIR) / "models/reference";
+  const fs::path folder = fs::path(test::source_dir()) / "models/reference";
   const ModelConfig config = load_config(folder);
   WeightStore store = WeightStore::open(folder);
   const TensorView before = store.get("model.layers.7.mlp.up_proj.weight");

@@ -2,6 +2,7 @@
 
 #include "retriever/embedder.h"
 #include "support/golden_encoders.h"
+#include "support/paths.h"
 
 namespace memlong::retriever {
 namespace {
@@ -11,7 +12,7 @@ std::shared_ptr<const SentenceEncoder> encoder() {
 }
 
 std::shared_ptr<const tokenizer::Tokenizer> backbone_tokens() {
-  return tokenizer::load_tokenizer(std::filesystem::path(MEMLONG_SOURCE_DIR) / "models/reference");
+  return tokenizer::load_tokenizer(std::filesystem::path(test::source_dir()) / "models/reference");
 }
 
 std::vector<float> vector_of(const Embedder& embedder, const tokenizer::Ids& ids) {

@@ -10,6 +10,7 @@
 #include "model/safetensors.h"
 #include "retriever/embedder.h"
 #include "retriever/random_vectors.h"
+#include "support/paths.h"
 
 namespace memlong::retriever {
 namespace {
@@ -198,7 +199,7 @@ TEST(SifEmbedder, ParametersMustFitTheTable) {
 /// A question and chunks of a dialog, with scores computed in float64 by numpy.
 TEST(SifEmbedder, GivesTheReferenceModelsScores) {
   const std::filesystem::path folder =
-      std::filesystem::path(MEMLONG_SOURCE_DIR) / "models/reference";
+      std::filesystem::path(test::source_dir()) / "models/reference";
   const std::vector<int32_t> question{4, 3901, 336, 349, 4018, 580, 411, 4041, 6};
   const std::vector<int32_t> best{
       4,    4045, 4018, 580,  2437, 300,  4012, 97,   479,  4029, 338,  4033, 6,    5,   2796, 349,

@@ -6,13 +6,14 @@
 
 #include "model/safetensors.h"
 #include "retriever/embedder.h"
+#include "support/paths.h"
 #include "tokenizer/tokenizer.h"
 
 namespace memlong::retriever {
 namespace {
 
 const std::filesystem::path kReference =
-    std::filesystem::path(MEMLONG_SOURCE_DIR) / "models/reference";
+    std::filesystem::path(test::source_dir()) / "models/reference";
 
 /// Tokens that are the texts given; the first `specials` of them are special.
 class Listed : public tokenizer::Tokenizer {

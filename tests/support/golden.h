@@ -16,6 +16,7 @@
 #include "model/safetensors.h"
 #include "model/weights.h"
 #include "ops/copy.h"
+#include "support/paths.h"
 #include "tensor/context.h"
 
 namespace memlong::test {
@@ -44,7 +45,7 @@ struct GoldenSegment {
 
 struct Golden {
   explicit Golden(const std::string& name)
-      : folder(std::string(MEMLONG_TEST_DATA) + "/" + name),
+      : folder(data_dir() + "/" + name),
         values(folder + "/golden.safetensors"),
         config(model::load_config(folder)),
         store(std::make_shared<model::WeightStore>(model::WeightStore::open(folder))) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/file.h"
+#include "support/paths.h"
 #include "support/temp_folder.h"
 
 namespace memlong::test {
@@ -15,7 +16,7 @@ namespace memlong::test {
 inline constexpr const char* kEncoders[] = {"bert-mean", "bert-cls", "xlm-roberta"};
 
 inline std::filesystem::path encoder_folder(const std::string& name) {
-  return std::filesystem::path(MEMLONG_TEST_DATA) / "encoders" / name;
+  return std::filesystem::path(data_dir()) / "encoders" / name;
 }
 
 /// [{"text", "ids" with the special ones, cut where they are too many, "vector"}]

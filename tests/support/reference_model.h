@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/loaded_model.h"
+#include "support/paths.h"
 #include "support/temp_folder.h"
 #include "tensor/context.h"
 #include "tokenizer/chat_template.h"
@@ -17,8 +18,8 @@ inline std::shared_ptr<const engine::LoadedModel> reference_model(Context& conte
   static std::map<DType, std::shared_ptr<const engine::LoadedModel>> loaded;
   auto& model = loaded[dtype];
   if (model == nullptr) {
-    model = engine::load_model(
-        context, {.folder = std::string(MEMLONG_SOURCE_DIR) + "/models/reference", .dtype = dtype});
+    model =
+        engine::load_model(context, {.folder = source_dir() + "/models/reference", .dtype = dtype});
   }
   return model;
 }

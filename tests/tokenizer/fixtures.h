@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/file.h"
+#include "support/paths.h"
 #include "support/temp_folder.h"
 #include "tokenizer/tokenizer.h"
 
@@ -14,7 +15,7 @@ namespace memlong::tokenizer {
 using test::TempFolder;
 
 inline std::filesystem::path reference_folder() {
-  return std::filesystem::path(MEMLONG_SOURCE_DIR) / "models/reference";
+  return std::filesystem::path(test::source_dir()) / "models/reference";
 }
 
 inline std::shared_ptr<const Tokenizer> reference() { return load_tokenizer(reference_folder()); }

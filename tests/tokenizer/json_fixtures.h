@@ -7,11 +7,12 @@
 #include <nlohmann/json.hpp>
 
 #include "fixtures.h"
+#include "support/paths.h"
 
 namespace memlong::tokenizer {
 
 inline std::filesystem::path data_folder() {
-  return std::filesystem::path(MEMLONG_SOURCE_DIR) / "tests/data/tokenizers";
+  return std::filesystem::path(test::source_dir()) / "tests/data/tokenizers";
 }
 
 inline std::shared_ptr<const Tokenizer> of_kind(const std::string& kind) {
@@ -41,7 +42,7 @@ inline const nlohmann::json& golden() {
 }
 
 inline std::string novel() {
-  return read_file(std::filesystem::path(MEMLONG_SOURCE_DIR) / "examples/novel.txt");
+  return read_file(std::filesystem::path(test::source_dir()) / "examples/novel.txt");
 }
 
 }  // namespace memlong::tokenizer

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "common/file.h"
+#include "support/paths.h"
 #include "support/temp_folder.h"
 #include "tokenizer/spm_model.h"
 #include "tokenizer/tokenizer.h"
@@ -89,8 +90,7 @@ TEST(SpmCharsmap, MoreMatchesThanTheLibraryHasRoomForAreSeen) {
 
 // A table that sentencepiece's own trainer made (tests/fuzz/README.md): A to a, B to b, AB to c.
 TEST(SpmCharsmap, ATrainedTableIsGoodAndWorks) {
-  const std::string file =
-      std::string(MEMLONG_SOURCE_DIR) + "/tests/fuzz/corpus/tokenizer_model/rules";
+  const std::string file = test::source_dir() + "/tests/fuzz/corpus/tokenizer_model/rules";
   const test::TempFolder folder;
   std::string model = read_file(file);
   folder.write("tokenizer.model", model);

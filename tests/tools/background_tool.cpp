@@ -8,6 +8,8 @@
 #include <thread>
 #include <unistd.h>
 
+#include "support/paths.h"
+
 namespace memlong::tools_test {
 namespace {
 
@@ -26,7 +28,7 @@ void redirect(int stream, const std::string& file, int flags) {
 
 BackgroundTool::BackgroundTool(const std::string& name, std::vector<std::string> args,
                                const ToolStreams& streams) {
-  args.insert(args.begin(), std::string(MEMLONG_BIN_DIR) + "/" + name);
+  args.insert(args.begin(), test::bin_dir() + "/" + name);
   std::vector<char*> argv;
   for (std::string& word : args) argv.push_back(word.data());
   argv.push_back(nullptr);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/paths.h"
 #include "tools/doctored_model.h"
 #include "tools/refusal.h"
 
@@ -208,7 +209,7 @@ TEST_F(BadModel, AdaptersOfOtherModels) {
   changed(rename("model.layers.0.mlp.up_proj.weight"), "belongs to the writer of memory layer 4");
   changed([&](json& h) { h[tensor]["shape"] = {256, 704}; }, "the model's is [704, 256]");
   refused(reference_model(), "belongs to the writer", 1,
-          {"--adapter", std::string(MEMLONG_TEST_DATA) + "/tiny-gqa"});
+          {"--adapter", test::data_dir() + "/tiny-gqa"});
   refused(reference_model(), "--adapter: /nonexistent: No such file", 2,
           {"--adapter", "/nonexistent"});
 }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "membank/bank.h"
+#include "support/paths.h"
 #include "support/plain_user.h"
 #include "tools/refusal.h"
 
@@ -204,8 +205,7 @@ TEST_F(BadText, FilesWithoutPermissionAreNamed) {
   (void)folder_.write("in/b.txt", "A text.\n");
   test::as_plain_user(
       folder_.path(),
-      {reference_model() + "/model.safetensors", std::string(MEMLONG_BIN_DIR) + "/memlong-ingest"},
-      [&] {
+      {reference_model() + "/model.safetensors", test::bin_dir() + "/memlong-ingest"}, [&] {
         fs::permissions(secret, fs::perms::none);
         named(secret, "failed: cannot open " + secret + ": Permission denied");
         fs::permissions(folder_ / "in/locked", fs::perms::none);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/paths.h"
 #include "tools/doctored_model.h"
 #include "tools/refusal.h"
 
@@ -20,7 +21,7 @@ class BadTraining : public testing::Test {
  protected:
   void SetUp() override {
     if (!tool_exists("memlong-train")) GTEST_SKIP() << "memlong-train is not built";
-    const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+    const std::string novel = slurp(test::source_dir() + "/examples/novel.txt");
     text_ = folder_.write("text.txt", novel.substr(0, 6000));
   }
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include "support/paths.h"
 #include "tools/made_bank.h"
 #include "tools/run_tool.h"
 
@@ -173,9 +174,8 @@ TEST_F(BankTool, RefusesInOneLine) {
 
 TEST_F(BankTool, FullDiskIsAFailure) {
   const std::string err = *folder_ / "err";
-  const std::string command = std::string("'") + MEMLONG_BIN_DIR +
-                              "/memlong-bank' export --bank '" + bank() + "' > /dev/full 2> '" +
-                              err + "'";
+  const std::string command = "'" + test::bin_dir() + "/memlong-bank' export --bank '" + bank() +
+                              "' > /dev/full 2> '" + err + "'";
   EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 1);
   EXPECT_THAT(slurp(err), HasSubstr("cannot write to standard output: No space left on device"));
 }

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "support/paths.h"
 #include "tools/background_tool.h"
 #include "tools/run_tool.h"
 
@@ -16,7 +17,7 @@ using testing::HasSubstr;
 
 TEST(ChatStop, CtrlCTakesALongMessageBack) {
   const TempFolder folder;
-  std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+  std::string novel = slurp(test::source_dir() + "/examples/novel.txt");
   for (char& c : novel) c = c == '\n' ? ' ' : c;
   std::string lines = "My umbrella is under the stairs.\n";
   while (lines.size() < 4'000'000) lines += novel;  // reading takes tens of seconds

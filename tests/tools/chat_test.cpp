@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "membank/bank.h"
+#include "support/paths.h"
 #include "tests/tools/run_tool.h"
 
 namespace memlong::tools_test {
@@ -268,13 +269,12 @@ TEST_F(ChatTool, NamesTheTurnOfABadDialogAndKeepsNothing) {
 }
 
 TEST_F(ChatTool, CtrlCDuringADialogKeepsWhatWasRead) {
-  const std::string dialog = MEMLONG_SOURCE_DIR "/examples/dialog-80k.json";
+  const std::string dialog = test::source_dir() + "/examples/dialog-80k.json";
   const std::string errors = folder_ / "errors";
-  const std::string command =
-      "timeout --foreground --preserve-status --signal=INT 1 '" MEMLONG_BIN_DIR
-      "/memlong-chat' --threads 1 --model '" +
-      reference_model() + "' --bank '" + bank_ + "' --session anna --dialog '" + dialog + "' 2> '" +
-      errors + "'";
+  const std::string command = "timeout --foreground --preserve-status --signal=INT 1 '" +
+                              test::bin_dir() + "/memlong-chat' --threads 1 --model '" +
+                              reference_model() + "' --bank '" + bank_ +
+                              "' --session anna --dialog '" + dialog + "' 2> '" + errors + "'";
   const int status = std::system(command.c_str());
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 130);

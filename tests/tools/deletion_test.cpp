@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "membank/bank.h"
+#include "support/paths.h"
 #include "tools/open_talk.h"
 
 namespace memlong::tools_test {
@@ -97,7 +98,7 @@ size_t found_in(const std::string& folder, const std::vector<std::string>& piece
 TEST(DeletionTool, ForgetAndCompactLeaveNothing) {
   const TempFolder folder;
   const std::string bank = folder / "bank";
-  const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+  const std::string novel = slurp(test::source_dir() + "/examples/novel.txt");
   const std::string keep = folder.write("keep.txt", novel.substr(0, 3000));
   const std::string secret = folder.write("secret.txt", novel.substr(90000, 4000));
   const Words model = {"--bank", bank, "--model", reference_model(), "--quiet"};
@@ -141,7 +142,7 @@ TEST(DeletionTool, OpenChatsForgetToo) {
   for (const std::string index : {"flat", "hnsw"}) {
     const TempFolder folder;
     const std::string bank = folder / "bank";
-    const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+    const std::string novel = slurp(test::source_dir() + "/examples/novel.txt");
     const json keep = {{"name", "kept"}, {"text", novel.substr(0, 3000)}};
     const json secret = {{"name", "secret"}, {"text", novel.substr(90000, 4000)}};
     const std::string rows = folder.write("rows.jsonl", keep.dump() + "\n" + secret.dump() + "\n");

@@ -8,6 +8,7 @@
 
 #include "model/safetensors.h"
 #include "support/golden.h"
+#include "support/paths.h"
 #include "tools/doctored_model.h"
 #include "tools/run_tool.h"
 
@@ -16,8 +17,8 @@ namespace {
 
 using nlohmann::json;
 
-const std::string kData = MEMLONG_TEST_DATA;
-const std::string kReference = std::string(MEMLONG_SOURCE_DIR) + "/models/reference";
+const std::string kData = test::data_dir();
+const std::string kReference = test::source_dir() + "/models/reference";
 
 std::vector<json> read_lines(const std::filesystem::path& path) {
   std::ifstream file(path);
@@ -139,7 +140,7 @@ TEST_F(EvalTool, SessionProtocolReadsFromStartToEnd) {
 }
 
 TEST_F(EvalTool, PerplexityOfTheSameTokensForEveryLength) {
-  std::ifstream novel(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+  std::ifstream novel(test::source_dir() + "/examples/novel.txt");
   std::string text(60000, ' ');
   novel.read(text.data(), static_cast<std::streamsize>(text.size()));
   const auto run = tools_test::run_tool(

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include "support/paths.h"
 #include "support/small_disk.h"
 #include "tools/bank_difference.h"
 #include "tools/run_tool.h"
@@ -34,7 +35,7 @@ class FullDisk : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     shared_ = new TempFolder;
-    const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+    const std::string novel = slurp(test::source_dir() + "/examples/novel.txt");
     for (int i = 0; i < 3; ++i) {
       const std::string text = novel.substr(20000 * static_cast<size_t>(i), 5000);
       const std::string file = shared_->write("text" + std::to_string(i) + ".txt", text);

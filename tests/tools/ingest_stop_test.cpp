@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "common/clock.h"
+#include "support/paths.h"
 #include "tools/background_tool.h"
 #include "tools/bank_difference.h"
 #include "tools/run_tool.h"
@@ -16,7 +17,7 @@ namespace {
 
 TEST(IngestStop, CtrlCCommitsWhatIsDone) {
   const TempFolder folder;
-  const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+  const std::string novel = slurp(test::source_dir() + "/examples/novel.txt");
   (void)folder.write("texts/a.txt", novel.substr(0, 30000));
   (void)folder.write("texts/b.md", novel.substr(200000, 50000));
   const auto words = [&](const std::string& bank) {

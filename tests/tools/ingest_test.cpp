@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "membank/bank.h"
+#include "support/paths.h"
 #include "tools/bank_difference.h"
 #include "tools/run_tool.h"
 
@@ -219,7 +220,7 @@ TEST_F(IngestTool, DryRunChangesNothing) {
 }
 
 TEST_F(IngestTool, KeepsABudget) {
-  const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+  const std::string novel = slurp(test::source_dir() + "/examples/novel.txt");
   const std::string file = folder_.write("part.txt", novel.substr(0, 20000));
   const json result = totals({file, "--retain", "fifo", "--budget-chunks", "40", "--commit-chunks",
                               "16", "--commit-bytes", "64MiB"});
@@ -231,7 +232,7 @@ TEST_F(IngestTool, KeepsABudget) {
 }
 
 TEST_F(IngestTool, DoesNotDependOnTheAdapterOrOnCommits) {
-  const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+  const std::string novel = slurp(test::source_dir() + "/examples/novel.txt");
   const std::string file = folder_.write("part.txt", novel.substr(0, 30000));
   totals({file});
   const ToolResult other =

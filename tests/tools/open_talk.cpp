@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <thread>
 
+#include "support/paths.h"
+
 namespace memlong::tools_test {
 namespace {
 
@@ -20,7 +22,7 @@ std::string shell_word(const std::string& text) {
 OpenTalk::OpenTalk(const TempFolder& folder, const std::vector<std::string>& words)
     : out_(folder.write("talk.out", "")), err_(folder.write("talk.err", "")) {
   std::string line = "OMP_WAIT_POLICY=active GOMP_SPINCOUNT=1000 exec " +
-                     shell_word(std::string(MEMLONG_BIN_DIR) + "/memlong-chat") + " --history ''";
+                     shell_word(test::bin_dir() + "/memlong-chat") + " --history ''";
   for (const std::string& word : words) line += " " + shell_word(word);
   line += " > " + shell_word(out_) + " 2> " + shell_word(err_);
   input_ = ::popen(line.c_str(), "w");

@@ -1,6 +1,7 @@
 // Models, banks, texts and folders that the user may not read or write.
 #include <gtest/gtest.h>
 
+#include "support/paths.h"
 #include "support/plain_user.h"
 #include "tools/doctored_model.h"
 #include "tools/refusal.h"
@@ -33,10 +34,9 @@ class Permission : public testing::Test {
     fs::permissions(path, fs::perms::owner_all, fs::perm_options::add);
   }
   static void as_plain_user(const TempFolder& folder, const std::function<void()>& test) {
-    test::as_plain_user(folder.path(),
-                        {reference_model() + "/model.safetensors",
-                         std::string(MEMLONG_BIN_DIR) + "/memlong-ingest"},
-                        test);
+    test::as_plain_user(
+        folder.path(),
+        {reference_model() + "/model.safetensors", test::bin_dir() + "/memlong-ingest"}, test);
   }
   /// Refused while nothing may be done with the path.
   static void without(const fs::path& path, const std::string& tool, const Words& words,

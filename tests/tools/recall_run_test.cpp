@@ -6,13 +6,14 @@
 #include <gtest/gtest.h>
 
 #include "engine/dialog_memory.h"
+#include "support/paths.h"
 #include "support/reference_model.h"
 #include "tools/memlong-eval/scores.h"
 
 namespace memlong::eval_tool {
 namespace {
 
-const std::string kDialogs = std::string(MEMLONG_TEST_DATA) + "/recall/recall-2k.jsonl";
+const std::string kDialogs = test::data_dir() + "/recall/recall-2k.jsonl";
 
 class RecallRun : public testing::TestWithParam<const char*> {
  protected:

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/paths.h"
+
 extern char** environ;
 
 namespace memlong::tools_test {
@@ -83,13 +85,13 @@ bool exchange(Pipe& in, Pipe& out, Pipe& err, const std::string& input, Clock::t
 }  // namespace
 
 bool tool_exists(const std::string& name) {
-  return access((std::string(MEMLONG_BIN_DIR) + "/" + name).c_str(), X_OK) == 0;
+  return access((test::bin_dir() + "/" + name).c_str(), X_OK) == 0;
 }
 
 ToolResult run_tool(const std::string& name, const std::vector<std::string>& args,
                     const ToolCall& call) {
   if (!tool_exists(name)) throw std::runtime_error("there is no " + name + " to run");
-  std::vector<std::string> words = {std::string(MEMLONG_BIN_DIR) + "/" + name};
+  std::vector<std::string> words = {test::bin_dir() + "/" + name};
   words.insert(words.end(), args.begin(), args.end());
   std::vector<std::string> variables = child_environment(call);
   const std::vector<char*> argv = pointers(words);
@@ -130,6 +132,6 @@ std::string slurp(const std::filesystem::path& path) {
   return content.str();
 }
 
-std::string reference_model() { return std::string(MEMLONG_SOURCE_DIR) + "/models/reference"; }
+std::string reference_model() { return test::source_dir() + "/models/reference"; }
 
 }  // namespace memlong::tools_test

@@ -22,7 +22,7 @@ struct ToolCall {
   int timeout_seconds = 120;                                     ///< then it is killed
 };
 
-/// Runs the binary `name` of MEMLONG_BIN_DIR. MEMLONG_... variables of this process are not
+/// Runs the binary `name` of test::bin_dir(). MEMLONG_... variables of this process are not
 /// handed on. A binary that is missing throws.
 ToolResult run_tool(const std::string& name, const std::vector<std::string>& args,
                     const ToolCall& call = {});

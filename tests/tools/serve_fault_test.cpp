@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "membank/bank.h"
+#include "support/paths.h"
 #include "support/small_disk.h"
 #include "tools/doctored_model.h"
 #include "tools/running_server.h"
@@ -104,8 +105,7 @@ TEST_F(ServeFault, AnAnswerThatNobodyHeardIsAskedForAgain) {
 
 TEST_F(ServeFault, WhatWasReadBeforeAStopIsNotReadAgain) {
   RunningServer server = serve();
-  json messages =
-      json::parse(slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/dialog-80k.json"))["turns"];
+  json messages = json::parse(slurp(test::source_dir() + "/examples/dialog-80k.json"))["turns"];
   messages.push_back(message("user", "What is my favourite drink?"));
   const json request = {{"session", "anna"}, {"messages", messages}};
   {
@@ -189,8 +189,7 @@ TEST_F(ServeFault, QuestionsDoNotTeachTheBank) {
   json talk = {{"retrieved", true}, {"messages", {message("user", "Where is the silver key?")}}};
   EXPECT_EQ(server.chat(talk)["memlong"]["retrieved"].size(), 0U);
   EXPECT_EQ(blobs(), 0U);
-  const std::string text =
-      slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt").substr(20000, 5000);
+  const std::string text = slurp(test::source_dir() + "/examples/novel.txt").substr(20000, 5000);
   const HttpReply reply = server.post("/v1/bank/documents", {{"name", "novel"}, {"text", text}});
   ASSERT_EQ(reply.status, 201) << reply.body;
   EXPECT_GT(blobs(), 0U);

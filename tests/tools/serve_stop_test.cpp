@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "support/paths.h"
 #include "tools/running_server.h"
 
 namespace memlong::tools_test {
@@ -16,7 +17,7 @@ using Words = std::vector<std::string>;
 
 /// A request that takes seconds: 80,000 tokens are read before the answer.
 std::string long_request() {
-  const std::string file = std::string(MEMLONG_SOURCE_DIR) + "/examples/dialog-80k.json";
+  const std::string file = test::source_dir() + "/examples/dialog-80k.json";
   json messages = json::parse(slurp(file))["turns"];
   messages.push_back(message("user", "What is my favourite drink?"));
   return json({{"session", "long"}, {"stream", true}, {"messages", messages}}).dump();

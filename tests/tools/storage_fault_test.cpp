@@ -14,6 +14,7 @@
 #include "membank/lmdb_env.h"
 #include "membank/manifest.h"
 #include "membank/records.h"
+#include "support/paths.h"
 #include "support/small_disk.h"
 #include "tools/doctored_model.h"
 #include "tools/run_tool.h"
@@ -34,7 +35,7 @@ class StorageFault : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     shared_ = new TempFolder;
-    const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+    const std::string novel = slurp(test::source_dir() + "/examples/novel.txt");
     const std::string a = shared_->write("a.txt", novel.substr(0, 5000));
     const std::string b = shared_->write("b.txt", novel.substr(40000, 3000));
     const ToolResult made = run_tool(

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "membank/bank.h"
+#include "support/paths.h"
 #include "tools/open_talk.h"
 #include "tools/refusal.h"
 
@@ -20,7 +21,7 @@ class Streams : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     shared_ = new TempFolder;
-    const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+    const std::string novel = slurp(test::source_dir() + "/examples/novel.txt");
     const ToolResult made =
         run_tool("memlong-ingest", {shared_->write("a.txt", novel.substr(0, 4000)), "--bank",
                                     *shared_ / "bank", "--model", reference_model(), "--quiet"});
@@ -43,7 +44,7 @@ class Streams : public testing::Test {
   /// What the shell makes of it; standard error goes to a file, standard output too where the line
   /// says nothing else.
   [[nodiscard]] ToolResult shell(const std::string& line, const std::string& input = "") const {
-    const std::string script = "export PATH='" + std::string(MEMLONG_BIN_DIR) +
+    const std::string script = "export PATH='" + test::bin_dir() +
                                "':\"$PATH\" OMP_WAIT_POLICY=active GOMP_SPINCOUNT=1000; cd '" +
                                folder_.path().string() + "'; { " + line + "\n} > out 2> err";
     const std::string words = "bash -c " + quoted(script);

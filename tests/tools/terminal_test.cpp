@@ -10,6 +10,7 @@
 
 #include "membank/bank.h"
 #include "model/safetensors.h"
+#include "support/paths.h"
 #include "tokenizer/tokenizer.h"
 #include "tools/doctored_model.h"
 #include "tools/run_tool.h"
@@ -23,7 +24,7 @@ using testing::Not;
 
 /// What the tool writes to standard output when that is a terminal.
 std::string on_a_terminal(const std::string& name, std::vector<std::string> args) {
-  args.insert(args.begin(), std::string(MEMLONG_BIN_DIR) + "/" + name);
+  args.insert(args.begin(), test::bin_dir() + "/" + name);
   std::vector<char*> argv;
   for (std::string& word : args) argv.push_back(word.data());
   argv.push_back(nullptr);

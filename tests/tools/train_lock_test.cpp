@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/paths.h"
 #include "tools/background_tool.h"
 #include "tools/refusal.h"
 
@@ -23,7 +24,7 @@ bool comes(BackgroundTool& tool, const std::function<bool()>& what) {
 
 /// A run that does not end by itself. Its folder is `folder`/run.
 std::vector<std::string> long_run(const TempFolder& folder) {
-  const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+  const std::string novel = slurp(test::source_dir() + "/examples/novel.txt");
   const std::string recipe =
       "model = \"" + reference_model() +
       "\"\nadapter = \"none\"\nchunk = 16\nwindow = 64\noverlap = 32\nthreads = 1\n[run]\n"

@@ -8,6 +8,7 @@
 #include "model/safetensors.h"
 #include "model/weights.h"
 #include "ops/copy.h"
+#include "support/paths.h"
 #include "tools/background_tool.h"
 #include "tools/train_tool.h"
 
@@ -272,8 +273,7 @@ TEST_F(TrainTool, TooLittleDataIsAWarning) {
 
 TEST_F(TrainTool, SifIsLearntFromQuestions) {
   fs::copy(reference_model(), path("model"), fs::copy_options::recursive);
-  const std::string dialogs =
-      "dialogs:" + std::string(MEMLONG_TEST_DATA) + "/recall-held/changed-8k.jsonl";
+  const std::string dialogs = "dialogs:" + test::data_dir() + "/recall-held/changed-8k.jsonl";
   const std::vector<std::string> words = {"sif", "--in-place", "--model", folder_ / "model",
                                           "--data"};
   const auto with = [&words](std::vector<std::string> more) {

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "support/paths.h"
 #include "tools/run_tool.h"
 
 namespace memlong::tools_test {
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::HasSubstr;
 
-inline const std::string kDialogs = std::string(MEMLONG_TEST_DATA) + "/recall/recall-2k.jsonl";
+inline const std::string kDialogs = test::data_dir() + "/recall/recall-2k.jsonl";
 
 inline std::vector<json> read_lines(const fs::path& path) {
   std::ifstream file(path);
@@ -41,7 +42,7 @@ class TrainTool : public testing::Test {
  protected:
   void SetUp() override {
     if (!tool_exists("memlong-train")) GTEST_SKIP() << "memlong-train is not built";
-    const std::string novel = slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+    const std::string novel = slurp(test::source_dir() + "/examples/novel.txt");
     (void)folder_.write("texts/a.txt", novel.substr(0, 40000));
     (void)folder_.write("held.txt", novel.substr(100000, 8000));
   }

@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "engine/loaded_model.h"
+#include "support/paths.h"
 #include "train/corpus.h"
 
 namespace memlong::train::test {
 
 /// Of the reference model only what turns text into tokens; no weights.
 inline std::shared_ptr<engine::LoadedModel> text_model() {
-  const std::string folder = std::string(MEMLONG_SOURCE_DIR) + "/models/reference";
+  const std::string folder = memlong::test::source_dir() + "/models/reference";
   auto model = std::make_shared<engine::LoadedModel>();
   model->config = model::load_config(folder);
   model->settings = model::find_settings(folder, model->config, {});

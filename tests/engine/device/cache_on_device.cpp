@@ -6,13 +6,13 @@
 
 #include "engine/dialog_memory.h"
 #include "engine/stream.h"
+#include "support/paths.h"
 
 namespace memlong::engine {
 namespace {
 
 std::shared_ptr<const LoadedModel> short_windows(Context& context) {
-  ModelOptions options{.folder = std::string(MEMLONG_SOURCE_DIR) + "/models/reference",
-                       .dtype = DType::f32};
+  ModelOptions options{.folder = test::source_dir() + "/models/reference", .dtype = DType::f32};
   options.settings = model::find_settings(options.folder, model::load_config(options.folder), {});
   options.settings->window = 48;
   options.settings->overlap = 16;

@@ -7,6 +7,7 @@
 #include "engine/dialog_memory.h"
 #include "engine/session.h"
 #include "engine/stream.h"
+#include "support/paths.h"
 #include "support/reference_model.h"
 
 namespace memlong::engine {
@@ -17,8 +18,7 @@ using Ids = std::vector<int32_t>;
 /// Chunks of 16 tokens, of which 3 are read at a time.
 std::shared_ptr<const LoadedModel> short_windows(Context& context, const std::string& embedder,
                                                  DType dtype, int64_t window = 96) {
-  ModelOptions options{.folder = std::string(MEMLONG_SOURCE_DIR) + "/models/reference",
-                       .dtype = dtype};
+  ModelOptions options{.folder = test::source_dir() + "/models/reference", .dtype = dtype};
   options.settings = model::find_settings(options.folder, model::load_config(options.folder), {});
   options.settings->window = window;
   options.settings->overlap = 32;

@@ -7,6 +7,7 @@
 #include "engine/encoder.h"
 #include "engine/stream.h"
 #include "ops/copy.h"
+#include "support/paths.h"
 #include "support/reference_model.h"
 
 namespace memlong::engine {
@@ -16,8 +17,7 @@ using Ids = std::vector<int32_t>;
 
 /// The reference model with short windows, so that a short text is read from memory.
 std::shared_ptr<const LoadedModel> short_windows(Context& context, const std::string& embedder) {
-  ModelOptions options{.folder = std::string(MEMLONG_SOURCE_DIR) + "/models/reference",
-                       .dtype = DType::f32};
+  ModelOptions options{.folder = test::source_dir() + "/models/reference", .dtype = DType::f32};
   options.settings = model::find_settings(options.folder, model::load_config(options.folder), {});
   options.settings->window = 96;
   options.settings->overlap = 32;

@@ -12,6 +12,7 @@
 #include "engine/dialog_memory.h"
 #include "engine/stream_batch.h"
 #include "ops/copy.h"
+#include "support/paths.h"
 #include "tensor/devices.h"
 
 namespace memlong::engine {
@@ -21,8 +22,7 @@ using Ids = std::vector<int32_t>;
 
 /// Windows of 96 tokens, chunks of 16, of which 3 are read at a time.
 std::shared_ptr<const LoadedModel> short_windows(Context& context, const std::string& embedder) {
-  ModelOptions options{.folder = std::string(MEMLONG_SOURCE_DIR) + "/models/reference",
-                       .dtype = DType::f32};
+  ModelOptions options{.folder = test::source_dir() + "/models/reference", .dtype = DType::f32};
   options.settings = model::find_settings(options.folder, model::load_config(options.folder), {});
   options.settings->window = 96;
   options.settings->overlap = 32;

@@ -8,15 +8,15 @@
 #include "engine/encoder.h"
 #include "engine/ingest.h"
 #include "membank/bank.h"
+#include "support/paths.h"
 #include "support/temp_folder.h"
 
 namespace memlong::engine {
 namespace {
 
 std::shared_ptr<const LoadedModel> short_windows(Context& context, const std::string& embedder) {
-  ModelOptions options{.folder = std::string(MEMLONG_SOURCE_DIR) + "/models/reference",
-                       .dtype = DType::f32,
-                       .writer_only = true};
+  ModelOptions options{
+      .folder = test::source_dir() + "/models/reference", .dtype = DType::f32, .writer_only = true};
   options.settings = model::find_settings(options.folder, model::load_config(options.folder), {});
   options.settings->window = 48;
   options.settings->overlap = 16;

@@ -5,6 +5,7 @@
 
 #include "ops/copy.h"
 #include "support/cuda_emulation/recording.h"
+#include "support/paths.h"
 #include "support/reference_model.h"
 
 namespace memlong::engine {
@@ -17,9 +18,8 @@ class DecoderTest : public testing::Test {
   struct World {
     explicit World(const ContextOptions& options = {.device = Device::cuda})
         : context(options),
-          model(
-              load_model(context, {.folder = std::string(MEMLONG_SOURCE_DIR) + "/models/reference",
-                                   .dtype = DType::f32})),
+          model(load_model(
+              context, {.folder = test::source_dir() + "/models/reference", .dtype = DType::f32})),
           cache(context, model->config, model->config.layers, model->settings.window, DType::f32) {
       const model::ModelConfig& config = model->config;
       const Shape raw{config.kv_heads, model->settings.window, config.head_dim};

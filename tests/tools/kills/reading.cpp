@@ -1,4 +1,5 @@
 // memlong-ingest, reading text into a new bank.
+#include "support/paths.h"
 #include "tools/kills/scenario.h"
 #include "tools/run_tool.h"
 
@@ -47,8 +48,7 @@ class Reading final : public Scenario {
 }  // namespace
 
 Words write_corpus(const test::TempFolder& folder) {
-  const std::string novel =
-      tools_test::slurp(std::string(MEMLONG_SOURCE_DIR) + "/examples/novel.txt");
+  const std::string novel = tools_test::slurp(test::source_dir() + "/examples/novel.txt");
   std::string rows;
   for (int i = 0; i < kRows; ++i) {
     rows += "{\"text\": \"Row " + std::to_string(i) +
