@@ -7,7 +7,9 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 if(PROJECT_IS_TOP_LEVEL)
   find_program(CCACHE_PROGRAM ccache)
   if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+    # Without that it keeps nothing of what was compiled with a precompiled header.
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+      ${CCACHE_PROGRAM})
   endif()
 endif()
 
@@ -73,6 +75,16 @@ function(memlong_library name)
   endif()
 endfunction()
 
+# memlong_test_code(target): what files of tests are compiled with.
+function(memlong_test_code target)
+  # Compiling a test takes longer than running it; what is tested is optimized as ever.
+  target_compile_options(${target} PRIVATE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<NOT:$<CONFIG:Debug>>>:-O1>)
+  target_link_libraries(${target} PRIVATE test_support)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_precompile_headers(${target} REUSE_FROM test_support)
+  endif()
+endfunction()
+
 # memlong_test(folder DEPS folder... LIBS library...): one test executable for a folder of tests/.
 function(memlong_test name)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
@@ -82,9 +94,8 @@ function(memlong_test name)
   endif()
   add_executable(${name}_test ${sources} ${sanitizer_options})
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-  # Compiling a test takes longer than running it; what is tested is optimized as ever.
-  target_compile_options(${name}_test PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)
-  target_link_libraries(${name}_test PRIVATE ${ARG_LIBS} test_paths GTest::gmock GTest::gtest_main)
+  memlong_test_code(${name}_test)
+  target_link_libraries(${name}_test PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest_main)
   foreach(dep ${ARG_DEPS})
     target_link_libraries(${name}_test PRIVATE memlong_${dep})
   endforeach()
