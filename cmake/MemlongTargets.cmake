@@ -61,6 +61,10 @@ function(memlong_library name)
   add_library(memlong_${name} STATIC ${sources})
   target_link_libraries(memlong_${name} PUBLIC memlong_base ${ARG_SHOWS}
     PRIVATE $<BUILD_INTERFACE:memlong_flags> ${ARG_LIBS})
+  if(MEMLONG_SANITIZE AND NOT name STREQUAL "ops")
+    # It compiles a quarter faster, and the time of tests goes into ops.
+    target_compile_options(memlong_${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)
+  endif()
   if(device_sources)
     target_link_libraries(memlong_${name} PRIVATE ${MEMLONG_CUDA_LIBRARIES})
   endif()
