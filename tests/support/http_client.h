@@ -1,5 +1,5 @@
 // A small HTTP client on plain sockets, which can also send what is broken, slow or unfinished.
-// Nothing waits for more than 30 seconds; what goes wrong is thrown as std::runtime_error.
+// Nothing waits for more than five minutes; what goes wrong is thrown as std::runtime_error.
 #pragma once
 
 #include <arpa/inet.h>
@@ -42,7 +42,7 @@ class HttpClient {
     if (fd_ < 0) fail("socket");
     if (receive_buffer > 0)
       ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    const timeval longest{30, 0};
+    const timeval longest{300, 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof longest);
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
     sockaddr_in address4{};
@@ -149,6 +149,17 @@ class HttpClient {
         if (buffer_.empty() && !read_more()) return end_of_events();
         events_ += take(buffer_.size());
       }
+    }
+  }
+
+  /// Of the same: what the next event has behind "data: ". Comments are passed over.
+  std::optional<std::string> next_data() {
+    for (;;) {
+      const auto event = next_event();
+      if (!event) return std::nullopt;
+      if (event->starts_with(':')) continue;
+      if (!event->starts_with("data: ")) throw std::runtime_error("no data: '" + *event + "'");
+      return event->substr(std::string_view("data: ").size());
     }
   }
 

@@ -135,10 +135,10 @@ TEST_F(ServeFault, WhoLeavesAStreamGoesOnWithWhatWasHeard) {
                        .dump());
     ASSERT_EQ(client.read_head().status, 200);
     for (int i = 0; i < 8; ++i) {
-      const auto event = client.next_event();
-      ASSERT_TRUE(event.has_value());
+      const auto data = client.next_data();
+      ASSERT_TRUE(data.has_value());
       // The last pieces came, and were not shown any more.
-      if (i < 5) heard += json::parse(event->substr(6))["choices"][0]["delta"]["content"];
+      if (i < 5) heard += json::parse(*data)["choices"][0]["delta"]["content"];
     }
   }
   ASSERT_THAT(heard, HasSubstr("word"));

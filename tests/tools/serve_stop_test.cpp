@@ -96,9 +96,9 @@ TEST_F(ServeStop, AKillCostsNothingThatWasKept) {
   begin_long(client);
   std::string answer;
   json last;
-  while (const auto event = client.next_event()) {
-    if (*event == "data: [DONE]") break;
-    last = json::parse(event->substr(std::string("data: ").size()));
+  while (const auto data = client.next_data()) {
+    if (*data == "[DONE]") break;
+    last = json::parse(*data);
     answer += last["choices"][0]["delta"].value("content", "");
   }
   EXPECT_THAT(answer, HasSubstr("milk"));
