@@ -74,7 +74,7 @@ TEST_P(RecallRun, WithMemoryTheQuestionAsks) {
   ASSERT_FALSE(outcomes.empty());
   int64_t retrieved = 0;
   for (const Outcome& outcome : outcomes) {
-    if (outcome.window_start > 0) EXPECT_FALSE(outcome.set.empty());
+    EXPECT_FALSE(outcome.window_start > 0 && outcome.set.empty());
     retrieved += outcome.retrieved ? 1 : 0;
   }
   EXPECT_GE(retrieved, static_cast<int64_t>(outcomes.size()) / 2);
@@ -82,7 +82,7 @@ TEST_P(RecallRun, WithMemoryTheQuestionAsks) {
 
 INSTANTIATE_TEST_SUITE_P(Templates, RecallRun,
                          testing::Values("memlong", "mistral", "llama2", "vicuna"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& given) { return std::string(given.param); });
 
 }  // namespace
 }  // namespace memlong::eval_tool
