@@ -32,9 +32,9 @@ extern "C" void on_bus_error(int /*signal*/) {
 }
 
 /// Handlers of the calling thread that say SA_ONSTACK run on a stack of their own. oneDNN
-/// before 3.12 points the stack pointer into the heap while some f32 products run (its issue 4845):
-/// a handler that ran there would write over what other objects hold. The kernel gives signals that
-/// are sent to a process to its first thread wherever it can.
+/// before March 2026 points the stack pointer into the heap while some f32 products run (its issue
+/// 4845): a handler that ran there would write over what other objects hold. The kernel gives
+/// signals that are sent to a process to its first thread wherever it can.
 void take_own_signal_stack() {
   alignas(64) static std::array<char, 64 << 10> bytes;  // AMX registers alone take 8 KiB of it
   stack_t stack{};

@@ -76,7 +76,7 @@ int threads_of(const Context& context, const ProductKey& key) {
   if (multiplies_bf16()) return threads;
   constexpr int64_t kBlock = 64;
   const auto blocks = [](int64_t extent) { return (extent + kBlock - 1) / kBlock; };
-  return static_cast<int>(std::min<int64_t>(threads, blocks(key.rows) * blocks(key.n)));
+  return static_cast<int>(std::clamp<int64_t>(blocks(key.rows) * blocks(key.n), 1, threads));
 }
 
 bool makes_bf16_product() {
