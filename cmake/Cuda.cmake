@@ -60,8 +60,9 @@ foreach(flag -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter --expt-relaxed-const
   target_compile_options(memlong_flags INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:${flag}>)
 endforeach()
 target_compile_definitions(memlong_base INTERFACE MEMLONG_WITH_CUDA=1)
-# The runtime is linked in and looks for the driver when it is first called.
-set(MEMLONG_CUDA_LIBRARIES CUDA::cudart_static CUDA::cublasLt)
+# The runtime is linked in and looks for the driver when it is first called. cuBLASLt is loaded by
+# src/ops/cuda/blas_library.cpp when a GPU is used.
+set(MEMLONG_CUDA_LIBRARIES CUDA::cudart_static ${CMAKE_DL_LIBS})
 set(MEMLONG_HAS_CUDA ON)
 set(MEMLONG_CUDA_BUILT ON CACHE INTERNAL "for scripts/check_cuda_code.sh" FORCE)
 message(STATUS "CUDA: ${CUDAToolkit_VERSION} (${CMAKE_CUDA_COMPILER}) for ${CMAKE_CUDA_ARCHITECTURES}")

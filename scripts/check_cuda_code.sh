@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Whether the CUDA kernels of a build are compiled for every GPU that is supported: machine code for
-# sm_80 and sm_90, and PTX for what is newer. Where the build has no CUDA it says so, aloud, and
-# passes.
+# sm_80 and sm_90, and PTX for what is newer; and whether its programs start where CUDA's libraries are
+# not there. Where the build has no CUDA it says so, aloud, and passes.
 #   scripts/check_cuda_code.sh [BUILD]     default build/release
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -25,3 +25,9 @@ for kernel in "$root"/src/ops/cuda/*.cu; do
   count=$((count + 1))
 done
 say "$count files of CUDA kernels are compiled for sm_80 and sm_90, and as PTX"
+for program in "$build"/bin/memlong-*; do
+  if needed=$(readelf -d "$program" | grep -E 'NEEDED.*lib(cu|nv)'); then
+    die "${program#"$build/"} does not start without a library of CUDA: $needed"
+  fi
+done
+say "no program needs a library of CUDA to start"

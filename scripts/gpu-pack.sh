@@ -88,11 +88,12 @@ while read -r name path; do
   esac
 done < <(needed)
 cp -L /lib64/ld-linux-x86-64.so.2 "$work/libc/"
-# FAISS needs cuBLAS, all else cuBLASLt.
-for name in libcublasLt libcublas; do
-  readelf -d "$work"/bin/* | sed -n "s/.*\[\($name\.so\.[0-9]*\)\].*/\1/p" | sort -u | head -n 1
-done >"$work/cublas"
-grep -q cublasLt "$work/cublas" || die "the programs in $bin were built without CUDA"
+# cuBLASLt is loaded by its name; FAISS needs cuBLAS.
+{
+  grep -ao 'libcublasLt\.so\.[0-9]*' "$work/bin/memlong-bench" | sort -u | head -n 1 ||
+    die "the programs in $bin were built without CUDA"
+  readelf -d "$work"/bin/* | sed -n "s/.*\[\(libcublas\.so\.[0-9]*\)\].*/\1/p" | sort -u | head -n 1
+} >"$work/cublas"
 # A program takes the folder of the loader for its own where that was packed too.
 [[ ! -e $work/bin/libmemlong_faiss_gpu.so ]] || ln -s ../bin/libmemlong_faiss_gpu.so "$work/libc/"
 cp scripts/gpu-run.sh "$work/run"

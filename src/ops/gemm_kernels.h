@@ -18,4 +18,8 @@ template <>
 void gemm_kernel<Device::cuda>(Context& context, const TensorView& a, const TensorView& b,
                                const TensorView& out, const GemmOptions& options);
 
+/// Of GPUs: loads the library that multiplies there, if that is not done. Error{device}: it cannot
+/// be loaded. Thread-safe. Only builds with CUDA define it.
+void load_gemm_library();
+
 }  // namespace memlong::ops

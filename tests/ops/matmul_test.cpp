@@ -203,7 +203,7 @@ TEST_P(MatmulDType, BothAreWhatEachIs) {
             product_of(pack_weight_transposed(context, parts, GetParam())));
 }
 
-/// Blocks are packed in place where parts allow it, by way of a copy where they do not.
+/// Parts may end within a block.
 TEST_P(MatmulDType, EveryWayOfStackingGivesTheSame) {
   const DType dtype = GetParam();
   Context context;

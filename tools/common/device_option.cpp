@@ -1,6 +1,7 @@
 #include "tools/common/device_option.h"
 
 #include "common/error.h"
+#include "ops/gpu_library.h"
 
 namespace memlong::tools {
 namespace {
@@ -58,7 +59,12 @@ DeviceChoice choose_device(const DeviceRequest& request, const CudaDevices& foun
 DeviceChoice choose_device(const std::string& name) {
   const DeviceRequest request = parse_device(name);
   if (!kHasCuda || (!request.automatic && request.device == Device::cpu)) return {.name = "cpu"};
-  return choose_device(request, cuda_devices());
+  CudaDevices found = cuda_devices();
+  if (!found.devices.empty()) {
+    const std::string missing = ops::why_no_gpu_library();
+    if (!missing.empty()) found = {.devices = {}, .why_none = missing};
+  }
+  return choose_device(request, found);
 }
 
 }  // namespace memlong::tools

@@ -178,14 +178,6 @@ void run_product(Context& context, const ProductArgs& args) {
   if (apart) copy(context, out, args.out);
 }
 
-void reorder(OneDnn& onednn, const memory::desc& from, void* source, const memory::desc& to,
-             void* target) {
-  memory x(from, onednn.engine(), source);
-  memory out(to, onednn.engine(), target);
-  dnnl::reorder(x, out).execute(onednn.stream(), x, out);
-  onednn.stream().wait();
-}
-
 memory::data_type onednn_type(DType dtype) {
   MEMLONG_CHECK(dtype == DType::f32 || dtype == DType::bf16, "no oneDNN type");
   return dtype == DType::f32 ? memory::data_type::f32 : memory::data_type::bf16;

@@ -93,10 +93,6 @@ struct ProductArgs {
 /// take none. bf16 is widened (cpu/widened_product.h) where oneDNN does not multiply it.
 void run_product(Context& context, const ProductArgs& args);
 
-/// Copies between layouts, on as many threads as are set now.
-void reorder(OneDnn& onednn, const dnnl::memory::desc& from, void* source,
-             const dnnl::memory::desc& to, void* target);
-
 dnnl::memory::data_type onednn_type(DType dtype);
 /// Whether oneDNN multiplies bf16 on this processor: tried once in a process.
 bool multiplies_bf16();

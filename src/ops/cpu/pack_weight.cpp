@@ -5,8 +5,11 @@
 #include <string>
 #include <utility>
 
-#include "ops/copy.h"
+#include "ops/cpu/any_dtype.h"
+#include "ops/cpu/convert.h"
 #include "ops/cpu/onednn.h"
+#include "ops/cpu/weight_places.h"
+#include "ops/dispatch.h"
 #include "ops/matmul_kernels.h"
 #include "tensor/parallel.h"
 
@@ -14,10 +17,12 @@ namespace memlong::ops {
 namespace {
 
 using cpu::BlockedWeight;
+using cpu::WeightPlaces;
 using dnnl::memory;
 
 /// Of an element, on one thread.
-constexpr double kReorderNanoseconds = 0.3;
+constexpr double kElementNanoseconds = 0.5;
+constexpr int64_t kMostColumns = 256;
 
 bool padded(const memory::desc& layout) {
   const auto& dims = layout.data;
@@ -41,47 +46,45 @@ std::string describe(const memory::desc& layout) {
   return text.str();
 }
 
-bool readable(const TensorView& part) {
-  const auto address = reinterpret_cast<uintptr_t>(part.raw());
-  return part.dtype() != DType::f16 && address % dtype_size(part.dtype()) == 0;
-}
-
-/// Puts a matrix [rows, columns] at row `row` of the stack into its place among the blocks; false
-/// where that place does not begin or end with a block.
-bool pack_part(cpu::OneDnn& onednn, const TensorView& part, int64_t row, bool transposed,
-               const BlockedWeight& packed) {
-  const int64_t rows = part.dim(0);
+/// Puts a matrix at row `row` of the stack into its places.
+template <class From, class To>
+void pack_part(Context& context, const TensorView& part, int64_t row, const WeightPlaces& places,
+               To* out) {
+  const int64_t height = places.tile_rows();
+  const int64_t width = places.tile_columns();
+  const int64_t end = row + part.dim(0);
   const int64_t columns = part.dim(1);
-  const int64_t stride = std::max(part.stride(0), columns);  // one row may have any stride
-  const memory::dims dims = transposed ? memory::dims{rows, columns} : memory::dims{columns, rows};
-  const memory::dims offset = transposed ? memory::dims{row, 0} : memory::dims{0, row};
-  const memory::dims strides = transposed ? memory::dims{stride, 1} : memory::dims{1, stride};
-  const memory::desc to = packed.layout.submemory_desc(dims, offset, true);
-  if (to.is_zero()) return false;
-  const memory::desc from(dims, cpu::onednn_type(part.dtype()), strides);
-  cpu::reorder(onednn, from, part.raw(), to, packed.storage.view().raw());
-  return true;
+  const int64_t first_tile = row / height;
+  const int64_t down = (end + height - 1) / height - first_tile;
+  const int64_t across = (columns + width - 1) / width;
+  const auto* bytes = static_cast<const std::byte*>(part.raw());
+  const double work = kElementNanoseconds * static_cast<double>(height * width);
+  parallel_for(context, down * across, work, [&](int64_t tile) {
+    const int64_t top = (first_tile + tile / across) * height;
+    const int64_t left = tile % across * width;
+    const int64_t count = std::min(width, columns - left);
+    To* to = out + places.of_tile(top, left);
+    for (int64_t r = std::max(top, row); r < std::min(top + height, end); ++r) {
+      To piece[kMostColumns];
+      const int64_t element = (r - row) * part.stride(0) + left;
+      cpu::convert_row<From>(bytes + element * static_cast<int64_t>(sizeof(From)), piece, count);
+      const int64_t* place = places.in_tile(r - top);
+      for (int64_t i = 0; i < count; ++i) to[place[i]] = piece[i];
+    }
+  });
 }
 
-/// The parts stacked as [sum N_i, K] of `dtype`.
-Tensor stack(Context& context, std::span<const TensorView> parts, int64_t rows, DType dtype) {
-  Tensor stacked({rows, parts[0].dim(1)}, dtype);
+template <class To>
+void pack_parts(Context& context, std::span<const TensorView> parts, const WeightPlaces& places,
+                To* out) {
+  MEMLONG_CHECK(places.tile_columns() <= kMostColumns, "blocks wider than any that is known");
   int64_t row = 0;
   for (const TensorView& part : parts) {
-    copy(context, part, stacked.view().slice(0, row, row + part.dim(0)));
+    cpu::dispatch_any_float(part.dtype(), [&](auto from) {
+      pack_part<decltype(from), To>(context, part, row, places, out);
+    });
     row += part.dim(0);
   }
-  return stacked;
-}
-
-bool pack_each(cpu::OneDnn& onednn, std::span<const TensorView> parts, bool transposed,
-               const BlockedWeight& packed) {
-  int64_t row = 0;
-  for (const TensorView& part : parts) {
-    if (!readable(part) || !pack_part(onednn, part, row, transposed, packed)) return false;
-    row += part.dim(0);
-  }
-  return true;
 }
 
 }  // namespace
@@ -96,10 +99,9 @@ std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
   const int64_t k = options.transposed ? rows : columns;
   auto packed = std::make_shared<BlockedWeight>(n, k, dtype, Device::cpu);
   cpu::guarded("cannot pack a weight", [&] {
-    auto& onednn = context.extension<cpu::OneDnn>();
     {
       const cpu::ThreadCount all(loop_threads(context));
-      packed->layout = onednn.blocked_layout(n, k, dtype);
+      packed->layout = context.extension<cpu::OneDnn>().blocked_layout(n, k, dtype);
     }
     packed->blocks = cpu::bf16_blocks(packed->layout);
     const Shape size{static_cast<int64_t>(packed->layout.get_size())};
@@ -111,11 +113,11 @@ std::shared_ptr<const PackedWeight::Impl> pack_weight_kernel<Device::cpu>(
       packed->storage =
           padded(packed->layout) ? Tensor::zeros(size, DType::u8) : Tensor(size, DType::u8);
     }
-    const double work = kReorderNanoseconds * static_cast<double>(rows * columns);
-    const cpu::ThreadCount threads(threads_for(context, work));
-    if (pack_each(onednn, parts, options.transposed, *packed)) return;
-    const Tensor stacked = stack(context, parts, rows, dtype);
-    MEMLONG_CHECK(pack_part(onednn, stacked, 0, options.transposed, *packed), "weights do not fit");
+    const WeightPlaces places(packed->layout, options.transposed);
+    dispatch_float(dtype, [&](auto to) {
+      auto* out = static_cast<decltype(to)*>(packed->storage.view().raw());
+      pack_parts(context, parts, places, out);
+    });
   });
   return packed;
 }

@@ -6,14 +6,14 @@
 namespace memlong::ops {
 
 Blas::Blas() : workspace_(cuda::allocate(kWorkspaceBytes, "the workspace of matrix products")) {
-  check_blas(cublasLtCreate(&handle_), "start");
+  check_blas(blas_library().create(&handle_), "start");
 }
 
-Blas::~Blas() { cublasLtDestroy(handle_); }
+Blas::~Blas() { blas_library().destroy(handle_); }
 
 void check_blas(cublasStatus_t status, const std::string& what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  fail(ErrorKind::device, "cuBLASLt: " + what + ": " + cublasLtGetStatusName(status));
+  fail(ErrorKind::device, "cuBLASLt: " + what + ": " + blas_library().status_name(status));
 }
 
 }  // namespace memlong::ops

@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cstddef>
-#include <cublasLt.h>
 #include <memory>
 #include <string>
+
+#include "ops/cuda/blas_library.h"
 
 namespace memlong::ops {
 

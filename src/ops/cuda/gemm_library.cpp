@@ -23,15 +23,15 @@ template <auto kDestroy>
 struct Destroy {
   template <class T>
   void operator()(T* made) const {
-    kDestroy(made);
+    (blas_library().*kDestroy)(made);
   }
 };
 using Layout = std::unique_ptr<std::remove_pointer_t<cublasLtMatrixLayout_t>,
-                               Destroy<cublasLtMatrixLayoutDestroy>>;
+                               Destroy<&BlasLibrary::drop_layout>>;
 using Description = std::unique_ptr<std::remove_pointer_t<cublasLtMatmulDesc_t>,
-                                    Destroy<cublasLtMatmulDescDestroy>>;
+                                    Destroy<&BlasLibrary::drop_description>>;
 using Preference = std::unique_ptr<std::remove_pointer_t<cublasLtMatmulPreference_t>,
-                                   Destroy<cublasLtMatmulPreferenceDestroy>>;
+                                   Destroy<&BlasLibrary::drop_preference>>;
 
 /// What a choice depends on.
 struct CallKey {
@@ -95,7 +95,7 @@ cudaDataType_t library_type(DType dtype) { return dtype == DType::f32 ? CUDA_R_3
 Layout layout_of(const CallKey::Part& part, DType dtype) {
   cublasLtMatrixLayout_t made = nullptr;
   check_blas(
-      cublasLtMatrixLayoutCreate(&made, library_type(dtype), static_cast<uint64_t>(part.rows),
+      blas_library().make_layout(&made, library_type(dtype), static_cast<uint64_t>(part.rows),
                                  static_cast<uint64_t>(part.columns), part.leading),
       "layout");
   return Layout(made);
@@ -103,13 +103,13 @@ Layout layout_of(const CallKey::Part& part, DType dtype) {
 
 template <class T>
 void set(const Description& description, cublasLtMatmulDescAttributes_t which, const T& value) {
-  check_blas(cublasLtMatmulDescSetAttribute(description.get(), which, &value, sizeof(value)),
+  check_blas(blas_library().set_description(description.get(), which, &value, sizeof(value)),
              "attribute of a product");
 }
 
 template <class T>
 void set(const Preference& preference, cublasLtMatmulPreferenceAttributes_t which, const T& value) {
-  check_blas(cublasLtMatmulPreferenceSetAttribute(preference.get(), which, &value, sizeof(value)),
+  check_blas(blas_library().set_preference(preference.get(), which, &value, sizeof(value)),
              "attribute of a search");
 }
 
@@ -120,7 +120,7 @@ void set_bias(const Description& description, const float* bias) {
 /// `bias`: null where none is added.
 Description describe(const CallKey& key, const float* bias) {
   cublasLtMatmulDesc_t made = nullptr;
-  check_blas(cublasLtMatmulDescCreate(&made, CUBLAS_COMPUTE_32F, CUDA_R_32F), "product");
+  check_blas(blas_library().make_description(&made, CUBLAS_COMPUTE_32F, CUDA_R_32F), "product");
   Description description(made);
   const auto operation = [](bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
   set(description, CUBLASLT_MATMUL_DESC_TRANSA, operation(key.left.transposed));
@@ -134,7 +134,7 @@ Description describe(const CallKey& key, const float* bias) {
 
 Preference preference_for(const CallKey& key) {
   cublasLtMatmulPreference_t made = nullptr;
-  check_blas(cublasLtMatmulPreferenceCreate(&made), "search");
+  check_blas(blas_library().make_preference(&made), "search");
   Preference preference(made);
   set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, Blas::kWorkspaceBytes);
   constexpr uint32_t kReductions =
@@ -161,7 +161,7 @@ bool choose(const Blas& blas, const CallKey& key, Plan& plan) {
   const Preference preference = preference_for(key);
   cublasLtMatmulHeuristicResult_t found{};
   int count = 0;
-  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+  const cublasStatus_t status = blas_library().find_algorithm(
       blas.handle(), plan.description.get(), plan.left.get(), plan.right.get(), plan.out.get(),
       plan.out.get(), preference.get(), 1, &found, &count);
   const bool none =
@@ -212,12 +212,12 @@ bool library_gemm(Context& context, const GemmCall& call) {
   if (plan.adds_bias) set_bias(plan.description, call.bias);
   const float one = 1.0F;
   const float before = call.accumulate ? 1.0F : 0.0F;
-  check_blas(
-      cublasLtMatmul(blas.handle(), plan.description.get(), &one, call.left.data, plan.left.get(),
-                     call.right.data, plan.right.get(), &before, call.out.data, plan.out.get(),
-                     call.out.data, plan.out.get(), &plan.algorithm, blas.workspace(),
-                     Blas::kWorkspaceBytes, cuda::stream_of(context)),
-      name_of(key));
+  check_blas(blas_library().matmul(blas.handle(), plan.description.get(), &one, call.left.data,
+                                   plan.left.get(), call.right.data, plan.right.get(), &before,
+                                   call.out.data, plan.out.get(), call.out.data, plan.out.get(),
+                                   &plan.algorithm, blas.workspace(), Blas::kWorkspaceBytes,
+                                   cuda::stream_of(context)),
+             name_of(key));
   return call.bias == nullptr || plan.adds_bias;
 }
 

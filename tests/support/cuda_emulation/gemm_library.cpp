@@ -1,6 +1,7 @@
 // Plain loops for what cuBLASLt does. They only know what the call says, as the library does.
 #include "ops/cuda/gemm_library.h"
 
+#include "ops/gemm_kernels.h"
 #include "support/cuda_emulation/emulation.h"
 #include "support/cuda_emulation/include/cuda_api.h"
 
@@ -50,6 +51,8 @@ void multiply(const GemmCall& call) {
 }
 
 }  // namespace
+
+void load_gemm_library() {}
 
 bool library_gemm(Context& context, const GemmCall& given) {
   GemmCall call = given;
