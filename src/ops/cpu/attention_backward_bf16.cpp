@@ -85,9 +85,10 @@ void Bf16BackwardProducts::weigh(const RowTerms& terms, int64_t columns, int64_t
         slope[j] = weight[j] * (load(raw_slopes_ + at) - lanes.delta);
       }
       const auto write = [&](VecWord halves, bf16* to) {
-        std::memcpy(static_cast<void*>(to + i * row_stride_ + row), &halves, 32);
+        std::memcpy(static_cast<void*>(to + i * row_stride_ + row), &halves, sizeof(halves) / 2);
         std::memcpy(static_cast<void*>(to + (i + 1) * row_stride_ + row),
-                    reinterpret_cast<const char*>(&halves) + 32, 32);
+                    reinterpret_cast<const char*>(&halves) + sizeof(halves) / 2,
+                    sizeof(halves) / 2);
       };
       write(round_halves(weight[0], weight[1]), weights_);
       const VecWord halves = round_halves(slope[0], slope[1]);

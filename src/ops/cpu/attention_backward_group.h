@@ -184,7 +184,7 @@ class GroupBackward {
     const float* sums = products_.dq(packed_ + i * block_floats(plan_));
     for (int64_t first = 0; first < rows.count(); first += kLanes) {
       for (int64_t d = 0; d < dim(plan_); d += kLanes) {
-        VecWord square[16];
+        VecWord square[kLanes];
         for (int64_t j = 0; j < kLanes; ++j) {
           square[j] =
               bits_as<VecWord>(load(sums + (d + j) * stride_ + first) * args_.forward.scale);

@@ -10,7 +10,7 @@ KeyRows<bf16> left_rows(const KeyRows<bf16>& rows, int64_t begin, int64_t count,
   const int64_t stride = bf16_extent(dim);
   if (padded == count && stride == dim) return {rows.row(begin), rows.stride};
   for (int64_t i = 0; i < padded; ++i) {
-    for (int64_t d = 0; d < stride; d += kBf16Square) {
+    for (int64_t d = 0; d < stride; d += 2 * kLanes) {
       const VecWord words = i < count ? load_words(rows.row(begin + i) + d, dim - d) : VecWord{};
       std::memcpy(static_cast<void*>(buffer + i * stride + d), &words, sizeof(words));
     }
@@ -20,19 +20,20 @@ KeyRows<bf16> left_rows(const KeyRows<bf16>& rows, int64_t begin, int64_t count,
 
 void turn_rows(const KeyRows<bf16>& rows, int64_t begin, int64_t count, int64_t dim, bf16* to,
                int64_t stride) {
-  for (int64_t i = 0; i < count; i += kBf16Square) {
+  for (int64_t i = 0; i < bf16_extent(count); i += 2 * kLanes) {
     for (int64_t d = 0; d < bf16_extent(dim); d += kLanes) {
       const int64_t left = dim - d;
       const auto halves = [&](int64_t at) {
         return at < count && left > 0 ? load_halves(rows.row(begin + at) + d, left) : VecWord{};
       };
-      VecWord pairs[16];
+      VecWord pairs[kLanes];
       for (int64_t pair = 0; pair < kLanes; ++pair) {
         pairs[pair] = halves(i + 2 * pair) | (halves(i + 2 * pair + 1) << 16);
       }
       transpose(pairs);
       for (int64_t lane = 0; lane < kLanes; ++lane) {
-        std::memcpy(static_cast<void*>(to + (d + lane) * stride + i), &pairs[lane], 64);
+        std::memcpy(static_cast<void*>(to + (d + lane) * stride + i), &pairs[lane],
+                    sizeof(VecWord));
       }
     }
   }
@@ -56,7 +57,7 @@ void turn_pairs(std::span<const bf16* const> rows, int64_t dim, uint32_t* to, in
   const auto count = static_cast<int64_t>(rows.size());
   for (int64_t i = 0; i < bf16_extent(count); i += kLanes) {
     for (int64_t d = 0; d < bf16_extent(dim); d += 2 * kLanes) {
-      VecWord words[16];
+      VecWord words[kLanes];
       for (int64_t lane = 0; lane < kLanes; ++lane) {
         const int64_t at = i + lane;
         words[lane] =

@@ -18,7 +18,7 @@ namespace memlong::ops::cpu {
 
 inline int64_t bf16_extent(int64_t count) { return round_up(count, kBf16Square); }
 
-/// Thirty-two elements; those past `count` are zero and not read.
+/// 2 kLanes elements; those past `count` are zero and not read.
 inline VecWord load_words(const bf16* from, int64_t count) {
   VecWord words{};
   if (count >= 2 * kLanes) {
@@ -34,7 +34,7 @@ inline VecWord load_words(const bf16* from, int64_t count) {
   return words;
 }
 
-/// Rounded to nearest even: sixteen elements of `low`, then sixteen of `high`.
+/// Rounded to nearest even: the elements of `low`, then those of `high`.
 inline VecWord round_halves(Vec low, Vec high) {
 #if defined(__AVX512BF16__)
   return bits_as<VecWord>(_mm512_cvtne2ps_pbh(bits_as<__m512>(high), bits_as<__m512>(low)));
@@ -48,12 +48,14 @@ inline VecWord round_halves(Vec low, Vec high) {
 #endif
 }
 
-/// Element i and element 16 + i become word i.
+/// Element i and element kLanes + i become word i.
 inline VecWord interleave(VecWord halves) {
-  using Halves = uint16_t __attribute__((vector_size(64)));
-  constexpr Halves kOrder = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                             8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-  return bits_as<VecWord>(__builtin_shuffle(bits_as<Halves>(halves), kOrder));
+  using Halves = uint16_t __attribute__((vector_size(4 * kLanes)));
+  const Halves order = []<int... L>(std::integer_sequence<int, L...>) {
+    return Halves{(L % 2 == 0 ? L / 2 : kLanes + L / 2)...};
+  }
+  (std::make_integer_sequence<int, 2 * kLanes>());
+  return bits_as<VecWord>(__builtin_shuffle(bits_as<Halves>(halves), order));
 }
 
 /// Rows [begin, begin + count) as a left operand [count, dim]: in place where they fit, else copied

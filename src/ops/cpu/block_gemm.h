@@ -16,6 +16,10 @@ struct Left {
 
 namespace detail {
 
+/// Sums of so many rows and vectors fit into the registers, beside what they are made of.
+inline constexpr int kTileRows = kLanes == 16 ? 4 : 6;
+inline constexpr int kTileVectors = kLanes == 16 ? 4 : 2;
+
 /// R rows by V vectors, kept in registers over the whole depth.
 template <int R, int V>
 void tile(Left a, const float* b, int64_t ldb, int64_t depth, float* c, int64_t ldc,
@@ -44,7 +48,9 @@ void panel(Left a, const float* b, int64_t ldb, int64_t depth, float* c, int64_t
            bool accumulate) {
   int64_t m = 0;
   const auto at = [&](int64_t row) { return Left{a.data + row * a.row, a.row, a.depth}; };
-  for (; m + 4 <= rows; m += 4) tile<4, V>(at(m), b, ldb, depth, c + m * ldc, ldc, accumulate);
+  for (; m + kTileRows <= rows; m += kTileRows) {
+    tile<kTileRows, V>(at(m), b, ldb, depth, c + m * ldc, ldc, accumulate);
+  }
   for (; m + 2 <= rows; m += 2) tile<2, V>(at(m), b, ldb, depth, c + m * ldc, ldc, accumulate);
   for (; m < rows; ++m) tile<1, V>(at(m), b, ldb, depth, c + m * ldc, ldc, accumulate);
 }
@@ -55,8 +61,9 @@ void panel(Left a, const float* b, int64_t ldb, int64_t depth, float* c, int64_t
 inline void block_gemm(Left a, const float* b, int64_t ldb, int64_t depth, float* c, int64_t ldc,
                        int64_t rows, int64_t columns, bool accumulate) {
   int64_t n = 0;
-  for (; n + 4 * kLanes <= columns; n += 4 * kLanes) {
-    detail::panel<4>(a, b + n, ldb, depth, c + n, ldc, rows, accumulate);
+  constexpr int kWide = detail::kTileVectors;
+  for (; n + kWide * kLanes <= columns; n += kWide * kLanes) {
+    detail::panel<kWide>(a, b + n, ldb, depth, c + n, ldc, rows, accumulate);
   }
   for (; n + 2 * kLanes <= columns; n += 2 * kLanes) {
     detail::panel<2>(a, b + n, ldb, depth, c + n, ldc, rows, accumulate);

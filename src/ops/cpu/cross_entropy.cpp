@@ -18,12 +18,10 @@ constexpr float kLowest = -std::numeric_limits<float>::infinity();
 /// So many terms are summed in f32 before they join the sum in double.
 constexpr int64_t kSumBlock = 4096;
 
-constexpr VecInt kLaneIds = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-
 /// The first `count` elements, then -inf.
 Vec load_logits(const float* x, int64_t count) {
   if (count >= kLanes) return cpu::load(x);
-  const VecInt inside = kLaneIds < static_cast<int32_t>(count);
+  const VecInt inside = cpu::lane_ids() < static_cast<int32_t>(count);
   return inside ? cpu::load_part(x, count) : cpu::broadcast(kLowest);
 }
 
@@ -35,7 +33,7 @@ struct Largest {
 Largest largest_of(const float* x, int64_t count) {
   Vec best = cpu::broadcast(kLowest);
   VecInt at{};
-  VecInt here = kLaneIds;
+  VecInt here = cpu::lane_ids();
   for (int64_t v = 0; v < count; v += kLanes, here += static_cast<int32_t>(kLanes)) {
     const Vec value = load_logits(x + v, count - v);
     const VecInt better = value > best;

@@ -70,9 +70,10 @@ void add_values_at(const float (*weights)[kThinKeys], const KeyRows<T>& v, int64
 template <int R, class T>
 void add_values(const float (*weights)[kThinKeys], const KeyRows<T>& v, int64_t begin,
                 int64_t count, int64_t dim, float (*sums)[kMaxHeadDim]) {
+  constexpr int kWide = kLanes == 16 ? 4 : 2;  // what registers have room for
   int64_t d = 0;
-  for (; d + 4 * kLanes <= dim; d += 4 * kLanes) {
-    add_values_at<R, 4>(weights, v, begin, count, d, 0, sums);
+  for (; d + kWide * kLanes <= dim; d += kWide * kLanes) {
+    add_values_at<R, kWide>(weights, v, begin, count, d, 0, sums);
   }
   for (; d < dim; d += kLanes) {
     add_values_at<R, 1>(weights, v, begin, count, d, dim - d, sums);

@@ -1,4 +1,4 @@
-// A 16 x 16 square of 32-bit words turned in registers.
+// A square of 32-bit words, of as many rows as a vector has lanes, turned in registers.
 #pragma once
 
 #include <array>
@@ -9,29 +9,31 @@
 namespace memlong::ops::cpu {
 namespace detail {
 
+inline constexpr int kCount = kLanes;
+
 /// Lane l of the first result is b's lane l - S where l has bit S, else a's lane l.
 template <int S, int... L>
 VecInt low_mask(std::integer_sequence<int, L...> /*lanes*/) {
-  return VecInt{((L & S) != 0 ? 16 + L - S : L)...};
+  return VecInt{((L & S) != 0 ? kCount + L - S : L)...};
 }
 template <int S, int... L>
 VecInt high_mask(std::integer_sequence<int, L...> /*lanes*/) {
-  return VecInt{((L & S) != 0 ? 16 + L : L + S)...};
+  return VecInt{((L & S) != 0 ? kCount + L : L + S)...};
 }
 
 template <int S>
 VecWord low_half(VecWord a, VecWord b) {
-  return __builtin_shuffle(a, b, low_mask<S>(std::make_integer_sequence<int, 16>()));
+  return __builtin_shuffle(a, b, low_mask<S>(std::make_integer_sequence<int, kCount>()));
 }
 template <int S>
 VecWord high_half(VecWord a, VecWord b) {
-  return __builtin_shuffle(a, b, high_mask<S>(std::make_integer_sequence<int, 16>()));
+  return __builtin_shuffle(a, b, high_mask<S>(std::make_integer_sequence<int, kCount>()));
 }
 
 /// Swaps the off-diagonal squares of side S.
 template <int S>
-void exchange(VecWord (&rows)[16]) {
-  for (int i = 0; i < 16; ++i) {
+void exchange(VecWord (&rows)[kLanes]) {
+  for (int i = 0; i < kCount; ++i) {
     if ((i & S) != 0) continue;
     const VecWord a = rows[i];
     const VecWord b = rows[i + S];
@@ -51,7 +53,7 @@ Vec fold(Vec x, Vec y) {
 /// Of rows i, i + S, i + 2 S, ...: folded as soon as two of them are there, so that few are alive.
 template <int S, int R, class Fn>
 [[gnu::always_inline]] inline std::array<Vec, R> folded(const Fn& row, int64_t i) {
-  if constexpr (S == 16) {
+  if constexpr (S == kCount) {
     return row(i);
   } else {
     std::array<Vec, R> low = folded<2 * S, R>(row, i);
@@ -63,14 +65,14 @@ template <int S, int R, class Fn>
 
 }  // namespace detail
 
-inline void transpose(VecWord (&rows)[16]) {
-  detail::exchange<8>(rows);
-  detail::exchange<4>(rows);
+inline void transpose(VecWord (&rows)[kLanes]) {
+  if constexpr (kLanes > 8) detail::exchange<8>(rows);
+  if constexpr (kLanes > 4) detail::exchange<4>(rows);
   detail::exchange<2>(rows);
   detail::exchange<1>(rows);
 }
 
-/// row(i) gives R vectors for each i below 16; lane i of result r is the sum of the r-th.
+/// row(i) gives R vectors for each i below kLanes; lane i of result r is the sum of the r-th.
 template <int R, class Fn>
 [[gnu::always_inline]] inline std::array<Vec, R> sums_of(const Fn& row) {
   return detail::folded<1, R>(row, 0);

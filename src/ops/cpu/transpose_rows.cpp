@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kTaskRows = 256;
 constexpr int64_t kTaskColumns = 64;
 
-/// A row of 16 words of out holds so many rows of x.
+/// A row of kLanes words of out holds so many rows of x.
 template <class T>
 constexpr int64_t kRows = static_cast<int64_t>(kLanes * sizeof(float) / sizeof(T));
 

@@ -1,9 +1,11 @@
-// Sixteen floats at a time, in the compiler's vector extension: one AVX-512 register, or as many
-// smaller ones as the machine needs.
+// As many floats at a time as a register has, in the compiler's vector extension: sixteen with
+// AVX-512, eight with AVX, else four. (Of vectors wider than its registers the compiler makes code
+// that goes through memory, some ten times slower.)
 #pragma once
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #if defined(__AVX512BW__)
 #include <immintrin.h>
 #endif
@@ -12,11 +14,17 @@
 
 namespace memlong::ops::cpu {
 
+#if defined(__AVX512F__)
 inline constexpr int64_t kLanes = 16;
-using Vec = float __attribute__((vector_size(64)));
-using VecInt = int32_t __attribute__((vector_size(64)));
-using VecWord = uint32_t __attribute__((vector_size(64)));
-using VecHalf = uint16_t __attribute__((vector_size(32)));
+#elif defined(__AVX__)
+inline constexpr int64_t kLanes = 8;
+#else
+inline constexpr int64_t kLanes = 4;
+#endif
+using Vec = float __attribute__((vector_size(4 * kLanes)));
+using VecInt = int32_t __attribute__((vector_size(4 * kLanes)));
+using VecWord = uint32_t __attribute__((vector_size(4 * kLanes)));
+using VecHalf = uint16_t __attribute__((vector_size(2 * kLanes)));
 
 template <class To, class From>
 To bits_as(const From& from) {
@@ -26,11 +34,17 @@ To bits_as(const From& from) {
   return to;
 }
 
+/// 0, 1, 2, ...
+inline VecInt lane_ids() {
+  return []<int... L>(std::integer_sequence<int, L...>) { return VecInt{L...}; }
+  (std::make_integer_sequence<int, kLanes>());
+}
+
 inline Vec broadcast(float value) { return value - Vec{}; }
 inline Vec max(Vec a, Vec b) { return a > b ? a : b; }
 inline int64_t round_up(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 
-/// The bits of sixteen half-wide floats, widened; elements past `count` are zero and not read.
+/// The bits of kLanes half-wide floats, widened; elements past `count` are zero and not read.
 inline VecWord load_halves(const void* from, int64_t count = kLanes) {
   VecHalf halves{};
   if (count >= kLanes) {
@@ -87,7 +101,7 @@ void store_part(T* to, Vec value, int64_t count) {
 }
 
 inline float max_of(Vec v) {
-  for (int step = 8; step > 0; step /= 2) {
+  for (int step = kLanes / 2; step > 0; step /= 2) {
     Vec other;
     for (int i = 0; i < kLanes; ++i) other[i] = v[(i + step) % kLanes];
     v = max(v, other);
@@ -96,7 +110,7 @@ inline float max_of(Vec v) {
 }
 
 inline float sum_of(Vec v) {
-  for (int step = 8; step > 0; step /= 2) {
+  for (int step = kLanes / 2; step > 0; step /= 2) {
     Vec other;
     for (int i = 0; i < kLanes; ++i) other[i] = v[(i + step) % kLanes];
     v += other;
