@@ -22,13 +22,14 @@ constexpr size_t kGuardBytes = 4096;
 }  // namespace
 
 // makecontext (slow, it asks the kernel for the signal mask) only starts a fiber; _setjmp and
-// _longjmp change between started ones. Under the address sanitizer, which wants to know about
-// every change of stacks, swapcontext does all.
+// _longjmp change between started ones, and one that has come to its end goes on from there. Under
+// the address sanitizer, which wants to know about every change of stacks, swapcontext does all.
 struct Fiber {
   Fibers* owner = nullptr;
   size_t index = 0;
   char* stack = nullptr;
   bool started = false;
+  bool ended = false;  ///< the body; what comes next is the next one
   ucontext_t context{};
   ucontext_t caller{};
   jmp_buf here{};
@@ -45,6 +46,7 @@ struct Fiber {
 #endif
     for (;;) {
       fiber->owner->body_(fiber->index);
+      fiber->ended = true;
       fiber->owner->suspend();
     }
   }
@@ -82,8 +84,11 @@ Fibers::~Fibers() { munmap(stacks_, kMost * kStackBytes); }
 void Fibers::start(size_t count, std::function<void(size_t)> body) {
   body_ = std::move(body);
   for (size_t i = 0; i < count; ++i) {
-    fibers_[i]->started = false;
-    fibers_[i]->make();
+    if (!fibers_[i]->ended) {
+      fibers_[i]->started = false;
+      fibers_[i]->make();
+    }
+    fibers_[i]->ended = false;
   }
 }
 

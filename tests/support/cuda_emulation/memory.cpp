@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <signal.h>
 #include <sys/mman.h>
@@ -107,9 +108,10 @@ void release(void* data) {
 
 bool is_device_pointer(const void* pointer) {
   const auto* at = static_cast<const std::byte*>(pointer);
-  return std::ranges::any_of(memory().regions, [&](const auto& entry) {
-    return entry.first <= at && at <= entry.first + entry.second.used;
-  });
+  const auto behind = memory().regions.upper_bound(const_cast<std::byte*>(at));
+  if (behind == memory().regions.begin()) return false;
+  const auto& [data, region] = *std::prev(behind);
+  return at <= data + region.used;
 }
 
 void memory_left(size_t* free, size_t* total) {
