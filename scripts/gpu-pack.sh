@@ -90,7 +90,7 @@ done < <(needed)
 cp -L /lib64/ld-linux-x86-64.so.2 "$work/libc/"
 # cuBLASLt is loaded by its name; FAISS needs cuBLAS.
 {
-  grep -ao 'libcublasLt\.so\.[0-9]*' "$work/bin/memlong-bench" | sort -u | head -n 1 ||
+  LC_ALL=C grep -aoP 'libcublasLt\.so\.[0-9]+(?=\x00)' "$work/bin/memlong-bench" | sort -u ||
     die "the programs in $bin were built without CUDA"
   readelf -d "$work"/bin/* | sed -n "s/.*\[\(libcublas\.so\.[0-9]*\)\].*/\1/p" | sort -u | head -n 1
 } >"$work/cublas"

@@ -8,6 +8,9 @@
 namespace memlong::ops {
 namespace {
 
+/// Whole among the program's data, where scripts/gpu-pack.sh reads it.
+[[gnu::used]] constexpr char kFile[] = MEMLONG_CUBLASLT;
+
 template <class Function>
 void find(void* library, const char* name, Function& function) {
   function = reinterpret_cast<Function>(dlsym(library, name));
@@ -48,7 +51,7 @@ BlasLibrary load_blas_library(std::span<const std::string> files) {
 }
 
 const BlasLibrary& blas_library() {
-  static const std::string files[] = {MEMLONG_CUBLASLT, MEMLONG_CUDA_FOLDER "/" MEMLONG_CUBLASLT};
+  static const std::string files[] = {kFile, MEMLONG_CUDA_FOLDER "/" MEMLONG_CUBLASLT};
   static const BlasLibrary library = load_blas_library(files);
   return library;
 }
