@@ -119,7 +119,7 @@ void Block::wait(State state, uint64_t epoch, const std::source_location& at) {
   thread.state = state;
   thread.epoch = epoch;
   thread.at = at;
-  while (!can_run(thread)) fibers_.suspend();
+  fibers_.suspend();  // until it can run
   thread.state = State::ready;
 }
 
@@ -191,13 +191,16 @@ void Block::copy_async_commit() {
 }
 
 void Block::copy_async_wait(size_t groups_left) {
-  std::deque<std::vector<AsyncCopy>>& groups = threads_[current_].groups;
-  for (; groups.size() > groups_left; groups.pop_front()) {
-    for (const AsyncCopy& copy : groups.front()) {
+  std::vector<std::vector<AsyncCopy>>& groups = threads_[current_].groups;
+  if (groups.size() <= groups_left) return;
+  const auto end = groups.end() - static_cast<std::ptrdiff_t>(groups_left);
+  for (auto group = groups.begin(); group != end; ++group) {
+    for (const AsyncCopy& copy : *group) {
       std::memset(copy.to, 0, copy.bytes);
       std::memcpy(copy.to, copy.from, copy.valid_bytes);
     }
   }
+  groups.erase(groups.begin(), end);
 }
 
 void set_order(const Order& order) { Block::instance().set_order(order); }

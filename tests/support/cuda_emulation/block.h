@@ -1,7 +1,6 @@
 // One block of threads on the processor; emulation.h says how they run.
 #pragma once
 
-#include <deque>
 #include <exception>
 #include <memory>
 #include <typeindex>
@@ -51,7 +50,7 @@ class Block {
     std::source_location at;
     int waits = 0;  ///< for earlier kernels
     std::vector<AsyncCopy> open;
-    std::deque<std::vector<AsyncCopy>> groups;
+    std::vector<std::vector<AsyncCopy>> groups;
   };
   struct Warp {
     uint64_t epoch = 0;

@@ -1,6 +1,9 @@
 // Plain loops for what cuBLASLt does. They only know what the call says, as the library does.
 #include "ops/cuda/gemm_library.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "ops/gemm_kernels.h"
 #include "support/cuda_emulation/emulation.h"
 #include "support/cuda_emulation/include/cuda_api.h"
@@ -32,20 +35,32 @@ bool adds_no_bias(const GemmCall& call, size_t element) {
   return call.out.rows == 1 || call.out.columns == 1 || narrow(call.left) || narrow(call.right);
 }
 
+/// Each element is a sum in the order of depth; the elements of a column are added up side by side.
 template <class In, class Out>
 void multiply(const GemmCall& call) {
   const int64_t depth = call.left.transposed ? call.left.rows : call.left.columns;
+  const int64_t rows = call.out.rows;
+  std::vector<float> left(static_cast<size_t>(depth * rows));  // [depth, rows]
+  for (int64_t k = 0; k < depth; ++k) {
+    for (int64_t row = 0; row < rows; ++row) {
+      left[static_cast<size_t>(k * rows + row)] = element<In>(call.left, row, k);
+    }
+  }
+  std::vector<float> sums(static_cast<size_t>(rows));
   for (int64_t column = 0; column < call.out.columns; ++column) {
-    for (int64_t row = 0; row < call.out.rows; ++row) {
-      float sum = 0.0F;
-      for (int64_t k = 0; k < depth; ++k) {
-        sum += element<In>(call.left, row, k) * element<In>(call.right, k, column);
-      }
+    std::ranges::fill(sums, 0.0F);
+    for (int64_t k = 0; k < depth; ++k) {
+      const float factor = element<In>(call.right, k, column);
+      const float* from = left.data() + k * rows;
+      for (int64_t row = 0; row < rows; ++row) sums[static_cast<size_t>(row)] += from[row] * factor;
+    }
+    auto* out = static_cast<Out*>(call.out.data) + column * call.out.leading;
+    for (int64_t row = 0; row < rows; ++row) {
+      float sum = sums[static_cast<size_t>(row)];
       if (call.bias != nullptr) sum += call.bias[row];
-      Out& out = static_cast<Out*>(call.out.data)[column * call.out.leading + row];
       // What is not added to is not read: it may be NaN.
-      if (call.accumulate) sum += static_cast<float>(out);
-      out = static_cast<Out>(sum);
+      if (call.accumulate) sum += static_cast<float>(out[row]);
+      out[row] = static_cast<Out>(sum);
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <vector>
 
 #include "support/cuda_emulation/include/cuda_device.h"
 #include "support/cuda_emulation/large_run.h"
@@ -23,13 +24,16 @@ size_t round_up(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * 
 struct Region {
   std::byte* begin = nullptr;  ///< of its pages
   size_t bytes = 0;            ///< of its pages, the guard page not counted
+  std::byte* data = nullptr;   ///< what was given out
   size_t used = 0;             ///< what was asked for
+  bool open = false;
 };
 
 struct Memory {
   std::map<std::byte*, Region> regions;  ///< by what was given out
+  std::vector<Region*> opened;           ///< with room for all
   size_t taken = 0;
-  int open = 0;
+  int open = 0;  ///< DeviceAccess that exist
 };
 
 Memory& memory() {
@@ -37,22 +41,42 @@ Memory& memory() {
   return instance;
 }
 
-void protect(int access) {
-  for (const auto& [data, region] : memory().regions) mprotect(region.begin, region.bytes, access);
+/// Opens what an address lies in. Whoever touches it does so then: of hundreds of allocations a
+/// kernel reads a few.
+bool open_region(const std::byte* at) {
+  const auto holds = [&](const Region& r) { return at >= r.begin && at < r.begin + r.bytes; };
+  auto region = memory().regions.upper_bound(const_cast<std::byte*>(at));
+  if (region == memory().regions.end() || !holds(region->second)) {
+    if (region == memory().regions.begin()) return false;
+    --region;
+  }
+  if (!holds(region->second) || region->second.open) return false;
+  region->second.open = true;
+  memory().opened.push_back(&region->second);
+  return mprotect(region->second.begin, region->second.bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
+void close_regions() {
+  for (Region* region : memory().opened) {
+    mprotect(region->begin, region->bytes, PROT_NONE);
+    region->open = false;
+  }
+  memory().opened.clear();
 }
 
 /// What lies around an allocation in its own pages must be as it was filled.
-void check(std::byte* data, const Region& region) {
+void check(const Region& region) {
   const auto untouched = [](std::byte b) { return b == std::byte{0xFF}; };
-  if (!std::all_of(region.begin, data, untouched) ||
-      !std::all_of(data + region.used, region.begin + region.bytes, untouched)) {
+  if (!std::all_of(region.begin, region.data, untouched) ||
+      !std::all_of(region.data + region.used, region.begin + region.bytes, untouched)) {
     report("a kernel wrote outside an allocation of " + std::to_string(region.used) + " bytes");
   }
 }
 
 void fault(int, siginfo_t* info, void*) {
-  char text[240];
   const bool kernel = memory().open > 0;
+  if (kernel && open_region(static_cast<const std::byte*>(info->si_addr))) return;
+  char text[240];
   const int length = std::snprintf(
       text, sizeof(text), "CUDA emulation: %s touched address %p (thread %u, block %u)\n",
       kernel ? "a kernel out of its memory" : "the host, perhaps in device memory,", info->si_addr,
@@ -91,17 +115,19 @@ void* allocate(size_t bytes) {
   region.begin = static_cast<std::byte*>(pages);
   if (!large) std::memset(region.begin, 0xFF, region.bytes);
   mprotect(region.begin + region.bytes, kPage, PROT_NONE);
-  std::byte* data = region.begin + region.bytes - round_up(bytes, kAlignment);
-  if (memory().open == 0) mprotect(region.begin, region.bytes, PROT_NONE);
-  memory().regions.emplace(data, region);
+  region.data = region.begin + region.bytes - round_up(bytes, kAlignment);
+  mprotect(region.begin, region.bytes, PROT_NONE);
+  memory().regions.emplace(region.data, region);
+  memory().opened.reserve(memory().regions.size());
   memory().taken += bytes;
-  return data;
+  return region.data;
 }
 
 void release(void* data) {
   const auto found = memory().regions.find(static_cast<std::byte*>(data));
   if (found == memory().regions.end()) report("memory freed that is none of the device's");
   memory().taken -= found->second.used;
+  std::erase(memory().opened, &found->second);
   munmap(found->second.begin, found->second.bytes + kPage);
   memory().regions.erase(found);
 }
@@ -119,16 +145,15 @@ void memory_left(size_t* free, size_t* total) {
   *total = kTotal;
 }
 
-DeviceAccess::DeviceAccess() {
-  if (memory().open++ == 0) protect(PROT_READ | PROT_WRITE);
-}
+DeviceAccess::DeviceAccess() { ++memory().open; }
 
 DeviceAccess::~DeviceAccess() {
-  if (--memory().open == 0) protect(PROT_NONE);
+  if (--memory().open == 0) close_regions();
 }
 
+/// What is closed was not written to.
 void check_margins() {
-  for (const auto& [data, region] : memory().regions) check(data, region);
+  for (const Region* region : memory().opened) check(*region);
 }
 
 }  // namespace cuda_emulation
