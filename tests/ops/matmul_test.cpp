@@ -10,26 +10,10 @@
 namespace memlong::ops {
 namespace {
 
+using reference::product;
 using reference::random_tensor;
 using reference::relative_error;
 using reference::values;
-
-std::vector<double> product(const TensorView& x, const TensorView& w) {
-  const std::vector<double> a = values(x);
-  const std::vector<double> b = values(w);
-  const int64_t k = x.dim(1);
-  std::vector<double> out;
-  for (int64_t t = 0; t < x.dim(0); ++t) {
-    for (int64_t n = 0; n < w.dim(0); ++n) {
-      double sum = 0.0;
-      for (int64_t i = 0; i < k; ++i) {
-        sum += a[static_cast<size_t>(t * k + i)] * b[static_cast<size_t>(n * k + i)];
-      }
-      out.push_back(sum);
-    }
-  }
-  return out;
-}
 
 class MatmulShapes : public testing::TestWithParam<
                          std::tuple<std::pair<DType, DType>, int64_t, std::pair<int, int>>> {};
@@ -71,11 +55,7 @@ TEST_P(MatmulDType, AddsBiasAndWhatTheOutputHeld) {
   for (const int64_t rows : {1, 5}) {
     const Tensor x = random_tensor({rows, 32}, dtype, 4);
     const Tensor out = random_tensor({rows, 40}, DType::f32, 6);
-    std::vector<double> expected = product(x, w);
-    const std::vector<double> held = values(out);
-    for (size_t i = 0; i < expected.size(); ++i) {
-      expected[i] += held[i] + bias.data<float>()[i % 40];
-    }
+    const std::vector<double> expected = product(x, w, {.bias = bias, .before = out});
     matmul(context, x, packed, out, {.bias = bias, .accumulate = true});
     EXPECT_LT(relative_error(values(out), expected), 1e-6);
   }
@@ -113,9 +93,7 @@ TEST_P(MatmulDType, AddsToAnOutputOfItsOwnType) {
   for (const int64_t rows : {1, 50}) {
     const Tensor x = random_tensor({rows, 32}, dtype, 4);
     const Tensor out = random_tensor({rows, 40}, dtype, 6);
-    std::vector<double> expected = product(x, w);
-    const std::vector<double> held = values(out);
-    for (size_t i = 0; i < expected.size(); ++i) expected[i] += held[i];
+    const std::vector<double> expected = product(x, w, {.before = out});
     matmul(context, x, packed, out, {.accumulate = true});
     EXPECT_LT(relative_error(values(out), expected), dtype == DType::f32 ? 1e-6 : 3e-3);
   }
@@ -148,7 +126,7 @@ TEST_P(MatmulDType, StacksPartsOfAnyDtypeAndAlignment) {
 }
 
 /// Parts of these rows, stacked and turned: x times the stack, not times its transpose.
-void expect_transposed(DType from, DType dtype, std::vector<int64_t> rows, int64_t columns) {
+void expect_transposed(DType from, DType dtype, const std::vector<int64_t>& rows, int64_t columns) {
   Context context;
   int64_t sum = 0;
   for (const int64_t part : rows) sum += part;
@@ -209,7 +187,7 @@ TEST_P(MatmulDType, EveryWayOfStackingGivesTheSame) {
   Context context;
   const Tensor whole = random_tensor({200, 48}, DType::f32, 23);
   const Tensor x = random_tensor({6, 48}, dtype, 24);
-  const auto with_parts = [&](std::vector<int64_t> ends) {
+  const auto with_parts = [&](const std::vector<int64_t>& ends) {
     std::vector<TensorView> parts;
     int64_t row = 0;
     for (const int64_t end : ends) {

@@ -48,6 +48,34 @@ inline double relative_error(const std::vector<double>& a, const std::vector<dou
   return std::sqrt(difference) / (norm > 0.0 ? std::sqrt(norm) : 1.0);
 }
 
+struct ProductTerms {
+  bool rows = false;  ///< the weight is [K, N], not [N, K]
+  TensorView bias;    ///< [N], or none
+  TensorView before;  ///< [T, N], or none
+};
+
+/// x [T, K] times a weight + bias + before.
+inline std::vector<double> product(const TensorView& x, const TensorView& weight,
+                                   const ProductTerms& terms = {}) {
+  const std::vector<double> a = values(x);
+  const std::vector<double> b = values(weight);
+  const auto depth = static_cast<size_t>(x.dim(1));
+  const auto columns = static_cast<size_t>(weight.dim(terms.rows ? 1 : 0));
+  std::vector<double> out(static_cast<size_t>(x.dim(0)) * columns);
+  if (!terms.before.empty()) out = values(terms.before);
+  const std::vector<double> bias =
+      terms.bias.empty() ? std::vector<double>(columns) : values(terms.bias);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const size_t t = i / columns;
+    const size_t n = i % columns;
+    out[i] += bias[n];
+    for (size_t k = 0; k < depth; ++k) {
+      out[i] += a[t * depth + k] * b[terms.rows ? k * columns + n : n * depth + k];
+    }
+  }
+  return out;
+}
+
 inline double tolerance(DType dtype) { return dtype == DType::f32 ? 1e-5 : 2e-2; }
 
 }  // namespace memlong::ops::reference

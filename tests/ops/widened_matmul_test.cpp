@@ -12,6 +12,7 @@
 namespace memlong::ops::cpu {
 namespace {
 
+using reference::product;
 using reference::random_tensor;
 using reference::relative_error;
 using reference::values;
@@ -40,23 +41,6 @@ struct Blocks {
   std::vector<uint32_t> words;
 };
 
-/// x [T, K] times weight [N, K] + bias + before.
-std::vector<double> product(const TensorView& x, const TensorView& weight, const TensorView& bias,
-                            const TensorView& before) {
-  const std::vector<double> a = values(x);
-  const std::vector<double> b = values(weight);
-  const std::vector<double> c = values(bias);
-  std::vector<double> out = values(before);
-  const auto depth = static_cast<size_t>(x.dim(1));
-  for (size_t i = 0; i < out.size(); ++i) {
-    const size_t t = i / c.size();
-    const size_t n = i % c.size();
-    out[i] += c[n];
-    for (size_t k = 0; k < depth; ++k) out[i] += a[t * depth + k] * b[n * depth + k];
-  }
-  return out;
-}
-
 class WidenedMatmuls
     : public testing::TestWithParam<std::tuple<int64_t, std::pair<int, int>, DType>> {};
 
@@ -82,7 +66,7 @@ TEST_P(WidenedMatmuls, MatchDoublePrecision) {
                     .out = out,
                     .bias = bias,
                     .accumulate = accumulate});
-    EXPECT_LT(relative_error(values(out), product(x, weight, bias, start)),
+    EXPECT_LT(relative_error(values(out), product(x, weight, {.bias = bias, .before = start})),
               dtype == DType::f32 ? 1e-5 : 1e-2);
   }
 }

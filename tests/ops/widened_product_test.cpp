@@ -10,29 +10,10 @@
 namespace memlong::ops::cpu {
 namespace {
 
+using reference::product;
 using reference::random_tensor;
 using reference::relative_error;
 using reference::values;
-
-/// x [T, K] times weight [N, K], or [K, N] with `rows`, + bias + before.
-std::vector<double> product(const TensorView& x, const TensorView& weight, bool rows,
-                            const TensorView& bias, const TensorView& before) {
-  const std::vector<double> a = values(x);
-  const std::vector<double> b = values(weight);
-  const std::vector<double> c = values(bias);
-  std::vector<double> out = values(before);
-  const auto depth = static_cast<size_t>(x.dim(1));
-  const size_t columns = c.size();
-  for (size_t i = 0; i < out.size(); ++i) {
-    const size_t t = i / columns;
-    const size_t n = i % columns;
-    out[i] += c[n];
-    for (size_t k = 0; k < depth; ++k) {
-      out[i] += a[t * depth + k] * b[rows ? k * columns + n : n * depth + k];
-    }
-  }
-  return out;
-}
 
 class WidenedProducts
     : public testing::TestWithParam<std::tuple<int64_t, std::pair<int, int>, bool, DType>> {};
@@ -52,7 +33,8 @@ TEST_P(WidenedProducts, MatchDoublePrecision) {
   widened_product(
       context,
       {.x = x, .weight = weight, .rows = rows, .out = out, .bias = bias, .accumulate = true});
-  EXPECT_LT(relative_error(values(out), product(x, weight, rows, bias, before)),
+  EXPECT_LT(relative_error(values(out),
+                           product(x, weight, {.rows = rows, .bias = bias, .before = before})),
             dtype == DType::f32 ? 1e-5 : 1e-2);
 }
 

@@ -175,7 +175,7 @@ std::filesystem::path find_configs() {
   const fs::path binary = fs::read_symlink("/proc/self/exe", error);
   if (error) return {};
   for (const char* place : {"../../../configs", "../share/memlong/configs", "../../configs"}) {
-    const fs::path folder = (binary.parent_path() / place / "models").lexically_normal();
+    fs::path folder = (binary.parent_path() / place / "models").lexically_normal();
     if (fs::is_directory(folder, error)) return folder;
   }
   return {};

@@ -51,11 +51,12 @@ inline VecWord round_halves(Vec low, Vec high) {
 /// Element i and element kLanes + i become word i.
 inline VecWord interleave(VecWord halves) {
   using Halves = uint16_t __attribute__((vector_size(4 * kLanes)));
-  const Halves order = []<int... L>(std::integer_sequence<int, L...>) {
-    return Halves{(L % 2 == 0 ? L / 2 : kLanes + L / 2)...};
+  const auto all = bits_as<Halves>(halves);
+  return [&]<int... L>(std::integer_sequence<int, L...>) {
+    return bits_as<VecWord>(
+        __builtin_shufflevector(all, all, (L % 2 == 0 ? L / 2 : kLanes + L / 2)...));
   }
   (std::make_integer_sequence<int, 2 * kLanes>());
-  return bits_as<VecWord>(__builtin_shuffle(bits_as<Halves>(halves), order));
 }
 
 /// Rows [begin, begin + count) as a left operand [count, dim]: in place where they fit, else copied

@@ -107,22 +107,19 @@ void score_keys(const ThinQueries<bf16>& q, int64_t row, const KeyRows<bf16>& k,
   }
 }
 
-/// Lane l becomes lane order[l] of both together.
-inline void reorder(Vec& low, Vec& high, VecInt low_order, VecInt high_order) {
-  const Vec a = low;
-  low = __builtin_shuffle(a, high, low_order);
-  high = __builtin_shuffle(a, high, high_order);
-}
-
 /// Elements 0 to 3 of each group of eight, then its elements 4 to 7: the order of paired rows,
 /// and back.
 inline void pair_order(Vec& low, Vec& high) {
-  reorder(low, high, VecInt{0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27},
-          VecInt{4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31});
+  const Vec a = low;
+  low = __builtin_shufflevector(a, high, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+  high =
+      __builtin_shufflevector(a, high, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
 }
 inline void natural_order(Vec& low, Vec& high) {
-  reorder(low, high, VecInt{0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23},
-          VecInt{8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31});
+  const Vec a = low;
+  low = __builtin_shufflevector(a, high, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  high = __builtin_shufflevector(a, high, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30,
+                                 31);
 }
 
 /// C times 32 elements of the head from d on; of the last only `left` are there.

@@ -11,23 +11,17 @@ namespace detail {
 
 inline constexpr int kCount = kLanes;
 
-/// Lane l of the first result is b's lane l - S where l has bit S, else a's lane l.
-template <int S, int... L>
-VecInt low_mask(std::integer_sequence<int, L...> /*lanes*/) {
-  return VecInt{((L & S) != 0 ? kCount + L - S : L)...};
-}
-template <int S, int... L>
-VecInt high_mask(std::integer_sequence<int, L...> /*lanes*/) {
-  return VecInt{((L & S) != 0 ? kCount + L : L + S)...};
-}
+using Lanes = std::make_integer_sequence<int, kCount>;
 
-template <int S>
-VecWord low_half(VecWord a, VecWord b) {
-  return __builtin_shuffle(a, b, low_mask<S>(std::make_integer_sequence<int, kCount>()));
+/// Lane l is b's lane l - S where l has bit S, else a's lane l.
+template <int S, int... L>
+VecWord low_half(VecWord a, VecWord b, std::integer_sequence<int, L...> /*lanes*/) {
+  return __builtin_shufflevector(a, b, ((L & S) != 0 ? kCount + L - S : L)...);
 }
-template <int S>
-VecWord high_half(VecWord a, VecWord b) {
-  return __builtin_shuffle(a, b, high_mask<S>(std::make_integer_sequence<int, kCount>()));
+/// Lane l is b's lane l where l has bit S, else a's lane l + S.
+template <int S, int... L>
+VecWord high_half(VecWord a, VecWord b, std::integer_sequence<int, L...> /*lanes*/) {
+  return __builtin_shufflevector(a, b, ((L & S) != 0 ? kCount + L : L + S)...);
 }
 
 /// Swaps the off-diagonal squares of side S.
@@ -37,8 +31,8 @@ void exchange(VecWord (&rows)[kLanes]) {
     if ((i & S) != 0) continue;
     const VecWord a = rows[i];
     const VecWord b = rows[i + S];
-    rows[i] = low_half<S>(a, b);
-    rows[i + S] = high_half<S>(a, b);
+    rows[i] = low_half<S>(a, b, Lanes());
+    rows[i + S] = high_half<S>(a, b, Lanes());
   }
 }
 
@@ -47,7 +41,7 @@ template <int S>
 Vec fold(Vec x, Vec y) {
   const auto a = bits_as<VecWord>(x);
   const auto b = bits_as<VecWord>(y);
-  return bits_as<Vec>(low_half<S>(a, b)) + bits_as<Vec>(high_half<S>(a, b));
+  return bits_as<Vec>(low_half<S>(a, b, Lanes())) + bits_as<Vec>(high_half<S>(a, b, Lanes()));
 }
 
 /// Of rows i, i + S, i + 2 S, ...: folded as soon as two of them are there, so that few are alive.

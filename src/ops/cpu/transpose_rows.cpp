@@ -66,7 +66,8 @@ void transpose_rows(const Context& context, const TensorView& x, const TensorVie
   if (x.empty()) return;
   const int64_t down = (x.dim(0) + kTaskRows - 1) / kTaskRows;
   const int64_t across = (x.dim(1) + kTaskColumns - 1) / kTaskColumns;
-  const double nanoseconds = 0.3 * static_cast<double>(x.elements() / (down * across));
+  const double nanoseconds =
+      0.3 * static_cast<double>(x.elements()) / static_cast<double>(down * across);
   dispatch_float(x.dtype(), [&](auto type) {
     parallel_for(context, down * across, nanoseconds, [&](int64_t task) {
       turn_task<decltype(type)>(x, out, task / across * kTaskRows, task % across * kTaskColumns);
