@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "common/error.h"
 #include "engine/ingest_rows.h"
 #include "engine/ingest_sources.h"
 #include "engine/loaded_model.h"
@@ -48,6 +49,8 @@ struct DocumentReport {
   std::string name_space;
   int64_t bytes = 0;
   std::string problem;  ///< of a failed one
+  /// Of a failed one: format; busy where it was forgotten while it was memorized.
+  ErrorKind kind = ErrorKind::format;
 };
 
 struct IngestProgress {

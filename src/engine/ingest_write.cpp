@@ -24,6 +24,7 @@ struct OpenDocument {
   DocumentBegin begin;
   int64_t text_seen = 0;    ///< bytes of text that came
   int64_t text_stored = 0;  ///< bytes of text in the bank
+  bool gone = false;        ///< somebody forgot it: what still comes of it is dropped
 };
 
 /// What one commit did; thrown away when the commit has to run again.
@@ -50,6 +51,7 @@ class BatchPlayer {
     const int64_t start = open.text_seen;
     open.text_seen += static_cast<int64_t>(text.text.size());
     if (open.text_seen <= open.text_stored) return;
+    if (!writable()) return;
     const int64_t skip = std::max<int64_t>(open.text_stored - start, 0);
     transaction_.append_text(document(),
                              std::string_view(text.text).substr(static_cast<size_t>(skip)));
@@ -57,45 +59,70 @@ class BatchPlayer {
   }
 
   void play(const EncodedChunk& chunk) {
+    if (!writable()) return;
     transaction_.append_chunk(document(), chunk.ids, chunk.vector, chunk.k, chunk.v);
     ++result_.chunks;
     result_.tokens += static_cast<int64_t>(chunk.ids.size());
   }
 
   void play(const DocumentEnd& /*end*/) {
+    if (!writable()) return;
     transaction_.finish_document(document());
     result_.completed.push_back(result_.open);
   }
 
   void play(const DocumentLost& lost) {
-    DocumentBegin& begin = result_.open.begin;
-    if (lost.forget && begin.id != 0) transaction_.forget(begin.id);
-    result_.reports.push_back({.outcome = DocumentOutcome::failed,
-                               .name = begin.name,
-                               .name_space = begin.name_space,
-                               .bytes = begin.bytes,
-                               .problem = lost.problem});
+    if (!writable()) return;
+    if (const membank::DocumentId id = result_.open.begin.id; lost.forget && id != 0) {
+      transaction_.forget(id);
+    }
+    report(lost.problem, ErrorKind::format);
   }
 
   void play(const BankBlob& blob) { transaction_.set_blob(blob.key, blob.value); }
 
  private:
+  void report(const std::string& problem, ErrorKind kind) {
+    const DocumentBegin& begin = result_.open.begin;
+    result_.reports.push_back({.outcome = DocumentOutcome::failed,
+                               .name = begin.name,
+                               .name_space = begin.name_space,
+                               .bytes = begin.bytes,
+                               .problem = problem,
+                               .kind = kind});
+  }
+
+  /// Not when another thread has forgotten the document since the last commit: it failed then, and
+  /// the others go on.
+  bool writable() {
+    OpenDocument& open = result_.open;
+    if (open.gone) return false;
+    const membank::DocumentId id = open.begin.id;
+    if (id == 0 || id == seen_) return true;
+    seen_ = id;
+    if (transaction_.document(id)) return true;
+    open.gone = true;
+    report("it was forgotten while it was memorized", ErrorKind::busy);
+    return false;
+  }
+
   /// Created with the first thing that belongs to it.
   membank::DocumentId document() {
     DocumentBegin& begin = result_.open.begin;
     if (begin.id == 0) {
-      begin.id = transaction_.create_document({.name = begin.name,
-                                               .name_space = begin.name_space,
-                                               .kind = membank::DocumentKind::text,
-                                               .content_hash = begin.hash,
-                                               .created = 0,
-                                               .settings = {}});
+      begin.id = seen_ = transaction_.create_document({.name = begin.name,
+                                                       .name_space = begin.name_space,
+                                                       .kind = membank::DocumentKind::text,
+                                                       .content_hash = begin.hash,
+                                                       .created = 0,
+                                                       .settings = {}});
     }
     return begin.id;
   }
 
   membank::Transaction& transaction_;
   BatchResult& result_;
+  membank::DocumentId seen_ = 0;  ///< is there, in this transaction
 };
 
 class WriteStage {

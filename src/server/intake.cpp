@@ -77,7 +77,7 @@ http::Response Intake::memorize(NewText text, const Stop& stop) {
     fail(ErrorKind::stopped,
          "stopped: a part of the text is in the bank; the same request goes on");
   }
-  if (report.outcome == engine::DocumentOutcome::failed) fail(ErrorKind::format, report.problem);
+  if (report.outcome == engine::DocumentOutcome::failed) fail(report.kind, report.problem);
   json value;
   value["outcome"] = outcome_name(report.outcome);
   const auto document = bank.snapshot()->find_text(text.name_space, hash);

@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 using membank::Bank;
 
-/// A bank whose n-th commit fails, and that tells when it is looked into.
+/// A bank whose n-th commit fails, and that tells when it is looked into and written to.
 class FailingBank : public Bank {
  public:
   FailingBank(std::unique_ptr<Bank> bank, int commits) : bank_(std::move(bank)), left_(commits) {}
@@ -38,6 +38,7 @@ class FailingBank : public Bank {
   }
   void update(const std::function<void(membank::Transaction&)>& fn) override {
     if (left_-- == 0) fail(ErrorKind::capacity, "the disk is full");
+    if (before_update) before_update(*bank_);
     bank_->update(fn);
   }
   membank::Removed remove_chunks(std::span<const membank::ChunkId> ids) override {
@@ -52,6 +53,7 @@ class FailingBank : public Bank {
   void compact() override { bank_->compact(); }
 
   std::function<void()> at_snapshot;
+  std::function<void(Bank&)> before_update;
 
  private:
   std::unique_ptr<Bank> bank_;
@@ -178,6 +180,45 @@ TEST(BoundedQueue, CancelWakesAWaitingProducer) {
   queue.cancel();
   producer.join();
   EXPECT_EQ(queue.pop(), std::nullopt);
+}
+
+TEST_F(Pipeline, GoesOnWhereATextIsForgottenMeanwhile) {
+  std::string story;
+  for (int i = 0; i < 300; ++i) story += "Line " + std::to_string(i) + " of a long story.\n";
+  const std::string long_one = folder_.write("long.txt", story);
+  const std::string short_one = folder_.write("short.txt", "A short story.");
+  IngestOptions options;
+  options.commit_chunks = 4;
+  const auto kept = bank(-1);
+  int commits = 0;
+  kept->before_update = [&](Bank& inner) {
+    if (++commits != 3) return;
+    const auto documents = inner.snapshot()->documents();
+    ASSERT_EQ(documents.size(), 1U);
+    EXPECT_EQ(documents[0].name, long_one);
+    EXPECT_FALSE(documents[0].complete);
+    inner.update([&](membank::Transaction& change) { change.forget(documents[0].id); });
+  };
+  Ingestor ingestor(context_, model_, kept, options);
+  std::vector<DocumentReport> reports;
+  ingestor.on_document = [&](const DocumentReport& report) { reports.push_back(report); };
+  const IngestTotals totals = ingestor.run(list_sources({long_one, short_one}, {}).sources);
+  EXPECT_EQ(totals.documents_failed, 1);
+  EXPECT_EQ(totals.documents_new, 1);
+  ASSERT_EQ(reports.size(), 2U);
+  EXPECT_EQ(reports[0].name, long_one);
+  EXPECT_EQ(reports[0].problem, "it was forgotten while it was memorized");
+  EXPECT_EQ(reports[0].kind, ErrorKind::busy);
+  EXPECT_EQ(reports[1].name, short_one);
+  const auto snapshot = kept->snapshot();
+  const auto documents = snapshot->documents();
+  ASSERT_EQ(documents.size(), 1U);
+  EXPECT_EQ(documents[0].name, short_one);
+  EXPECT_EQ(snapshot->stats().chunks, 1);
+  EXPECT_TRUE(kept->verify({}).empty());
+
+  // It can be memorized again.
+  EXPECT_EQ(ingestor.run(list_sources({long_one}, {}).sources).documents_new, 1);
 }
 
 }  // namespace
