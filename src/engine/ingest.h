@@ -78,9 +78,8 @@ struct IngestTotals {
 
 /// Not thread-safe: one run() at a time. Others may read and change the bank meanwhile, another
 /// Ingestor with a Context of its own too; but what this one is about to read must not be read by
-/// another at the same time (the bank would have it twice), nor be forgotten before it is complete
-/// (run() would fail). Functions that it calls are called one at a time, from any thread; they must
-/// not throw.
+/// another at the same time (the bank would have it twice). Functions that it calls are called one
+/// at a time, from any thread; they must not throw.
 class Ingestor {
  public:
   /// The bank must be open for writing and have the model's fingerprint. `context` is used by run()
