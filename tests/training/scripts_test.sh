@@ -35,4 +35,52 @@ compgen -G "$work/half/*.jsonl" >/dev/null && fail "half a file has its final na
 compgen -G "$work/data/*.part" >/dev/null && fail "a part is left"
 "$root/training/make_data.sh" "$work/data" none --dense-short 0 "${none[@]}" --dev 40 >/dev/null
 [[ $(wc -l <"$work/data/mixed-dev.jsonl") == 4 ]] || fail "mixed-dev"
+
+# run_larger.sh beside programs that write what is expected of them and tell how they were called.
+larger=$root/training/run_larger.sh
+"$larger" --help | grep -q 'run_larger.sh \[--out' || fail "run_larger.sh --help"
+cd "$work"
+"$larger" 2>"$work/said" && fail "run_larger.sh without data"
+grep -q 'no data/recall/dense-short.jsonl here' "$work/said" || fail "it does not say which data are missing"
+mkdir -p data/recall data/books-train data/books-validation programs
+touch data/dialogs.jsonl data/recall/{dense-short,dense-echo,strange-8k,dense-dev}.jsonl
+cat >programs/memlong-train <<'END'
+#!/usr/bin/env bash
+echo "$*" >>calls
+while (($#)); do
+  [[ $1 != --out ]] || out=$2
+  [[ $1 != merge ]] || merge=1
+  shift
+done
+[[ -n ${out:-} ]] || exit 0
+[[ $out != "${STOP:-}" ]] || exit 130
+mkdir -p "$out"
+if [[ -n ${merge:-} ]]; then touch "$out/upper_layers.safetensors"; exit; fi
+mkdir "$out/model" "$out/adapter"
+touch "$out/model/model.safetensors" "$out/adapter/upper_layers.safetensors"
+END
+cat >programs/memlong-eval <<'END'
+#!/usr/bin/env bash
+echo "$*" >>calls
+echo "all 10 50.0 %"
+END
+chmod +x programs/*
+run_larger() { "$larger" --bin programs --out made --device cpu 2>/dev/null; }
+code=0
+STOP=made/stage1b run_larger >/dev/null || code=$?
+((code == 130)) || fail "stopped, and the exit code is $code"
+[[ $(grep -c '^run' calls) == 3 ]] || fail "not three runs before the stop"
+run_larger >answers || fail "it does not go on"
+[[ $(grep -c '^run' calls) == 5 && $(grep -c '^sif' calls) == 1 && $(grep -c '^merge' calls) == 1 ]] ||
+  fail "it does not go on where it was stopped"
+grep -q '^run .*reference-stage2.toml --model made/model .*--rows 32$' calls || fail "stage 2 is not called so"
+[[ -e made/model/adapter/upper_layers.safetensors ]] || fail "no adapter"
+grep -q '^path = "adapter"' made/model/memlong.toml || fail "its settings do not name the adapter"
+grep -q '^size = 512' made/start/memlong.toml || fail "windows of the base"
+files=("$root"/tests/data/recall{/recall-*,-held/*}.jsonl)
+sets=${#files[@]}
+[[ $(grep -c '^recall' calls) == $((2 * sets)) && $(grep -c '^all' answers) == $((2 * sets)) ]] || fail "answers"
+cp calls before
+run_larger | cmp -s - answers || fail "other answers when called again"
+cmp -s calls before || fail "something was done twice"
 echo "all well"
