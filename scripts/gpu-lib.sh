@@ -64,9 +64,7 @@ get_programs() {
   local tests=$1 generator=() targets=("${@:2}")
   if [[ -n $pack ]]; then
     mkdir -p "$work/pack" && bin=$work/pack/bin
-    # Where there is no xz, Python may know it.
-    step 'unpack' 60 bash -c 'tar -xf "$1" -C "$2" || python3 -c "import sys, tarfile
-tarfile.open(sys.argv[1]).extractall(sys.argv[2])" "$1" "$2"' unpack "$pack" "$work/pack"
+    step 'unpack' 60 bash -c 'source "$0" && unpack "$1" "$2"' "$root/scripts/lib.sh" "$pack" "$work/pack"
   elif [[ -z $bin ]]; then
     bin=$root/build/gpu/bin
     ! command -v ninja >/dev/null || generator=(-G Ninja)

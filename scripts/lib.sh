@@ -33,5 +33,11 @@ duration() {
   if (($1 >= 60)); then printf '%d min %02d s' $(($1 / 60)) $(($1 % 60)); else printf '%d s' "$1"; fi
 }
 
+# unpack FILE DIR: where there is no xz, Python may know it.
+unpack() {
+  tar -xf "$1" -C "$2" || python3 -c 'import sys, tarfile
+tarfile.open(sys.argv[1]).extractall(sys.argv[2])' "$1" "$2"
+}
+
 # Every script prints its head for --help and does nothing else.
 case ${1:-} in -h | --help) script_head && exit 0 ;; esac

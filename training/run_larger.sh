@@ -33,7 +33,7 @@ if [[ -n $pack ]]; then
   [[ -f $pack ]] || die "$pack: no file"
   unpacked=$(mktemp -d)
   trap 'rm -rf "$unpacked"' EXIT
-  tar -xf "$pack" -C "$unpacked"
+  unpack "$pack" "$unpacked"
   bin=$unpacked/bin
 fi
 [[ -x $bin/memlong-train && -x $bin/memlong-eval ]] || die "no memlong-train and memlong-eval in $bin"
