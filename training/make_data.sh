@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # Writes the recall dialogs that the reference model is trained on.
-#   make_data.sh OUT_DIR SGD_FILE [--books DIR] [--seed N] [--dense-short N] [--dense-long N]
+#   make_data.sh OUT_DIR SGD_FILE [--books DIR] [--seed N] [--jobs N] [--dense-short N] [--dense-long N]
 #               [--dense-hard N] [--dense-calm N] [--dense-strange N] [--dense-full N] [--dense-echo N] [--dense-alike N]
 #               [--mixed-2k N] [--mixed-8k N] [--full-3k N] [--full-8k N] [--strange-3k N] [--strange-8k N]
 #               [--alike-8k N] [--echo-3k N] [--dev N]
 # SGD_FILE: the dialogs that fill the gaps, lines "User: ..." and "System: ...", a blank line between two.
+# --jobs: files that are written at the same time; default: one for each processor. N of a file: its dialogs.
 # --books: texts whose words stand in for known ones; without it dense-strange, dense-full,
 # dense-echo, dense-alike, strange-3k, strange-8k, alike-8k and echo-3k are left out.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-(($# >= 2)) || { sed -n '2,9s/^# //p' "$0" >&2; exit 2; }
+(($# >= 2)) || { sed -n '2,10s/^# //p' "$0" >&2; exit 2; }
 out=$1
 filler=$2
 shift 2
-declare -A count=([seed]=1 [dense-short]=40000 [dense-long]=60000 [dense-hard]=100000
+declare -A count=([seed]=1 [jobs]=$(nproc) [dense-short]=40000 [dense-long]=60000 [dense-hard]=100000
   [dense-calm]=150000 [dense-strange]=130000 [dense-full]=40000 [dense-echo]=34000 [dense-alike]=30000
   [mixed-2k]=6000 [mixed-8k]=1500 [full-3k]=1500 [full-8k]=600 [strange-3k]=1500 [strange-8k]=1000 [alike-8k]=1200 [echo-3k]=1500 [dev]=300)
 lexicon=()
@@ -27,18 +28,29 @@ while (($#)); do
   fi
   name=${1#--}
   [[ -n ${count[$name]:-} && $# -ge 2 ]] || { echo "make_data.sh: unknown option or no value: $1" >&2; exit 2; }
+  [[ $2 =~ ^[0-9]+$ && $name$2 != jobs0 ]] || { echo "make_data.sh: $1 takes a number, not '$2'" >&2; exit 2; }
   count[$name]=$2
   shift 2
 done
 
 mkdir -p "$out"
-write() { # NAME COUNT SEED OPTIONS...
+running=0 failed=0
+wait_for_one() {
+  wait -n || failed=1
+  running=$((running - 1))
+}
+# write NAME COUNT SEED OPTIONS...: begins with it when fewer than --jobs are being written. Nothing new after a failure.
+write() {
   local name=$1 n=$2 seed=$3
   shift 3
-  ((n > 0)) || return 0
-  python3 "$here/recallgen" --filler "$filler" --count "$n" --seed "$seed" --out "$out/$name.jsonl.part" "$@"
-  mv "$out/$name.jsonl.part" "$out/$name.jsonl"
-  echo "$out/$name.jsonl: $n dialogs"
+  while ((running >= count[jobs])); do wait_for_one; done
+  ((n > 0 && failed == 0)) || return 0
+  {
+    python3 "$here/recallgen" --filler "$filler" --count "$n" --seed "$seed" --out "$out/$name.jsonl.part" "$@"
+    mv "$out/$name.jsonl.part" "$out/$name.jsonl"
+    echo "$out/$name.jsonl: $n dialogs"
+  } &
+  running=$((running + 1))
 }
 seed=${count[seed]}
 write dense-short "${count[dense-short]}" "$seed" --mode dense --tokens 128 --facts 2-3
@@ -79,3 +91,5 @@ write dense-held "${count[dev]}" "$((seed + 1000000))" --mode dense --tokens 256
 write dense-held-relations "${count[dev]}" "$((seed + 1000000))" --mode dense --tokens 256 --facts 4-8 --split held-relations
 write dense-never "${count[dev]}" "$((seed + 1000000))" --mode dense --tokens 256 --facts 4-8 --never 0.7
 write mixed-dev "$((count[dev] / 10 + (count[dev] > 0 && count[dev] < 10)))" "$((seed + 1000000))" --mode mixed --tokens 1000-3000
+while ((running > 0)); do wait_for_one; done
+exit $failed

@@ -36,6 +36,15 @@ compgen -G "$work/data/*.part" >/dev/null && fail "a part is left"
 "$root/training/make_data.sh" "$work/data" none --dense-short 0 "${none[@]}" --dev 40 >/dev/null
 [[ $(wc -l <"$work/data/mixed-dev.jsonl") == 4 ]] || fail "mixed-dev"
 
+FAIL=1 "$root/training/make_data.sh" "$work/failing" none "${none[@]}" --jobs 1 >/dev/null 2>&1 && fail "no error with one job"
+[[ $(find "$work/failing" -name '*.part' | wc -l) == 1 ]] || fail "it goes on after a failure"
+for value in 0 many; do
+  "$root/training/make_data.sh" "$work/none" none --jobs $value 2>/dev/null && fail "--jobs $value"
+done
+"$root/training/make_data.sh" "$work/three" none --dense-short 5 "${none[@]}" --dev 3 --jobs 3 >/dev/null
+"$root/training/make_data.sh" "$work/one" none --dense-short 5 "${none[@]}" --dev 3 --jobs 1 >/dev/null
+diff -r "$work/one" "$work/three" || fail "other files with three jobs"
+
 # run_larger.sh beside programs that write what is expected of them and tell how they were called.
 larger=$root/training/run_larger.sh
 "$larger" --help | grep -q 'run_larger.sh \[--out' || fail "run_larger.sh --help"
