@@ -32,14 +32,20 @@ bool writes(const std::string& name) {
          name.find("k_proj") != std::string::npos || name.find("v_proj") != std::string::npos;
 }
 
-/// Elements that learn, and those of them that Muon takes.
+/// Elements that learn, and those of them that Muon takes; the largest of its matrices, and the
+/// largest of their smaller sides.
 struct Trained {
   int64_t elements = 0;
   int64_t inner = 0;
+  int64_t largest = 0;
+  int64_t side = 0;
 
   void add(const Shape& shape, bool matrix) {
     elements += shape.elements();
-    if (matrix) inner += shape.elements();
+    if (!matrix) return;
+    inner += shape.elements();
+    largest = std::max(largest, shape.elements());
+    side = std::max(side, std::min(shape[0], shape[1]));
   }
 };
 
@@ -84,6 +90,14 @@ MemoryPart parameters(const ModelConfig& config, const MemorySettings& settings,
   const int64_t single = options.optimizer == OptimizerKind::muon ? sum.inner : 0;
   return {"parameters", std::to_string(sum.elements) + " with gradients and moments",
           (4 * sum.elements - single) * kFloat, ""};
+}
+
+/// One matrix after the other: it and its square, each in f32 and bf16 (ops/muon.cpp).
+MemoryPart muon(const ModelConfig& config, const MemorySettings& settings,
+                const TrainingPlanOptions& options) {
+  const Trained sum = trained(config, settings, options.network);
+  return {"muon", "its largest matrix",
+          (sum.largest + sum.side * sum.side) * (kFloat + size_of(DType::bf16)), ""};
 }
 
 /// Of a part of what a frozen writer holds.
@@ -221,6 +235,9 @@ engine::MemoryPlan plan_training(const ModelConfig& config, const MemorySettings
                                  const TrainingPlanOptions& options) {
   engine::MemoryPlan plan;
   plan.parts.push_back(parameters(config, settings, options));
+  if (options.optimizer == OptimizerKind::muon) {
+    plan.parts.push_back(muon(config, settings, options));
+  }
   plan.parts.push_back(packed(config, settings, options));
   if (options.network.part != TrainPart::all) {
     plan.parts.push_back(writer(config, settings, options));

@@ -1,5 +1,7 @@
 #include "train/memory_plan.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 
 #include "common/error.h"
@@ -26,19 +28,27 @@ TEST(TrainingPlan, ParametersAreThoseOfTheNetwork) {
         options.lora.rank = 3;
         const auto network = small_network(context, config, options);
         int64_t inner = 0;
+        int64_t largest = 0;
+        int64_t side = 0;
         for (const Parameter& p : network->parameters()) {
           const bool lora = p.name.find(".lora_") != std::string::npos;
           if (p.is_matrix() && p.name.starts_with("model.layers.") && !lora) {
-            inner += p.value.view().elements();
+            const Shape& shape = p.value.shape();
+            inner += shape.elements();
+            largest = std::max(largest, shape.elements());
+            side = std::max(side, std::min(shape[0], shape[1]));
           }
         }
-        const auto parameters = [&](OptimizerKind kind) {
+        const auto planned = [&](OptimizerKind kind, const char* name) {
           return bytes_of(plan_training(config, small_settings(),
                                         {.network = options, .optimizer = kind, .batch = {}}),
-                          "parameters");
+                          name);
         };
-        EXPECT_EQ(parameters(OptimizerKind::adamw), 16 * network->parameter_count());
-        EXPECT_EQ(parameters(OptimizerKind::muon), 16 * network->parameter_count() - 4 * inner);
+        const int64_t all = 16 * network->parameter_count();
+        EXPECT_EQ(planned(OptimizerKind::adamw, "parameters"), all);
+        EXPECT_EQ(planned(OptimizerKind::muon, "parameters"), all - 4 * inner);
+        EXPECT_EQ(planned(OptimizerKind::adamw, "muon"), -1);
+        EXPECT_EQ(planned(OptimizerKind::muon, "muon"), 6 * (largest + side * side));
       }
     }
   }

@@ -18,6 +18,7 @@ struct PlanCase {
   NetworkOptions network;
   ItemForm form = ItemForm::streams;
   bool biased = false;
+  OptimizerKind optimizer = OptimizerKind::adamw;
 };
 
 void PrintTo(const PlanCase& plan, std::ostream* out) { *out << plan.name; }
@@ -75,16 +76,18 @@ TEST_P(TrainingPlanOnDevice, HoldsWhatIsHeld) {
   const auto source = make();
   std::vector<EvaluationSet> sets;
   sets.push_back({"held-out", make()});
-  Trainer trainer(context, network, *source, std::move(sets), {.lr = 1e-3},
+  Trainer trainer(context, network, *source, std::move(sets), {.kind = given.optimizer, .lr = 1e-3},
                   {.steps = 3, .evaluate_every = 3, .evaluate_batches = 2});
   ASSERT_TRUE(trainer.run({}));
   const auto held = static_cast<int64_t>(before - free_device_bytes(0));
 
   const BatchExtent batch = beside(batch_extent(data, model->settings, *corpus),
                                    batch_extent(data, model->settings, *corpus, 2));
-  const engine::MemoryPlan plan =
-      plan_training(model->config, model->settings,
-                    {.embedding = DType::f32, .network = given.network, .batch = batch});
+  const engine::MemoryPlan plan = plan_training(model->config, model->settings,
+                                                {.embedding = DType::f32,
+                                                 .network = given.network,
+                                                 .optimizer = given.optimizer,
+                                                 .batch = batch});
   // Tables and the kernels' own sums belong to the workspace, which is left out: it is far more
   // than all the rest here.
   const int64_t planned = plan.bytes() - (int64_t{64} << 20);
@@ -110,7 +113,8 @@ std::vector<PlanCase> cases() {
   return {{"upper_streams_biased", upper, ItemForm::streams, true},
           {"lora_streams", lora()},
           {"all_pairs_biased", all, ItemForm::pairs, true},
-          {"all_pairs_recompute", recompute, ItemForm::pairs}};
+          {"all_pairs_recompute", recompute, ItemForm::pairs},
+          {"all_pairs_muon", all, ItemForm::pairs, false, OptimizerKind::muon}};
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TrainingPlanOnDevice, testing::ValuesIn(cases()),
