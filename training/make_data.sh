@@ -28,7 +28,7 @@ while (($#)); do
   fi
   name=${1#--}
   [[ -n ${count[$name]:-} && $# -ge 2 ]] || { echo "make_data.sh: unknown option or no value: $1" >&2; exit 2; }
-  [[ $2 =~ ^[0-9]+$ && $name$2 != jobs0 ]] || { echo "make_data.sh: $1 takes a number, not '$2'" >&2; exit 2; }
+  [[ $2 =~ ^(0|[1-9][0-9]*)$ && $name$2 != jobs0 ]] || { echo "make_data.sh: $1 takes a number, not '$2'" >&2; exit 2; }
   count[$name]=$2
   shift 2
 done

@@ -38,7 +38,7 @@ compgen -G "$work/data/*.part" >/dev/null && fail "a part is left"
 
 FAIL=1 "$root/training/make_data.sh" "$work/failing" none "${none[@]}" --jobs 1 >/dev/null 2>&1 && fail "no error with one job"
 [[ $(find "$work/failing" -name '*.part' | wc -l) == 1 ]] || fail "it goes on after a failure"
-for value in 0 many; do
+for value in 0 00 many; do
   "$root/training/make_data.sh" "$work/none" none --jobs $value 2>/dev/null && fail "--jobs $value"
 done
 "$root/training/make_data.sh" "$work/three" none --dense-short 5 "${none[@]}" --dev 3 --jobs 3 >/dev/null
